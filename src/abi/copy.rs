@@ -1,0 +1,62 @@
+//! Spec: Loading and Storing, where a value is nothing but its bytes.
+
+use crate::embedding::Embedding;
+use crate::error::{Error, Trap};
+use crate::id::MemoryRef;
+
+/// How much moves at a time, through the stack.
+const CHUNK: usize = if cfg!(feature = "alloc") { 1024 } else { 256 };
+
+/// Copies bytes between memories, or within one: what [`Embedding::copy`] does where the engine knows nothing better.
+///
+/// Overlapping ranges come out as if the source had been set aside first. O(len), through a buffer of 256 bytes
+/// on the stack, or 1 KiB with the feature `alloc`; two calls of [`Embedding::memory`] for each.
+///
+/// # Errors
+/// `Trap(OutOfBounds)` where a range does not lie in its memory; nothing is written then.
+// Never inlined: the buffer has no business in the frames of the recursive walk over a value.
+#[inline(never)]
+pub fn copy_in_chunks<E: Embedding + ?Sized>(
+    e: &mut E,
+    (to, to_at): (MemoryRef, usize),
+    (from, from_at): (MemoryRef, usize),
+    len: usize,
+) -> Result<(), Error> {
+    for (memory, at) in [(from, from_at), (to, to_at)] {
+        let end = at.checked_add(len).ok_or(Trap::OutOfBounds)?;
+        if end > e.memory(memory)?.len() {
+            return Err(Trap::OutOfBounds.into());
+        }
+    }
+    // Of two overlapping ranges the part that is about to be overwritten goes first.
+    let backwards = to == from && to_at > from_at;
+    let mut done = 0usize;
+    let mut buffer = [0; CHUNK];
+    while done < len {
+        let n = len.saturating_sub(done).min(CHUNK);
+        let at = if backwards { len.saturating_sub(done).saturating_sub(n) } else { done };
+        read(e.memory(from)?, from_at.saturating_add(at), n, &mut buffer)?;
+        write(e.memory(to)?, to_at.saturating_add(at), n, &buffer)?;
+        done = done.saturating_add(n);
+    }
+    Ok(())
+}
+
+fn read(memory: &[u8], at: usize, n: usize, buffer: &mut [u8; CHUNK]) -> Result<(), Error> {
+    let bytes = memory.get(at..).and_then(|m| m.get(..n)).ok_or(Trap::OutOfBounds)?;
+    match bytes.first_chunk() {
+        // The common case apart, since its length is a constant.
+        Some(chunk) => *buffer = *chunk,
+        None => buffer.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from),
+    }
+    Ok(())
+}
+
+fn write(memory: &mut [u8], at: usize, n: usize, buffer: &[u8; CHUNK]) -> Result<(), Error> {
+    let bytes = memory.get_mut(at..).and_then(|m| m.get_mut(..n)).ok_or(Trap::OutOfBounds)?;
+    match bytes.first_chunk_mut() {
+        Some(chunk) => *chunk = *buffer,
+        None => bytes.iter_mut().zip(buffer).for_each(|(to, from)| *to = *from),
+    }
+    Ok(())
+}

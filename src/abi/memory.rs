@@ -1,0 +1,133 @@
+//! Spec: Loading and Storing (`load_int`, `store_int`), Lifting and Lowering Context (`reallocate`).
+
+use super::Context;
+use crate::embedding::Embedding;
+use crate::error::{Error, Trap};
+use crate::id::MemoryRef;
+use crate::store::Current;
+
+/// The memory of one side.
+pub(super) fn memory_of(context: &Context) -> Result<MemoryRef, Error> {
+    context.options.memory.ok_or(Error::Misuse("a value in memory needs the option `memory`"))
+}
+
+/// Checks that a pointer is aligned and that what it points to lies in memory, also where `size` is 0. O(1).
+///
+/// `align` is a power of two.
+///
+/// # Errors
+/// `Trap(Unaligned)` first, then `Trap(OutOfBounds)`; `Misuse` where the side has no memory.
+pub fn check_range<E: Embedding + ?Sized>(
+    e: &mut E,
+    context: &Context,
+    pointer: u32,
+    align: u32,
+    size: u32,
+) -> Result<(), Error> {
+    check(e, context, (pointer, align, size), Trap::Unaligned, Trap::OutOfBounds)
+}
+
+/// [`check_range`] with the traps of whoever asks.
+pub(super) fn check<E: Embedding + ?Sized>(
+    e: &mut E,
+    context: &Context,
+    (pointer, align, size): (u32, u32, u32),
+    unaligned: Trap,
+    outside: Trap,
+) -> Result<(), Error> {
+    let memory = memory_of(context)?;
+    if pointer & align.wrapping_sub(1) != 0 {
+        return Err(unaligned.into());
+    }
+    let end = u64::from(pointer).wrapping_add(u64::from(size));
+    if end > e.memory(memory)?.len() as u64 {
+        return Err(outside.into());
+    }
+    Ok(())
+}
+
+const INT_SIZE: Error = Error::Misuse("an integer has 1, 2, 4 or 8 bytes");
+
+/// `load_int`: a little-endian integer of 1, 2, 4 or 8 bytes, zero-extended. Alignment is not checked. O(1).
+///
+/// # Errors
+/// `Trap(OutOfBounds)`; `Misuse` where the side has no memory, or for another number of bytes.
+pub fn load_int<E: Embedding + ?Sized>(
+    e: &mut E,
+    context: &Context,
+    pointer: u32,
+    bytes: u32,
+) -> Result<u64, Error> {
+    let memory = e.memory(memory_of(context)?)?;
+    let from = memory.get(pointer as usize..).unwrap_or(&[]);
+    let value = match bytes {
+        1 => from.first().map(|b| u64::from(*b)),
+        2 => from.first_chunk().map(|b| u64::from(u16::from_le_bytes(*b))),
+        4 => from.first_chunk().map(|b| u64::from(u32::from_le_bytes(*b))),
+        8 => from.first_chunk().map(|b| u64::from_le_bytes(*b)),
+        _ => return Err(INT_SIZE),
+    };
+    Ok(value.ok_or(Trap::OutOfBounds)?)
+}
+
+/// `store_int`: the low 1, 2, 4 or 8 bytes of an integer, little-endian. Alignment is not checked. O(1).
+///
+/// # Errors
+/// `Trap(OutOfBounds)`, and nothing is written; `Misuse` where the side has no memory, or for another number of
+/// bytes.
+pub fn store_int<E: Embedding + ?Sized>(
+    e: &mut E,
+    context: &Context,
+    pointer: u32,
+    bytes: u32,
+    value: u64,
+) -> Result<(), Error> {
+    let memory = e.memory(memory_of(context)?)?;
+    let to = memory.get_mut(pointer as usize..).unwrap_or(&mut []);
+    let done = match bytes {
+        1 => to.first_mut().map(|b| *b = value as u8),
+        2 => to.first_chunk_mut().map(|b| *b = (value as u16).to_le_bytes()),
+        4 => to.first_chunk_mut().map(|b| *b = (value as u32).to_le_bytes()),
+        8 => to.first_chunk_mut().map(|b| *b = value.to_le_bytes()),
+        _ => return Err(INT_SIZE),
+    };
+    Ok(done.ok_or(Trap::OutOfBounds)?)
+}
+
+/// `reallocate` (and `allocate`, with 0 for `old` and `old_size`): calls the instance's `realloc` with `may_leave`
+/// false and checks what it answers, also where `new_size` is 0.
+///
+/// Runs guest code: memory has to be fetched again afterwards.
+///
+/// # Errors
+/// `Trap(ReallocUnaligned)` first, then `Trap(ReallocOutOfBounds)`; what the guest trapped with; `Misuse` where
+/// the options have no memory or no `realloc`.
+pub fn reallocate<E: Embedding + ?Sized>(
+    e: &mut E,
+    context: &Context,
+    old: u32,
+    old_size: u32,
+    align: u32,
+    new_size: u32,
+) -> Result<u32, Error> {
+    let instance = context.options.instance;
+    let realloc = context
+        .options
+        .realloc
+        .ok_or(Error::Misuse("a value that goes to memory needs the option `realloc`"))?;
+    let store = e.store();
+    store.instance_mut(instance)?.set_may_leave(false);
+    // The spec runs it on a fresh thread, whose context slots are 0.
+    let caller = core::mem::replace(&mut store.current, Current::Leaf(instance, [0; 2]));
+    let result = e.call_leaf(realloc, &[old.into(), old_size.into(), align.into(), new_size.into()]);
+    let store = e.store();
+    store.current = caller;
+    store.instance_mut(instance)?.set_may_leave(true);
+    if result.is_err() {
+        // The trap unwinds through this instance too, whoever's turn it was.
+        store.poison(instance);
+    }
+    let pointer = result? as u32;
+    check(e, context, (pointer, align, new_size), Trap::ReallocUnaligned, Trap::ReallocOutOfBounds)?;
+    Ok(pointer)
+}

@@ -1,0 +1,38 @@
+//! Spec: the Canonical ABI of values: types, loading, storing, flattening, lifting and lowering.
+//!
+//! A value moves from guest to guest by its type, straight from memory (or flat values) to memory (or flat
+//! values): [`transfer`]. There is no value in between, so nothing that a guest can size is allocated.
+
+pub mod types;
+
+mod copy;
+mod memory;
+mod strings;
+mod transfer;
+
+pub use copy::copy_in_chunks;
+pub use memory::{check_range, load_int, reallocate, store_int};
+pub use transfer::{Dest, Source, transfer, transfer_elements};
+
+use crate::id::{TaskId, WaitableId};
+use crate::state::Options;
+
+/// `LiftLowerContext`: one side of a transfer.
+#[derive(Clone, Copy, Debug)]
+pub struct Context {
+    /// `opts`, with `inst`.
+    pub options: Options,
+    /// `borrow_scope`.
+    pub scope: Scope,
+}
+
+/// `borrow_scope`: who answers for a borrowed handle.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scope {
+    /// Nobody: the types have no borrows in them.
+    None,
+    /// Lifting: the subtask that the handle is lent to.
+    Subtask(WaitableId),
+    /// Lowering: the task that must drop the handle.
+    Task(TaskId),
+}

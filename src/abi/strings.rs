@@ -1,0 +1,331 @@
+//! Spec: Loading (`load_string_from_range`) and Storing (`store_string_into_range`).
+//!
+//! A string is validated where it lies before the destination allocates anything, and then transcoded through
+//! a small buffer on the stack. `realloc` is called as often and with the same arguments as the reference does.
+
+use super::Context;
+use super::memory::{check, memory_of, reallocate};
+use crate::embedding::Embedding;
+use crate::error::{Error, Trap};
+use crate::id::MemoryRef;
+use crate::spec::MAX_STRING_BYTE_LENGTH;
+use crate::state::StringEncoding;
+
+/// `utf16_tag`, for 32-bit pointers.
+const UTF16_TAG: u32 = 0x8000_0000;
+/// How many bytes of output are put together before they go to memory.
+const CHUNK: usize = 256;
+/// What one character takes at most, in any encoding.
+const MAX_CHAR: usize = 4;
+
+/// `src_simple_encoding`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Simple {
+    Latin1,
+    Utf8,
+    Utf16,
+}
+
+/// How characters are written.
+#[derive(Clone, Copy)]
+enum Target {
+    /// A byte each, those below the limit.
+    Bytes(u32),
+    Utf8,
+    Utf16,
+}
+
+/// A string in memory, or what is left of it.
+#[derive(Clone, Copy)]
+struct Text {
+    memory: MemoryRef,
+    at: usize,
+    end: usize,
+    encoding: Simple,
+    /// `src_code_units`, of the whole string.
+    units: u32,
+    /// Every character is below 0x100. Known of UTF-16 alone.
+    latin1: bool,
+}
+
+/// What the destination allocated, and how much of it is written.
+struct Output<'a> {
+    context: &'a Context,
+    memory: MemoryRef,
+    pointer: u32,
+    align: u32,
+    size: u32,
+    written: u32,
+}
+
+/// Lifts a string (its pointer and its tagged code units) and lowers it: the new pointer and tagged code units.
+///
+/// Runs the destination's `realloc`. O(length), without allocation.
+///
+/// # Errors
+/// `Trap(StringTooLong)`, `Trap(Unaligned)`, `Trap(StringOutOfBounds)`, in this order and also for a length of 0;
+/// `Trap(InvalidUtf8 | IncompleteUtf8 | InvalidUtf16)`; what [`reallocate`] fails with.
+// Never inlined: its frames have no business in those of the recursive walk over a value.
+#[inline(never)]
+pub(super) fn transfer_string<E: Embedding + ?Sized>(
+    e: &mut E,
+    from: &Context,
+    begin: u32,
+    tagged: u32,
+    to: &Context,
+) -> Result<(u32, u32), Error> {
+    let text = load_string_from_range(e, from, begin, tagged)?;
+    let tagged_utf16 = from.options.encoding == StringEncoding::Latin1Utf16 && text.encoding == Simple::Utf16;
+    match (to.options.encoding, text.encoding) {
+        (StringEncoding::Utf8, Simple::Utf8) => store_string_copy(e, text, to, 1, 1),
+        (StringEncoding::Utf8, _) => store_string_to_utf8(e, text, to),
+        (StringEncoding::Utf16, Simple::Utf8) => store_utf8_to_utf16(e, text, to),
+        (StringEncoding::Utf16, _) => store_string_copy(e, text, to, 2, 2),
+        (StringEncoding::Latin1Utf16, Simple::Latin1) => store_string_copy(e, text, to, 1, 2),
+        (StringEncoding::Latin1Utf16, _) if tagged_utf16 => {
+            store_probably_utf16_to_latin1_or_utf16(e, text, to)
+        }
+        (StringEncoding::Latin1Utf16, _) => store_string_to_latin1_or_utf16(e, text, to),
+    }
+}
+
+fn load_string_from_range<E: Embedding + ?Sized>(
+    e: &mut E,
+    context: &Context,
+    begin: u32,
+    tagged: u32,
+) -> Result<Text, Error> {
+    let (encoding, units, align) = match context.options.encoding {
+        StringEncoding::Utf8 => (Simple::Utf8, tagged, 1),
+        StringEncoding::Utf16 => (Simple::Utf16, tagged, 2),
+        StringEncoding::Latin1Utf16 if tagged & UTF16_TAG != 0 => (Simple::Utf16, tagged ^ UTF16_TAG, 2),
+        StringEncoding::Latin1Utf16 => (Simple::Latin1, tagged, 2),
+    };
+    let unit_size = if encoding == Simple::Utf16 { 2 } else { 1 };
+    let length = u32::try_from(u64::from(units).wrapping_mul(unit_size))
+        .ok()
+        .filter(|length| u64::from(*length) <= MAX_STRING_BYTE_LENGTH)
+        .ok_or(Trap::StringTooLong)?;
+    check(e, context, (begin, align, length), Trap::Unaligned, Trap::StringOutOfBounds)?;
+    let memory = memory_of(context)?;
+    let at = begin as usize;
+    let end = at.checked_add(length as usize).ok_or(Trap::StringOutOfBounds)?;
+    let bytes = e.memory(memory)?.get(at..end).ok_or(Trap::StringOutOfBounds)?;
+    let latin1 = validate(bytes, encoding)?;
+    Ok(Text { memory, at, end, encoding, units, latin1 })
+}
+
+/// Checks that a string is what its encoding allows; for UTF-16 whether it fits Latin-1.
+fn validate(bytes: &[u8], encoding: Simple) -> Result<bool, Trap> {
+    match encoding {
+        Simple::Latin1 => Ok(true),
+        Simple::Utf8 => match core::str::from_utf8(bytes) {
+            Ok(_) => Ok(false),
+            Err(error) if error.error_len().is_none() => Err(Trap::IncompleteUtf8),
+            Err(_) => Err(Trap::InvalidUtf8),
+        },
+        Simple::Utf16 => {
+            let (units, _) = bytes.as_chunks();
+            let mut latin1 = true;
+            for c in char::decode_utf16(units.iter().map(|unit| u16::from_le_bytes(*unit))) {
+                latin1 &= u32::from(c.map_err(|_| Trap::InvalidUtf16)?) < 0x100;
+            }
+            Ok(latin1)
+        }
+    }
+}
+
+fn store_string_copy<E: Embedding + ?Sized>(
+    e: &mut E,
+    mut text: Text,
+    to: &Context,
+    unit_size: u32,
+    align: u32,
+) -> Result<(u32, u32), Error> {
+    let mut out = Output::allocate(e, to, align, text.units.saturating_mul(unit_size))?;
+    if text.encoding == Simple::Latin1 && unit_size == 2 {
+        out.transcode(e, &mut text, Target::Utf16)?;
+    } else {
+        out.copy(e, &text)?;
+    }
+    Ok((out.pointer, text.units))
+}
+
+/// `store_utf16_to_utf8`, `store_latin1_to_utf8`.
+fn store_string_to_utf8<E: Embedding + ?Sized>(
+    e: &mut E,
+    mut text: Text,
+    to: &Context,
+) -> Result<(u32, u32), Error> {
+    let mut out = Output::allocate(e, to, 1, text.units)?;
+    if out.transcode(e, &mut text, Target::Bytes(0x80))? {
+        return Ok((out.pointer, text.units));
+    }
+    let worst = if text.encoding == Simple::Latin1 { 2 } else { 3 };
+    out.reallocate(e, text.units.saturating_mul(worst))?;
+    out.transcode(e, &mut text, Target::Utf8)?;
+    out.shrink(e)?;
+    Ok((out.pointer, out.written))
+}
+
+fn store_utf8_to_utf16<E: Embedding + ?Sized>(
+    e: &mut E,
+    mut text: Text,
+    to: &Context,
+) -> Result<(u32, u32), Error> {
+    let mut out = Output::allocate(e, to, 2, text.units.saturating_mul(2))?;
+    out.transcode(e, &mut text, Target::Utf16)?;
+    out.shrink(e)?;
+    Ok((out.pointer, out.written >> 1))
+}
+
+fn store_string_to_latin1_or_utf16<E: Embedding + ?Sized>(
+    e: &mut E,
+    text: Text,
+    to: &Context,
+) -> Result<(u32, u32), Error> {
+    let mut out = Output::allocate(e, to, 2, text.units)?;
+    if out.transcode(e, &mut { text }, Target::Bytes(0x100))? {
+        out.shrink(e)?;
+        return Ok((out.pointer, out.written));
+    }
+    out.reallocate(e, text.units.saturating_mul(2))?;
+    // From the start again, where the reference widens what it wrote: the same bytes.
+    out.written = 0;
+    out.transcode(e, &mut { text }, Target::Utf16)?;
+    out.shrink(e)?;
+    Ok((out.pointer, (out.written >> 1) | UTF16_TAG))
+}
+
+fn store_probably_utf16_to_latin1_or_utf16<E: Embedding + ?Sized>(
+    e: &mut E,
+    mut text: Text,
+    to: &Context,
+) -> Result<(u32, u32), Error> {
+    let mut out = Output::allocate(e, to, 2, text.units.saturating_mul(2))?;
+    out.copy(e, &text)?;
+    if !text.latin1 {
+        return Ok((out.pointer, text.units | UTF16_TAG));
+    }
+    // From the source, where the reference narrows what it wrote: the same bytes.
+    out.transcode(e, &mut text, Target::Bytes(0x100))?;
+    out.align = 1;
+    out.reallocate(e, text.units)?;
+    Ok((out.pointer, text.units))
+}
+
+impl<'a> Output<'a> {
+    fn allocate<E: Embedding + ?Sized>(
+        e: &mut E,
+        context: &'a Context,
+        align: u32,
+        size: u32,
+    ) -> Result<Self, Error> {
+        let memory = memory_of(context)?;
+        let pointer = reallocate(e, context, 0, 0, align, size)?;
+        Ok(Self { context, memory, pointer, align, size, written: 0 })
+    }
+
+    fn reallocate<E: Embedding + ?Sized>(&mut self, e: &mut E, size: u32) -> Result<(), Error> {
+        self.pointer = reallocate(e, self.context, self.pointer, self.size, self.align, size)?;
+        self.size = size;
+        Ok(())
+    }
+
+    /// Gives back what was not written.
+    fn shrink<E: Embedding + ?Sized>(&mut self, e: &mut E) -> Result<(), Error> {
+        if self.written < self.size { self.reallocate(e, self.written) } else { Ok(()) }
+    }
+
+    fn copy<E: Embedding + ?Sized>(&self, e: &mut E, text: &Text) -> Result<(), Error> {
+        let len = text.end.saturating_sub(text.at);
+        e.copy((self.memory, self.pointer as usize), (text.memory, text.at), len)
+    }
+
+    /// Writes the rest of a string; `false` where it stopped at a character that the target can't take.
+    ///
+    /// What is written stays within what was allocated even if the string has changed since it was
+    /// validated: each size that the reference allocates is enough for any code units.
+    fn transcode<E: Embedding + ?Sized>(
+        &mut self,
+        e: &mut E,
+        text: &mut Text,
+        target: Target,
+    ) -> Result<bool, Error> {
+        let mut chunk = [0; CHUNK];
+        while text.at < text.end {
+            let bytes = e.memory(text.memory)?.get(text.at..text.end).ok_or(Trap::StringOutOfBounds)?;
+            let (read, written, fits) = fill(&mut chunk, bytes, text.encoding, target)?;
+            let at = (self.pointer as usize).saturating_add(self.written as usize);
+            let to = e.memory(self.memory)?.get_mut(at..).and_then(|m| m.get_mut(..written));
+            let to = to.ok_or(Trap::ReallocOutOfBounds)?;
+            to.iter_mut().zip(&chunk).for_each(|(to, from)| *to = *from);
+            text.at = text.at.saturating_add(read);
+            self.written = self.written.saturating_add(written as u32);
+            if !fits {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Transcodes as many characters as there are or as there is room for: the bytes read, the bytes written, and
+/// whether the target could take all of them. Reads at least one character unless the target can't take it.
+fn fill(
+    chunk: &mut [u8; CHUNK],
+    text: &[u8],
+    encoding: Simple,
+    target: Target,
+) -> Result<(usize, usize, bool), Trap> {
+    let mut room = chunk.iter_mut();
+    let mut rest = text;
+    let mut fits = true;
+    let put = |bytes: &[u8], room: &mut core::slice::IterMut<'_, u8>| {
+        bytes.iter().zip(room).for_each(|(from, to)| *to = *from);
+    };
+    while !rest.is_empty() && room.len() >= MAX_CHAR {
+        let (c, after) = next_char(rest, encoding)?;
+        match target {
+            Target::Bytes(limit) if u32::from(c) >= limit => {
+                fits = false;
+                break;
+            }
+            Target::Bytes(_) => put(&[u32::from(c) as u8], &mut room),
+            Target::Utf8 => put(c.encode_utf8(&mut [0; 4]).as_bytes(), &mut room),
+            Target::Utf16 => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    put(&unit.to_le_bytes(), &mut room);
+                }
+            }
+        }
+        rest = after;
+    }
+    let written = CHUNK.saturating_sub(room.len());
+    Ok((text.len().saturating_sub(rest.len()), written, fits))
+}
+
+/// The first character of a string that is not empty, and what comes after it.
+fn next_char(text: &[u8], encoding: Simple) -> Result<(char, &[u8]), Trap> {
+    let (c, length) = match (encoding, text) {
+        (Simple::Latin1, [byte, ..]) => (char::from(*byte), 1),
+        (Simple::Utf8, [byte @ ..0x80, ..]) => (char::from(*byte), 1),
+        (Simple::Utf8, [byte, ..]) => {
+            let length = match byte {
+                ..0xe0 => 2,
+                ..0xf0 => 3,
+                _ => 4,
+            };
+            let c = text.get(..length).and_then(|c| core::str::from_utf8(c).ok());
+            (c.and_then(|c| c.chars().next()).ok_or(Trap::InvalidUtf8)?, length)
+        }
+        (Simple::Utf16, [a, b, after @ ..]) => {
+            let next = after.first_chunk().map_or(0, |next| u16::from_le_bytes(*next));
+            let c = char::decode_utf16([u16::from_le_bytes([*a, *b]), next]).next();
+            let c = c.and_then(Result::ok).ok_or(Trap::InvalidUtf16)?;
+            (c, c.len_utf16().wrapping_mul(2))
+        }
+        _ => return Err(Trap::InvalidUtf16),
+    };
+    Ok((c, text.get(length..).unwrap_or(&[])))
+}

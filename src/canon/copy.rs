@@ -1,0 +1,344 @@
+//! Spec: `canon {stream,future}.new`, `canon stream.{read,write}`, `canon future.{read,write}`,
+//! `canon {stream,future}.cancel-{read,write}`, `canon {stream,future}.drop-{readable,writable}`.
+//!
+//! A copy gives a buffer to the shared stream or future. Where the other end's buffer waits there, elements move
+//! from memory to memory at once ([`rendezvous`]); else this one waits.
+
+use crate::abi::types::{Layout, TypeDef, ValType};
+use crate::abi::{self, Context, Scope};
+use crate::embedding::{Embedding, Then};
+use crate::error::{EndAction, Error, Trap};
+use crate::id::{InstanceId, OptsId, TypeId, WaitableId};
+use crate::spec::{BLOCKED, BUFFER_MAX_LENGTH, CopyResult};
+use crate::state::{Buffer, CopyState, Direction, Event, Options, Point};
+
+macro_rules! copies {
+    ($($(#[$doc:meta])* $name:ident = $inner:ident($($fixed:expr),*; $($arg:ident: $ty:ty),*);)*) => {$(
+        $(#[$doc])*
+        pub fn $name<E: Embedding + ?Sized>(e: &mut E, ty: TypeId, $($arg: $ty),*) -> Result<Then, Error> {
+            $inner(e, $($fixed,)* ty, $($arg),*)
+        }
+    )*};
+}
+
+copies! {
+    /// `canon stream.new`: the handles of both ends, readable | writable << 32. Cost: O(1).
+    ///
+    /// # Errors
+    /// `Trap(CannotLeave)`; `Capacity(Streams | Waitables | Handles)`.
+    stream_new = new(false;);
+    /// `canon future.new`: the handles of both ends, readable | writable << 32. Cost: O(1).
+    ///
+    /// # Errors
+    /// `Trap(CannotLeave)`; `Capacity(Streams | Waitables | Handles)`.
+    future_new = new(true;);
+    /// `canon stream.read`: reads up to `n` elements to `ptr`; answers a result and a count, or BLOCKED. Cost: the elements'.
+    ///
+    /// # Errors
+    /// `Trap(CannotLeave | UnknownHandle | HandleKind | ElementType | BusyEnd | DoneEnd | SyncInSet | BufferTooLong | Unaligned
+    /// | OutOfBounds | IntraComponent)`, those of the elements, and where it must block `Trap(CannotBlockSync | CannotSuspend)`.
+    stream_read = copy(Direction::Read, false; options: OptsId, i: u32, ptr: u32, n: u32);
+    /// `canon stream.write`: writes up to `n` elements from `ptr`. As [`stream_read`].
+    ///
+    /// # Errors
+    /// As [`stream_read`].
+    stream_write = copy(Direction::Write, false; options: OptsId, i: u32, ptr: u32, n: u32);
+    /// `canon stream.cancel-read`: ends the read under way; answers as it would have. Cost: O(1).
+    ///
+    /// # Errors
+    /// `Trap(CannotLeave | UnknownHandle | HandleKind | ElementType | NothingToCancel | SyncInSet)`.
+    stream_cancel_read = cancel_copy(Direction::Read, false; is_async: bool, i: u32);
+    /// `canon stream.cancel-write`: ends the write under way. As [`stream_cancel_read`].
+    ///
+    /// # Errors
+    /// As [`stream_cancel_read`].
+    stream_cancel_write = cancel_copy(Direction::Write, false; is_async: bool, i: u32);
+    /// `canon future.cancel-read`: ends the read under way. As [`stream_cancel_read`].
+    ///
+    /// # Errors
+    /// As [`stream_cancel_read`].
+    future_cancel_read = cancel_copy(Direction::Read, true; is_async: bool, i: u32);
+    /// `canon future.cancel-write`: ends the write under way. As [`stream_cancel_read`].
+    ///
+    /// # Errors
+    /// As [`stream_cancel_read`].
+    future_cancel_write = cancel_copy(Direction::Write, true; is_async: bool, i: u32);
+    /// `canon stream.drop-readable`. Cost: O(1).
+    ///
+    /// # Errors
+    /// `Trap(CannotLeave | UnknownHandle | HandleKind | ElementType | BusyEnd)`.
+    stream_drop_readable = drop_end(Direction::Read, false; i: u32);
+    /// `canon stream.drop-writable`. Cost: O(1).
+    ///
+    /// # Errors
+    /// As [`stream_drop_readable`].
+    stream_drop_writable = drop_end(Direction::Write, false; i: u32);
+    /// `canon future.drop-readable`. Cost: O(1).
+    ///
+    /// # Errors
+    /// As [`stream_drop_readable`].
+    future_drop_readable = drop_end(Direction::Read, true; i: u32);
+    /// `canon future.drop-writable`. Cost: O(1).
+    ///
+    /// # Errors
+    /// As [`stream_drop_readable`], and `Trap(FutureNotWritten)`.
+    future_drop_writable = drop_end(Direction::Write, true; i: u32);
+}
+
+/// `canon future.read`: reads the value to `ptr`; answers a result, or BLOCKED. Cost: the value's.
+///
+/// # Errors
+/// As [`stream_read`].
+pub fn future_read<E: Embedding + ?Sized>(
+    e: &mut E,
+    ty: TypeId,
+    options: OptsId,
+    i: u32,
+    ptr: u32,
+) -> Result<Then, Error> {
+    copy(e, Direction::Read, true, ty, options, i, ptr, 1)
+}
+
+/// `canon future.write`: writes the value at `ptr`; answers a result, or BLOCKED. Cost: the value's.
+///
+/// # Errors
+/// As [`stream_read`].
+pub fn future_write<E: Embedding + ?Sized>(
+    e: &mut E,
+    ty: TypeId,
+    options: OptsId,
+    i: u32,
+    ptr: u32,
+) -> Result<Then, Error> {
+    copy(e, Direction::Write, true, ty, options, i, ptr, 1)
+}
+
+/// `stream_t.t`, `future_t.t`.
+fn element_of<E: Embedding + ?Sized>(e: &mut E, ty: TypeId, future: bool) -> Result<Option<ValType>, Error> {
+    match e.store().types().def(ty) {
+        Some(TypeDef::Stream(element)) if !future => Ok(element),
+        Some(TypeDef::Future(element)) if future => Ok(element),
+        _ => Err(Error::Misuse("not the stream or future type that the built-in needs")),
+    }
+}
+
+fn new<E: Embedding + ?Sized>(e: &mut E, future: bool, ty: TypeId) -> Result<Then, Error> {
+    let instance = e.store().leave_check()?;
+    let element = element_of(e, ty, future)?;
+    let (readable, writable) = e.store().new_stream(instance, element, future)?;
+    Ok(Then::Value(u64::from(readable) | u64::from(writable).wrapping_shl(32)))
+}
+
+/// `stream_copy`, `future_copy`.
+fn copy<E: Embedding + ?Sized>(
+    e: &mut E,
+    direction: Direction,
+    future: bool,
+    ty: TypeId,
+    options_id: OptsId,
+    i: u32,
+    ptr: u32,
+    n: u32,
+) -> Result<Then, Error> {
+    let can_suspend = e.can_suspend();
+    let instance = e.store().leave_check()?;
+    let element = element_of(e, ty, future)?;
+    let store = e.store();
+    let options = store.options(options_id)?;
+    let end = store.end_handle(instance, i, direction, future, element)?;
+    let action = match direction {
+        Direction::Read => EndAction::Read,
+        Direction::Write => EndAction::Write,
+    };
+    match store.end(end)?.state() {
+        CopyState::Idle => {}
+        CopyState::Done => return Err(Trap::DoneEnd { action, future }.into()),
+        CopyState::Copying | CopyState::Cancelling => return Err(Trap::BusyEnd { action, future }.into()),
+    }
+    if store.waitable_mut(end)?.in_waitable_set() && !options.is_async {
+        return Err(Trap::SyncInSet.into());
+    }
+    check_buffer(e, &options, element, ptr, n)?;
+
+    let buffer = Buffer { options: options_id, pointer: ptr, progress: 0, length: n };
+    e.store().start_copy(end, buffer)?;
+    rendezvous(e, end)?;
+
+    let store = e.store();
+    if !store.waitable_mut(end)?.has_pending_event() {
+        if options.is_async {
+            return Ok(Then::Value(u64::from(BLOCKED)));
+        }
+        let thread = store.check_can_block(can_suspend)?;
+        store.start_waiting(thread, Point::Event(end))?;
+        return Ok(Then::Suspend);
+    }
+    let (_, _, payload) = store.take_event(end)?;
+    Ok(Then::Value(u64::from(payload)))
+}
+
+/// `BufferGuestImpl.__init__`.
+fn check_buffer<E: Embedding + ?Sized>(
+    e: &mut E,
+    options: &Options,
+    element: Option<ValType>,
+    ptr: u32,
+    n: u32,
+) -> Result<(), Error> {
+    if n > BUFFER_MAX_LENGTH {
+        return Err(Trap::BufferTooLong.into());
+    }
+    if let Some(element) = element
+        && n > 0
+    {
+        let layout = layout_of(e, element)?;
+        // More than 4 GiB can't lie in a memory; the true size decides which trap comes first.
+        let size = layout.size.checked_mul(n);
+        let context = Context { options: *options, scope: Scope::None };
+        abi::check_range(e, &context, ptr, layout.align, size.unwrap_or(u32::MAX))?;
+    }
+    Ok(())
+}
+
+fn layout_of<E: Embedding + ?Sized>(e: &mut E, ty: ValType) -> Result<Layout, Error> {
+    e.store().types().layout(ty).ok_or(Error::Misuse("unknown type"))
+}
+
+/// `SharedStreamImpl.{read,write}`, `SharedFutureImpl.{read,write}`: this end's buffer meets the other's, or waits.
+fn rendezvous<E: Embedding + ?Sized>(e: &mut E, end: WaitableId) -> Result<(), Error> {
+    let store = e.store();
+    let done = |result| Event::Copy { result, reclaim: false };
+    let shared_id = store.end(end)?.shared();
+    let (future, direction) = (store.end(end)?.is_future(), store.end(end)?.direction());
+    let shared = store.shared_mut(shared_id)?;
+    if shared.is_dropped() {
+        return store.set_event(end, done(CopyResult::Dropped));
+    }
+    let Some(other) = shared.pending else {
+        shared.pending = Some(end);
+        return Ok(());
+    };
+    let element = shared.element();
+    let (own, their) = (buffer_of(e, end)?, buffer_of(e, other)?);
+    if instance_of(e, &own)? == instance_of(e, &their)? && !none_or_number_type(element) {
+        return Err(Trap::IntraComponent { future }.into());
+    }
+    let store = e.store();
+    if their.remain() > 0 {
+        if own.remain() > 0 {
+            move_elements(e, direction, element, (end, own), (other, their))?;
+            let store = e.store();
+            if future {
+                store.finish_pending(other, CopyResult::Completed)?;
+            } else {
+                store.set_event(other, Event::Copy { result: CopyResult::Completed, reclaim: true })?;
+            }
+        }
+        e.store().set_event(end, done(CopyResult::Completed))
+    } else if direction == Direction::Write && own.is_zero_length() && their.is_zero_length() {
+        store.set_event(end, done(CopyResult::Completed))
+    } else {
+        store.finish_pending(other, CopyResult::Completed)?;
+        store.shared_mut(shared_id)?.pending = Some(end);
+        Ok(())
+    }
+}
+
+fn buffer_of<E: Embedding + ?Sized>(e: &mut E, end: WaitableId) -> Result<Buffer, Error> {
+    e.store().end(end)?.buffer.ok_or(Error::Bug("a copy without a buffer"))
+}
+
+fn instance_of<E: Embedding + ?Sized>(e: &mut E, buffer: &Buffer) -> Result<InstanceId, Error> {
+    Ok(e.store().options(buffer.options)?.instance)
+}
+
+/// `none_or_number_type`.
+fn none_or_number_type(element: Option<ValType>) -> bool {
+    !matches!(
+        element,
+        Some(ValType::Bool | ValType::Char | ValType::String | ValType::ErrorContext | ValType::Defined(_))
+    )
+}
+
+/// `dst_buffer.write(src_buffer.read(n))`, with as many elements as both have.
+fn move_elements<E: Embedding + ?Sized>(
+    e: &mut E,
+    direction: Direction,
+    element: Option<ValType>,
+    own: (WaitableId, Buffer),
+    their: (WaitableId, Buffer),
+) -> Result<(), Error> {
+    let n = own.1.remain().min(their.1.remain());
+    let (src, dst) = match direction {
+        Direction::Read => (their.1, own.1),
+        Direction::Write => (own.1, their.1),
+    };
+    let mut size = 0;
+    if let Some(element) = element {
+        size = layout_of(e, element)?.size;
+        let store = e.store();
+        let from = Context { options: store.options(src.options)?, scope: Scope::None };
+        let to = Context { options: store.options(dst.options)?, scope: Scope::None };
+        abi::transfer_elements(e, &from, src.pointer, &to, dst.pointer, element, n)?;
+    }
+    for (end, _) in [own, their] {
+        if let Some(buffer) = &mut e.store().end_mut(end)?.buffer {
+            buffer.advance(n, size);
+        }
+    }
+    Ok(())
+}
+
+/// `cancel_copy`.
+fn cancel_copy<E: Embedding + ?Sized>(
+    e: &mut E,
+    direction: Direction,
+    future: bool,
+    ty: TypeId,
+    is_async: bool,
+    i: u32,
+) -> Result<Then, Error> {
+    let can_suspend = e.can_suspend();
+    let instance = e.store().leave_check()?;
+    let element = element_of(e, ty, future)?;
+    let store = e.store();
+    let end = store.end_handle(instance, i, direction, future, element)?;
+    if store.end(end)?.state() != CopyState::Copying || store.waitable_mut(end)?.has_sync_waiter() {
+        return Err(Trap::NothingToCancel.into());
+    }
+    if store.waitable_mut(end)?.in_waitable_set() && !is_async {
+        return Err(Trap::SyncInSet.into());
+    }
+    store.end_mut(end)?.state = CopyState::Cancelling;
+    if !store.waitable_mut(end)?.has_pending_event() {
+        store.finish_pending(end, CopyResult::Cancelled)?;
+        if !store.waitable_mut(end)?.has_pending_event() {
+            if is_async {
+                return Ok(Then::Value(u64::from(BLOCKED)));
+            }
+            let thread = store.check_can_block(can_suspend)?;
+            store.start_waiting(thread, Point::Event(end))?;
+            return Ok(Then::Suspend);
+        }
+    }
+    let (_, _, payload) = store.take_event(end)?;
+    Ok(Then::Value(u64::from(payload)))
+}
+
+/// `drop`.
+fn drop_end<E: Embedding + ?Sized>(
+    e: &mut E,
+    direction: Direction,
+    future: bool,
+    ty: TypeId,
+    i: u32,
+) -> Result<Then, Error> {
+    let instance = e.store().leave_check()?;
+    let element = element_of(e, ty, future)?;
+    let store = e.store();
+    let end = store.end_handle(instance, i, direction, future, element)?;
+    store.check_drop_end(end)?;
+    store.instance_mut(instance)?.handles.remove(i);
+    store.drop_end(end)?;
+    Ok(Then::Value(0))
+}

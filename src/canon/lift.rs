@@ -1,0 +1,480 @@
+//! Spec: `canon lift`, and `Task.enter_implicit_thread`, `Task.request_cancellation`, `Task.return_`.
+
+use crate::abi::types::{FuncType, ValType};
+use crate::abi::{self, Context, Dest, Scope, Source};
+use crate::embedding::{Embedding, Outcome};
+use crate::error::{Error, Resource, Trap};
+use crate::id::{InstanceId, LiftId, TaskId, ThreadId};
+use crate::run::{self, Entry, run};
+use crate::spec::{CallbackCode, EventCode, MAX_FLAT_ASYNC_PARAMS, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
+use crate::state::{Caller, Event, InstanceKind, Options, Point, QueuedArgs, TaskState};
+use crate::store::Current;
+
+/// `canon_lift` inside `Store.lift`: enters the instance, makes a task, and runs it until it blocks, exits or, where
+/// the function's type is not `async`, resolves.
+pub(crate) fn call<E: Embedding + ?Sized>(
+    e: &mut E,
+    func: LiftId,
+    caller: Caller,
+    from: Option<InstanceId>,
+    args: &[u64],
+) -> Result<TaskId, Error> {
+    let store = e.store();
+    let lift = store.lift(func)?;
+    let options = store.options(lift.options)?;
+    let ty = store.types().func(lift.ty).ok_or(Error::Misuse("unknown function type"))?;
+    let instance = options.instance;
+    store.enter_from(instance, from)?;
+    // The host is no component: its functions run side by side.
+    let guest = store.instance(instance)?.kind() == InstanceKind::Guest;
+    let needs_exclusive = guest && ty.is_async && (!options.is_async || options.callback.is_some());
+    let (task, thread) = match store.new_task(Some(func), instance, caller, needs_exclusive, true) {
+        Ok(new) => new,
+        Err(error) => {
+            store.leave_to(instance, from);
+            return Err(error);
+        }
+    };
+    if let Caller::Guest(subtask) = caller {
+        store.subtask_mut(subtask)?.callee = Some(task);
+    }
+    run(e, thread, Entry { cancelled: false, args })?;
+    if !ty.is_async {
+        finish_sync(e, task, instance)?;
+    }
+    e.store().leave_to(instance, from);
+    Ok(task)
+}
+
+/// The end of `canon_lift` for a function type without `async`: other threads of the instance may run until the
+/// task has returned; when none can, it has blocked, and it may not.
+fn finish_sync<E: Embedding + ?Sized>(e: &mut E, task: TaskId, instance: InstanceId) -> Result<(), Error> {
+    while !e.store().is_resolved(task) {
+        let Some(thread) = e.store().next_ready_of(instance, false)? else {
+            e.store().poison(instance);
+            return Err(Trap::CannotBlockSync.into());
+        };
+        run(e, thread, Entry::PLAIN)?;
+    }
+    Ok(())
+}
+
+/// `thread_func` of `canon_lift` up to the end of the core call: how that ended, or `None` where the thread waits to
+/// enter or is gone.
+pub(crate) fn enter<E: Embedding + ?Sized>(
+    e: &mut E,
+    thread: ThreadId,
+    waited: bool,
+    entry: Entry<'_>,
+) -> Result<Option<Outcome>, Error> {
+    let store = e.store();
+    let task_id = store.thread_mut(thread)?.task();
+    let task = store.task_mut(task_id)?;
+    let (instance, exclusive, caller) = (task.instance(), task.needs_exclusive(), task.caller());
+    let func = task.lift().ok_or(Error::Bug("a start function was entered twice"))?;
+    let lift = store.lift(func)?;
+    let options = store.options(lift.options)?;
+    let ty = store.types().func(lift.ty).ok_or(Error::Misuse("unknown function type"))?;
+
+    // Task.enter_implicit_thread
+    if waited && entry.cancelled {
+        cancel_unentered(e, thread, task_id, instance)?;
+        return Ok(None);
+    }
+    let inst = store.instance(instance)?;
+    if ty.is_async && !waited && (inst.has_backpressure(exclusive) || inst.waiting_to_enter() > 0) {
+        queue_args(e, caller, entry.args)?;
+        e.store().start_waiting(thread, Point::Enter)?;
+        return Ok(None);
+    }
+    if exclusive {
+        store.take_exclusive(instance, thread)?;
+    }
+    store.register_thread(thread)?;
+    store.thread_mut(thread)?.entered(exclusive);
+    if waited {
+        store.signal_entry(instance)?;
+    }
+
+    // args = task.start(); flat_args = lower_flat_values(..)
+    let mut flat = [0u64; MAX_FLAT_PARAMS];
+    let count = start(e, task_id, caller, &options, ty, entry.args, &mut flat)?;
+    let flat = flat.get(..count).unwrap_or(&[]);
+    e.call(thread, lift.func, flat).map(Some)
+}
+
+/// A task that waits to enter is cancelled: it resolves without ever having started.
+fn cancel_unentered<E: Embedding + ?Sized>(
+    e: &mut E,
+    thread: ThreadId,
+    task: TaskId,
+    instance: InstanceId,
+) -> Result<(), Error> {
+    cancel(e, task)?;
+    let store = e.store();
+    store.forget_unentered(thread);
+    store.signal_entry(instance)
+}
+
+/// Keeps the arguments of a guest's call until the callee starts.
+fn queue_args<E: Embedding + ?Sized>(e: &mut E, caller: Caller, args: &[u64]) -> Result<(), Error> {
+    if let Caller::Guest(subtask) = caller {
+        let store = e.store();
+        let args =
+            store.queued.insert(QueuedArgs::new(args)).map_err(|_| Error::Capacity(Resource::QueuedCalls))?;
+        store.subtask_mut(subtask)?.args = Some(args);
+    }
+    Ok(())
+}
+
+/// `Task.start` and the lowering of its arguments: how many flat arguments the callee gets.
+fn start<E: Embedding + ?Sized>(
+    e: &mut E,
+    task: TaskId,
+    caller: Caller,
+    options: &Options,
+    ty: FuncType,
+    args: &[u64],
+    flat: &mut [u64; MAX_FLAT_PARAMS],
+) -> Result<usize, Error> {
+    e.store().task_mut(task)?.start()?;
+    let to = Context { options: *options, scope: Scope::Task(task) };
+    let params = ValType::Defined(ty.params);
+    let layout = e.store().types().layout(params).ok_or(Error::Misuse("unknown type"))?;
+    match caller {
+        Caller::Guest(subtask) => {
+            let queued = super::lower::on_start(e, subtask)?;
+            let args = queued.as_ref().map_or(args, QueuedArgs::as_slice);
+            let from = super::lower::context(e, subtask)?;
+            let max = if from.options.is_async { MAX_FLAT_ASYNC_PARAMS } else { MAX_FLAT_PARAMS };
+            let source = lift_source(e, &from, params, max, args)?;
+            lower_values(e, &from, source, &to, params, flat)
+        }
+        Caller::Host(call) => {
+            e.host_args(call, flat)?;
+            let from = host_context(e, options)?;
+            let Some(from) = from else { return Ok(usize::from(layout.flat).min(MAX_FLAT_PARAMS)) };
+            let args = *flat;
+            *flat = [0; MAX_FLAT_PARAMS];
+            let source = lift_source(e, &from, params, MAX_FLAT_PARAMS, &args)?;
+            lower_values(e, &from, source, &to, params, flat)
+        }
+        Caller::Drop(rep) => {
+            if let Some(first) = flat.first_mut() {
+                *first = u64::from(rep);
+            }
+            Ok(1)
+        }
+        Caller::Start => Ok(0),
+    }
+}
+
+/// The host's side of a call into a guest, as [`Store::set_host`](crate::Store::set_host) says; `None` where the callee is
+/// the host itself.
+fn host_context<E: Embedding + ?Sized>(e: &mut E, callee: &Options) -> Result<Option<Context>, Error> {
+    let host = e.store().host().ok_or(Error::Misuse("the host's options are not set: Store::set_host"))?;
+    let options = e.store().options(host)?;
+    Ok((options.instance != callee.instance).then_some(Context { options, scope: Scope::None }))
+}
+
+/// The first half of `lift_flat_values`: where the values are, checked.
+pub(crate) fn lift_source<'a, E: Embedding + ?Sized>(
+    e: &mut E,
+    from: &Context,
+    ty: ValType,
+    max_flat: usize,
+    args: &'a [u64],
+) -> Result<Source<'a>, Error> {
+    let layout = e.store().types().layout(ty).ok_or(Error::Misuse("unknown type"))?;
+    if usize::from(layout.flat) <= max_flat {
+        return Ok(Source::Flat(args));
+    }
+    let pointer = args.first().copied().unwrap_or(0) as u32;
+    abi::check_range(e, from, pointer, layout.align, layout.size)?;
+    Ok(Source::Memory(pointer))
+}
+
+/// `lower_flat_values` without an out-parameter: flat where it fits, else to memory that `realloc` gives.
+/// How many flat values there are.
+fn lower_values<E: Embedding + ?Sized>(
+    e: &mut E,
+    from: &Context,
+    source: Source<'_>,
+    to: &Context,
+    ty: ValType,
+    flat: &mut [u64; MAX_FLAT_PARAMS],
+) -> Result<usize, Error> {
+    let layout = e.store().types().layout(ty).ok_or(Error::Misuse("unknown type"))?;
+    let count = usize::from(layout.flat);
+    if count <= MAX_FLAT_PARAMS {
+        let values = flat.get_mut(..count).unwrap_or(&mut []);
+        abi::transfer(e, from, source, to, Dest::Flat(values), ty)?;
+        return Ok(count);
+    }
+    let pointer = abi::reallocate(e, to, 0, 0, layout.align, layout.size)?;
+    abi::transfer(e, from, source, to, Dest::Memory(pointer), ty)?;
+    if let Some(first) = flat.first_mut() {
+        *first = u64::from(pointer);
+    }
+    Ok(1)
+}
+
+/// The core function of a thread returned: `canon_lift` after `call_and_trap_on_throw`.
+pub(crate) fn returned<E: Embedding + ?Sized>(e: &mut E, thread: ThreadId, value: u64) -> Result<(), Error> {
+    let store = e.store();
+    let implicit = store.thread_mut(thread)?.is_implicit();
+    let task_id = store.thread_mut(thread)?.task();
+    let lift = store.task_mut(task_id)?.lift();
+    if !implicit {
+        return store.exit_thread(thread);
+    }
+    let lift = store.lift(lift.ok_or(Error::Bug("a start function returned to run"))?)?;
+    let options = store.options(lift.options)?;
+    if !options.is_async {
+        let ty = store.types().func(lift.ty).ok_or(Error::Misuse("unknown function type"))?;
+        let results = [value];
+        let count = usize::from(ty.result.is_some());
+        return_(e, task_id, results.get(..count).unwrap_or(&[]), MAX_FLAT_RESULTS)?;
+        if let Some(post_return) = options.post_return {
+            e.store().instance_mut(options.instance)?.set_may_leave(false);
+            e.call_leaf(post_return, results.get(..count).unwrap_or(&[]))?;
+            e.store().instance_mut(options.instance)?.set_may_leave(true);
+        }
+        return e.store().exit_thread(thread);
+    }
+    match options.callback {
+        None => store.exit_thread(thread),
+        Some(_) => event_loop(e, thread, &options, value as u32),
+    }
+}
+
+/// The callback loop of `canon_lift`, from the code that the core function answered to where the thread waits or exits.
+fn event_loop<E: Embedding + ?Sized>(
+    e: &mut E,
+    thread: ThreadId,
+    options: &Options,
+    packed: u32,
+) -> Result<(), Error> {
+    let mut packed = packed;
+    loop {
+        let store = e.store();
+        let instance = options.instance;
+        let point = match CallbackCode::unpack(packed).ok_or(Trap::CallbackCode)? {
+            CallbackCode::Exit => return store.exit_thread(thread),
+            CallbackCode::Yield => Point::CallbackYield,
+            CallbackCode::Wait(index) => Point::CallbackWait(store.set_handle(instance, index)?),
+        };
+        let task = store.thread_mut(thread)?.task();
+        let cancelled = store.task_mut(task)?.cancel_is_pending();
+        let at_once = match point {
+            Point::CallbackWait(set) => store.set_mut(set)?.has_pending_event() && !store.chooses_to_wait(),
+            _ => false,
+        };
+        store.release_exclusive(instance, thread)?;
+        if !cancelled && !at_once {
+            return store.start_waiting(thread, point);
+        }
+        match callback(e, thread, point, cancelled)? {
+            Some(Outcome::Returned(value)) => packed = value as u32,
+            Some(Outcome::Blocked) | None => return Ok(()),
+        }
+    }
+}
+
+/// One turn of the callback loop: takes the lock and the event, and calls the callback.
+pub(crate) fn callback<E: Embedding + ?Sized>(
+    e: &mut E,
+    thread: ThreadId,
+    point: Point,
+    cancelled: bool,
+) -> Result<Option<Outcome>, Error> {
+    let store = e.store();
+    let task_id = store.thread_mut(thread)?.task();
+    let task = store.task_mut(task_id)?;
+    let pending = task.cancel_is_pending();
+    if pending {
+        task.deliver_cancel();
+    }
+    let lift = store
+        .lift(store.task(task_id).and_then(|t| t.lift()).ok_or(Error::Bug("a task without a function"))?)?;
+    let options = store.options(lift.options)?;
+    let callback = options.callback.ok_or(Error::Bug("a callback loop without a callback"))?;
+    store.take_exclusive(options.instance, thread)?;
+    let (code, p1, p2) = match point {
+        _ if cancelled || pending => (EventCode::TaskCancelled, 0, 0),
+        Point::CallbackWait(set) => {
+            store.take_set_event(set)?.ok_or(Error::Bug("a callback wait was resumed without an event"))?
+        }
+        _ => (EventCode::None, 0, 0),
+    };
+    e.call(thread, callback, &[code as u64, u64::from(p1), u64::from(p2)]).map(Some)
+}
+
+/// `Task.return_`, with the lifting of the result from flat values of the callee.
+pub(crate) fn return_<E: Embedding + ?Sized>(
+    e: &mut E,
+    task_id: TaskId,
+    results: &[u64],
+    max_flat: usize,
+) -> Result<(), Error> {
+    let store = e.store();
+    let task = store.task_mut(task_id)?;
+    task.check_return()?;
+    let caller = task.caller();
+    let lift = task.lift().ok_or(Error::Bug("a start function returned a value"))?;
+    let lift = store.lift(lift)?;
+    let options = store.options(lift.options)?;
+    let ty = store.types().func(lift.ty).ok_or(Error::Misuse("unknown function type"))?;
+    let from = Context { options, scope: Scope::None };
+    match caller {
+        Caller::Guest(subtask) => {
+            super::lower::on_resolve(e, subtask, Some((&from, results, max_flat)), ty.result)?
+        }
+        Caller::Host(call) => {
+            let mut flat = [0u64; MAX_FLAT_PARAMS];
+            let mut count = 0;
+            if let Some(result) = ty.result {
+                let source = lift_source(e, &from, result, max_flat, results)?;
+                let to =
+                    host_context(e, &options)?.ok_or(Error::Misuse("the host called a host function"))?;
+                count = lower_values(e, &from, source, &to, result, &mut flat)?;
+            }
+            e.host_result(call, Some(flat.get(..count).unwrap_or(&[])))?;
+        }
+        Caller::Drop(_) | Caller::Start => {}
+    }
+    e.store().task_mut(task_id)?.resolve();
+    Ok(())
+}
+
+/// `Task.cancel`.
+pub(crate) fn cancel<E: Embedding + ?Sized>(e: &mut E, task_id: TaskId) -> Result<(), Error> {
+    let task = e.store().task_mut(task_id)?;
+    task.check_cancel()?;
+    match task.caller() {
+        Caller::Guest(subtask) => super::lower::on_resolve(e, subtask, None, None)?,
+        Caller::Host(call) => e.host_result(call, None)?,
+        Caller::Drop(_) | Caller::Start => {}
+    }
+    e.store().task_mut(task_id)?.resolve();
+    Ok(())
+}
+
+/// `Task.request_cancellation`, as the spec has it since its #723 and #726: at most one thread is resumed, the implicit
+/// one, where it waits to enter or in its callback loop, its instance can be entered and the lock is free.
+pub(crate) fn request_cancellation<E: Embedding + ?Sized>(
+    e: &mut E,
+    task_id: TaskId,
+    from: Option<InstanceId>,
+) -> Result<(), Error> {
+    let store = e.store();
+    let task = store.task_mut(task_id)?;
+    let (state, instance) = (task.state(), task.instance());
+    let implicit = task.implicit_thread();
+    if state == TaskState::Initial {
+        task.deliver_cancel();
+        let thread = implicit.ok_or(Error::Bug("a task without its implicit thread"))?;
+        return run(e, thread, Entry { cancelled: true, args: &[] });
+    }
+    // The implicit thread may have exited while others of the task go on.
+    let waiting = implicit.and_then(|id| {
+        let thread = store.thread(id)?;
+        let in_loop = matches!(thread.point(), Point::CallbackYield | Point::CallbackWait(_));
+        (thread.is_waiting() && in_loop).then_some((id, thread.point()))
+    });
+    let free = store.instance(instance)?.exclusive().is_none() && store.may_enter_from(instance, from);
+    if let Some((thread, _)) = waiting
+        && free
+    {
+        store.task_mut(task_id)?.deliver_cancel();
+        store.enter_from(instance, from)?;
+        run(e, thread, Entry { cancelled: true, args: &[] })?;
+        e.store().leave_to(instance, from);
+        return Ok(());
+    }
+    store.task_mut(task_id)?.cancel_later();
+    // It is ready as soon as its instance is free: its next event need not come (#707).
+    if let Some((thread, Point::CallbackWait(set))) = waiting {
+        store.signal_thread(thread, set)?;
+    }
+    Ok(())
+}
+
+/// The caller of a subtask is told: an event where it holds a handle, else its thread is woken.
+pub(crate) fn on_progress<E: Embedding + ?Sized>(
+    e: &mut E,
+    subtask: crate::id::WaitableId,
+) -> Result<(), Error> {
+    let store = e.store();
+    let waitable = store.waitable_mut(subtask)?;
+    if waitable.handle() != 0 {
+        return store.set_event(subtask, Event::Subtask);
+    }
+    let waiter = waitable.sync_waiter;
+    match waiter {
+        Some(waiter) if store.subtask(subtask)?.resolved() => store.make_ready(waiter),
+        _ => Ok(()),
+    }
+}
+
+/// A start function on its way: see [`start_enter`].
+#[derive(Debug)]
+#[must_use = "a start function that was entered must be left"]
+pub struct Start {
+    instance: InstanceId,
+    task: TaskId,
+    thread: ThreadId,
+    outer: Current,
+}
+
+/// Opens a core instantiation: its start function runs as a synchronous task of the component instance. The engine
+/// instantiates the module next, and [`start_leave`] closes it.
+///
+/// # Errors
+/// `Capacity(Tasks | Threads | ThreadIndices)`; `Trap(CannotEnter)` where the instance is poisoned or running.
+pub fn start_enter<E: Embedding + ?Sized>(e: &mut E, instance: InstanceId) -> Result<Start, Error> {
+    let store = e.store();
+    store.enter_from(instance, None)?;
+    let (task, thread) = match store.new_task(None, instance, Caller::Start, false, false) {
+        Ok(new) => new,
+        Err(error) => {
+            store.leave_to(instance, None);
+            return Err(error);
+        }
+    };
+    if let Err(error) = store.register_thread(thread) {
+        store.forget_unentered(thread);
+        store.leave_to(instance, None);
+        return Err(error);
+    }
+    store.task_mut(task)?.start()?;
+    store.thread_mut(thread)?.entered(false);
+    store.thread_mut(thread)?.status = crate::state::Status::Running;
+    let outer = core::mem::replace(&mut store.current, Current::Thread(thread));
+    Ok(Start { instance, task, thread, outer })
+}
+
+/// Closes a core instantiation with how it ended; an error poisons the instance.
+///
+/// # Errors
+/// The one that it was given.
+pub fn start_leave<E: Embedding + ?Sized>(
+    e: &mut E,
+    start: Start,
+    result: Result<(), Error>,
+) -> Result<(), Error> {
+    let store = e.store();
+    store.current = start.outer;
+    let result = match result {
+        Ok(()) => {
+            store.task_mut(start.task)?.resolve();
+            store.exit_thread(start.thread)
+        }
+        Err(error) => Err(error),
+    };
+    match result {
+        Ok(()) => store.leave_to(start.instance, None),
+        Err(_) => store.poison(start.instance),
+    }
+    run::at_host(e, result)
+}

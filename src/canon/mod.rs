@@ -1,0 +1,179 @@
+//! Spec: Canonical Definitions.
+//!
+//! One file a family, one function a built-in, in the spec's order; every `trap_if` is there to see.
+//! [`Builtin`] names them all, for whoever links a component; [`call`] is the one switch over it.
+
+pub mod lift;
+pub mod lower;
+
+mod context;
+mod copy;
+mod resource;
+mod subtask;
+mod task;
+mod thread;
+mod waitable_set;
+
+pub use context::{backpressure_dec, backpressure_inc, context_get, context_set};
+pub use copy::{
+    future_cancel_read, future_cancel_write, future_drop_readable, future_drop_writable, future_new,
+    future_read, future_write, stream_cancel_read, stream_cancel_write, stream_drop_readable,
+    stream_drop_writable, stream_new, stream_read, stream_write,
+};
+pub use lower::lower;
+pub use resource::{resource_drop, resource_new, resource_rep};
+pub use subtask::{subtask_cancel, subtask_drop};
+pub use task::{task_cancel, task_return};
+pub use thread::{
+    thread_index, thread_new_indirect, thread_resume_later, thread_suspend, thread_suspend_then_promote,
+    thread_suspend_then_resume, thread_yield, thread_yield_then_promote, thread_yield_then_resume,
+};
+pub use waitable_set::{
+    waitable_join, waitable_set_drop, waitable_set_new, waitable_set_poll, waitable_set_wait,
+};
+
+use crate::abi::types::ValType;
+use crate::abi::{self, Context, Scope};
+use crate::embedding::{Embedding, Then};
+use crate::error::Error;
+use crate::id::{LowerId, MemoryRef, OptsId, ResourceId, TableRef, TypeId};
+
+/// A canonical built-in with what its definition gives it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "each is the spec's built-in of that name")]
+pub enum Builtin {
+    Lower(LowerId),
+    ResourceNew(ResourceId),
+    ResourceDrop(ResourceId),
+    ResourceRep(ResourceId),
+    ContextGet(u32),
+    ContextSet(u32),
+    BackpressureInc,
+    BackpressureDec,
+    TaskReturn { result: Option<ValType>, options: OptsId },
+    TaskCancel,
+    WaitableSetNew,
+    WaitableSetWait(MemoryRef),
+    WaitableSetPoll(MemoryRef),
+    WaitableSetDrop,
+    WaitableJoin,
+    SubtaskCancel { is_async: bool },
+    SubtaskDrop,
+    StreamNew(TypeId),
+    StreamRead(TypeId, OptsId),
+    StreamWrite(TypeId, OptsId),
+    StreamCancelRead(TypeId, bool),
+    StreamCancelWrite(TypeId, bool),
+    StreamDropReadable(TypeId),
+    StreamDropWritable(TypeId),
+    FutureNew(TypeId),
+    FutureRead(TypeId, OptsId),
+    FutureWrite(TypeId, OptsId),
+    FutureCancelRead(TypeId, bool),
+    FutureCancelWrite(TypeId, bool),
+    FutureDropReadable(TypeId),
+    FutureDropWritable(TypeId),
+    ThreadIndex,
+    ThreadNewIndirect(TableRef),
+    ThreadResumeLater,
+    ThreadSuspend,
+    ThreadYield,
+    ThreadSuspendThenResume,
+    ThreadYieldThenResume,
+    ThreadSuspendThenPromote,
+    ThreadYieldThenPromote,
+}
+
+/// Calls a built-in with its core arguments as raw bits. Missing arguments count as 0: the engine's function types,
+/// made from the same definition, see to their number.
+///
+/// # Errors
+/// The built-in's.
+pub fn call<E: Embedding + ?Sized>(e: &mut E, builtin: Builtin, args: &[u64]) -> Result<Then, Error> {
+    let arg = |index: usize| args.get(index).copied().unwrap_or(0);
+    let word = |index: usize| arg(index) as u32;
+    match builtin {
+        Builtin::Lower(id) => lower(e, id, args),
+        Builtin::ResourceNew(rt) => resource_new(e, rt, word(0)),
+        Builtin::ResourceDrop(rt) => resource_drop(e, rt, word(0)),
+        Builtin::ResourceRep(rt) => resource_rep(e, rt, word(0)),
+        Builtin::ContextGet(slot) => context_get(e, slot),
+        Builtin::ContextSet(slot) => context_set(e, slot, arg(0)),
+        Builtin::BackpressureInc => backpressure_inc(e),
+        Builtin::BackpressureDec => backpressure_dec(e),
+        Builtin::TaskReturn { result, options } => task_return(e, result, options, args),
+        Builtin::TaskCancel => task_cancel(e),
+        Builtin::WaitableSetNew => waitable_set_new(e),
+        Builtin::WaitableSetWait(memory) => waitable_set_wait(e, memory, word(0), word(1)),
+        Builtin::WaitableSetPoll(memory) => waitable_set_poll(e, memory, word(0), word(1)),
+        Builtin::WaitableSetDrop => waitable_set_drop(e, word(0)),
+        Builtin::WaitableJoin => waitable_join(e, word(0), word(1)),
+        Builtin::SubtaskCancel { is_async } => subtask_cancel(e, is_async, word(0)),
+        Builtin::SubtaskDrop => subtask_drop(e, word(0)),
+        Builtin::StreamNew(ty) => stream_new(e, ty),
+        Builtin::StreamRead(ty, options) => stream_read(e, ty, options, word(0), word(1), word(2)),
+        Builtin::StreamWrite(ty, options) => stream_write(e, ty, options, word(0), word(1), word(2)),
+        Builtin::StreamCancelRead(ty, is_async) => stream_cancel_read(e, ty, is_async, word(0)),
+        Builtin::StreamCancelWrite(ty, is_async) => stream_cancel_write(e, ty, is_async, word(0)),
+        Builtin::StreamDropReadable(ty) => stream_drop_readable(e, ty, word(0)),
+        Builtin::StreamDropWritable(ty) => stream_drop_writable(e, ty, word(0)),
+        Builtin::FutureNew(ty) => future_new(e, ty),
+        Builtin::FutureRead(ty, options) => future_read(e, ty, options, word(0), word(1)),
+        Builtin::FutureWrite(ty, options) => future_write(e, ty, options, word(0), word(1)),
+        Builtin::FutureCancelRead(ty, is_async) => future_cancel_read(e, ty, is_async, word(0)),
+        Builtin::FutureCancelWrite(ty, is_async) => future_cancel_write(e, ty, is_async, word(0)),
+        Builtin::FutureDropReadable(ty) => future_drop_readable(e, ty, word(0)),
+        Builtin::FutureDropWritable(ty) => future_drop_writable(e, ty, word(0)),
+        Builtin::ThreadIndex => thread_index(e),
+        Builtin::ThreadNewIndirect(table) => thread_new_indirect(e, table, word(0), word(1)),
+        Builtin::ThreadResumeLater => thread_resume_later(e, word(0)),
+        Builtin::ThreadSuspend => thread_suspend(e),
+        Builtin::ThreadYield => thread_yield(e),
+        Builtin::ThreadSuspendThenResume => thread_suspend_then_resume(e, word(0)),
+        Builtin::ThreadYieldThenResume => thread_yield_then_resume(e, word(0)),
+        Builtin::ThreadSuspendThenPromote => thread_suspend_then_promote(e, word(0)),
+        Builtin::ThreadYieldThenPromote => thread_yield_then_promote(e, word(0)),
+    }
+}
+
+impl Builtin {
+    /// Whether it may answer [`Then::Suspend`]: only those need an engine's care for being suspended.
+    pub fn may_suspend(&self) -> bool {
+        match self {
+            Builtin::Lower(_)
+            | Builtin::WaitableSetWait(_)
+            | Builtin::StreamRead(..)
+            | Builtin::StreamWrite(..)
+            | Builtin::FutureRead(..)
+            | Builtin::FutureWrite(..)
+            | Builtin::ThreadSuspend
+            | Builtin::ThreadYield
+            | Builtin::ThreadSuspendThenResume
+            | Builtin::ThreadYieldThenResume
+            | Builtin::ThreadSuspendThenPromote
+            | Builtin::ThreadYieldThenPromote => true,
+            Builtin::SubtaskCancel { is_async }
+            | Builtin::StreamCancelRead(_, is_async)
+            | Builtin::StreamCancelWrite(_, is_async)
+            | Builtin::FutureCancelRead(_, is_async)
+            | Builtin::FutureCancelWrite(_, is_async) => !is_async,
+            _ => false,
+        }
+    }
+}
+
+/// `unpack_event`: writes index and payload to `ptr`, answers the code.
+pub(crate) fn unpack_event<E: Embedding + ?Sized>(
+    e: &mut E,
+    memory: MemoryRef,
+    ptr: u32,
+    (code, p1, p2): crate::store::EventTuple,
+) -> Result<u32, Error> {
+    let instance = e.store().current_instance()?;
+    let options = crate::state::Options { memory: Some(memory), ..crate::state::Options::new(instance) };
+    let context = Context { options, scope: Scope::None };
+    abi::check_range(e, &context, ptr, 4, 8)?;
+    abi::store_int(e, &context, ptr, 4, u64::from(p1))?;
+    abi::store_int(e, &context, ptr.wrapping_add(4), 4, u64::from(p2))?;
+    Ok(code as u32)
+}

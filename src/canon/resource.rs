@@ -1,0 +1,60 @@
+//! Spec: `canon resource.new`, `canon resource.drop`, `canon resource.rep`.
+
+use super::lift;
+use crate::embedding::{Embedding, Then};
+use crate::error::{Error, Trap};
+use crate::id::ResourceId;
+use crate::state::Caller;
+
+/// `canon resource.new`: a handle that owns a new resource of representation `rep`. Cost: O(1).
+///
+/// # Errors
+/// `Trap(CannotLeave)`; `Capacity(Handles)`.
+pub fn resource_new<E: Embedding + ?Sized>(e: &mut E, rt: ResourceId, rep: u32) -> Result<Then, Error> {
+    let store = e.store();
+    let instance = store.leave_check()?;
+    let index = store.lower_own(instance, rep, rt)?;
+    Ok(Then::Value(u64::from(index)))
+}
+
+/// `canon resource.drop`: drops handle `i`; an owned one runs the type's destructor, as a synchronous call of the
+/// instance that defines the type. Cost: O(1) and the destructor's.
+///
+/// # Errors
+/// `Trap(CannotLeave | UnknownHandle | HandleKind | ResourceType | ResourceLent | CannotEnter)`, and the destructor's.
+pub fn resource_drop<E: Embedding + ?Sized>(e: &mut E, rt: ResourceId, i: u32) -> Result<Then, Error> {
+    let store = e.store();
+    let instance = store.leave_check()?;
+    let handle = store.resource_handle(instance, i, rt)?;
+    if handle.num_lends != 0 {
+        return Err(Trap::ResourceLent.into());
+    }
+    store.instance_mut(instance)?.handles.remove(i);
+    match handle.borrow_scope {
+        Some(task) => store.task_mut(task)?.drop_borrow(),
+        None => {
+            let resource = store.types().resource(rt).ok_or(Error::Misuse("unknown resource type"))?;
+            match resource.dtor {
+                Some(dtor) => {
+                    lift::call(e, dtor, Caller::Drop(handle.rep), Some(instance), &[])?;
+                }
+                None if !store.may_enter_from(resource.instance, Some(instance)) => {
+                    return Err(Trap::CannotEnter.into());
+                }
+                None => {}
+            }
+        }
+    }
+    Ok(Then::Value(0))
+}
+
+/// `canon resource.rep`: the representation behind handle `i`. Cost: O(1).
+///
+/// # Errors
+/// `Trap(UnknownHandle | HandleKind | ResourceType)`.
+pub fn resource_rep<E: Embedding + ?Sized>(e: &mut E, rt: ResourceId, i: u32) -> Result<Then, Error> {
+    let store = e.store();
+    let instance = store.current_instance()?;
+    let handle = store.resource_handle(instance, i, rt)?;
+    Ok(Then::Value(u64::from(handle.rep)))
+}

@@ -1,0 +1,64 @@
+//! Spec: `canon subtask.cancel`, `canon subtask.drop`.
+
+use super::lift;
+use crate::embedding::{Embedding, Then};
+use crate::error::{Error, Trap};
+use crate::spec::BLOCKED;
+use crate::state::Point;
+
+/// `canon subtask.cancel`: asks for the cancellation of the call behind subtask `i`; answers its state once it is
+/// resolved. With `async`, BLOCKED where that takes longer. Cost: O(1), and what the callee does when it is told.
+///
+/// # Errors
+/// `Trap(CannotLeave | UnknownHandle | HandleKind | SubtaskResolved | SubtaskCancelledTwice | SyncInSet)`, where it must
+/// block `Trap(CannotBlockSync | CannotSuspend)`, and the callee's traps.
+pub fn subtask_cancel<E: Embedding + ?Sized>(e: &mut E, is_async: bool, i: u32) -> Result<Then, Error> {
+    let can_suspend = e.can_suspend();
+    let store = e.store();
+    let instance = store.leave_check()?;
+    let id = store.subtask_handle(instance, i)?;
+    let subtask = store.subtask(id)?;
+    if subtask.resolve_delivered() {
+        return Err(Trap::SubtaskResolved.into());
+    }
+    if subtask.cancellation_requested() {
+        return Err(Trap::SubtaskCancelledTwice.into());
+    }
+    if store.waitable_mut(id)?.in_waitable_set() && !is_async {
+        return Err(Trap::SyncInSet.into());
+    }
+    if !store.subtask(id)?.resolved() {
+        let subtask = store.subtask_mut(id)?;
+        subtask.request_cancellation();
+        // The callee is gone where its instance trapped: then nothing will ever resolve it.
+        if let Some(callee) = subtask.callee.filter(|callee| store.task(*callee).is_some()) {
+            lift::request_cancellation(e, callee, Some(instance))?;
+        }
+        let store = e.store();
+        if !store.subtask(id)?.resolved() {
+            if is_async {
+                return Ok(Then::Value(u64::from(BLOCKED)));
+            }
+            let thread = store.check_can_block(can_suspend)?;
+            store.start_waiting(thread, Point::Event(id))?;
+            return Ok(Then::Suspend);
+        }
+    }
+    let (_, _, state) = e.store().take_event(id)?;
+    Ok(Then::Value(u64::from(state)))
+}
+
+/// `canon subtask.drop`. Cost: O(1).
+///
+/// # Errors
+/// `Trap(CannotLeave | UnknownHandle | HandleKind | SubtaskNotResolved)`.
+pub fn subtask_drop<E: Embedding + ?Sized>(e: &mut E, i: u32) -> Result<Then, Error> {
+    let store = e.store();
+    let instance = store.leave_check()?;
+    let id = store.subtask_handle(instance, i)?;
+    store.check_drop_subtask(id)?;
+    store.join(id, None)?;
+    store.instance_mut(instance)?.handles.remove(i);
+    store.free_subtask(id);
+    Ok(Then::Value(0))
+}

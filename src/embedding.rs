@@ -1,0 +1,104 @@
+//! What an engine gives: the [`Embedding`] trait, and how guest code answers.
+
+use crate::error::Error;
+use crate::id::{FuncRef, HostCall, MemoryRef, TableRef, ThreadId};
+use crate::storage::Profile;
+use crate::store::Store;
+
+/// How a stretch of guest code ended, if it did not trap.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// The function returned; its result as raw bits, 0 where it has none.
+    Returned(u64),
+    /// A built-in answered [`Then::Suspend`]; the engine has set the thread's frames aside.
+    Blocked,
+}
+
+/// How a built-in ended, if it did not trap.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub enum Then {
+    /// Return to the guest with this value, as raw bits; 0 for a built-in without result.
+    Value(u64),
+    /// Set the calling thread's frames aside and unwind to [`Embedding::call`] or [`Embedding::resume`], which
+    /// answers [`Outcome::Blocked`]. The thread is parked already; a later `resume` gives the built-in's result.
+    Suspend,
+}
+
+/// The engine's side, as one parameter.
+///
+/// Every built-in and [`run`](crate::run) take `e: &mut impl Embedding`. The store sits wherever the engine
+/// keeps it (under wasmi in the engine store's own data), so no reference into it lives across another
+/// method of this trait.
+///
+/// **Values** are `u64`: an `i32` or `f32` is its bits zero-extended, an `i64` or `f64` its bits.
+///
+/// **Traps**: an engine that traps in core wasm answers `Err(Error::Trap(Trap::Engine(code)))`, and a trap
+/// that a built-in gave it comes back as the same error.
+pub trait Embedding {
+    /// The profile of the store.
+    type Profile: Profile;
+
+    /// The store.
+    fn store(&mut self) -> &mut Store<Self::Profile>;
+
+    /// All bytes of a linear memory. Fetched again after everything that may run guest code.
+    ///
+    /// # Errors
+    /// `Misuse` where there is no such memory.
+    fn memory(&mut self, memory: MemoryRef) -> Result<&mut [u8], Error>;
+
+    /// Calls a core function on a thread that has no frames; what blocks is kept under the thread's id.
+    fn call(&mut self, thread: ThreadId, func: FuncRef, args: &[u64]) -> Result<Outcome, Error>;
+
+    /// Resumes the frames kept for a thread: the built-in that suspended it returns `value`.
+    fn resume(&mut self, thread: ThreadId, value: u64) -> Result<Outcome, Error>;
+
+    /// Calls a core function that must not block: `realloc`, `post-return`, a destructor's shim. It can't, since
+    /// the built-ins it may reach answer `Trap(CannotLeave)` or `Trap(CannotSuspend)`.
+    fn call_leaf(&mut self, func: FuncRef, args: &[u64]) -> Result<u64, Error>;
+
+    /// Drops whatever is kept for a thread: frames, or the function that [`Embedding::thread_func`] fetched.
+    /// Does nothing where there is nothing.
+    fn discard(&mut self, thread: ThreadId);
+
+    /// Fetches the function at `index` of a table for a new thread and keeps it under the thread's id.
+    ///
+    /// # Errors
+    /// `Trap(UnknownTableElement)` past the end or for null; `Trap(ThreadFuncType)` where the function is not
+    /// `(func (param i32))`.
+    fn thread_func(&mut self, thread: ThreadId, table: TableRef, index: u32) -> Result<(), Error>;
+
+    /// Calls the function that [`Embedding::thread_func`] kept.
+    fn start_thread(&mut self, thread: ThreadId, arg: u64) -> Result<Outcome, Error>;
+
+    /// Whether frames can be set aside here. An engine that never can is legal: components with callbacks still
+    /// run, and a blocking built-in is `Trap(CannotSuspend)`.
+    fn can_suspend(&self) -> bool {
+        true
+    }
+
+    /// A host call's task starts: write its flat arguments (as `flatten_functype` in the `lift` context has
+    /// them, with [`MAX_FLAT_PARAMS`](crate::spec::MAX_FLAT_PARAMS)) to `args`; those that don't fit go to the host instance's
+    /// memory, and their address to `args[0]`.
+    fn host_args(&mut self, call: HostCall, args: &mut [u64]) -> Result<(), Error>;
+
+    /// A host call's task resolved: its flat results, or `None` where it was cancelled. At most
+    /// [`MAX_FLAT_PARAMS`](crate::spec::MAX_FLAT_PARAMS) of them; more are in the host instance's memory, at the address that is then the
+    /// one value.
+    fn host_result(&mut self, call: HostCall, results: Option<&[u64]>) -> Result<(), Error>;
+
+    /// Copies bytes between memories, or within one (overlap-safe). Both ranges have been checked. By default
+    /// in chunks through the stack; an engine that knows better may do better.
+    ///
+    /// # Errors
+    /// `Trap(OutOfBounds)` where a range does not lie in its memory.
+    fn copy(
+        &mut self,
+        (to, to_at): (MemoryRef, usize),
+        (from, from_at): (MemoryRef, usize),
+        len: usize,
+    ) -> Result<(), Error> {
+        crate::abi::copy_in_chunks(self, (to, to_at), (from, from_at), len)
+    }
+}

@@ -1,0 +1,197 @@
+//! Spec: `Thread.resume`, `Store.invoke`, `Store.tick`.
+//!
+//! [`run`] is the only code that resumes a thread. Its callers are exactly: the first entry of a lift and the loop
+//! of one without `async` ([`canon::lift`](crate::canon::lift)), `subtask.cancel` of a task that waits in its
+//! callback loop, and [`tick`].
+//!
+//! A blocking built-in resumes nobody: it parks its own thread, names a successor where it switches, and
+//! answers [`Then::Suspend`](crate::Then::Suspend). The engine unwinds that thread's frames, and the same native
+//! frame of [`run`] resumes the successor, so that a million hand-offs cost constant native depth.
+
+use crate::canon::lift;
+use crate::embedding::{Embedding, Outcome};
+use crate::error::{Error, Trap};
+use crate::id::{HostCall, LiftId, TaskId, ThreadId};
+use crate::state::{Caller, Point, Status};
+use crate::store::Current;
+
+/// How a thread is resumed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry<'a> {
+    /// `cancelled`: the thread waits to enter or in its callback loop, and its task's cancellation is delivered.
+    pub cancelled: bool,
+    /// The flat arguments of a call that enters now.
+    pub args: &'a [u64],
+}
+
+impl Entry<'_> {
+    pub(crate) const PLAIN: Entry<'static> = Entry { cancelled: false, args: &[] };
+}
+
+/// `Thread.resume`: runs a thread, and the ones that it switches to, until one blocks without a successor or exits.
+pub(crate) fn run<E: Embedding + ?Sized>(e: &mut E, first: ThreadId, entry: Entry<'_>) -> Result<(), Error> {
+    let store = e.store();
+    let limit = store.limits().depth;
+    if store.depth >= limit {
+        return Err(Trap::NestingTooDeep.into());
+    }
+    store.depth = store.depth.saturating_add(1);
+    let outer = core::mem::replace(&mut store.current, Current::None);
+    let result = run_chain(e, first, entry);
+    let store = e.store();
+    store.current = outer;
+    store.depth = store.depth.saturating_sub(1);
+    result
+}
+
+fn run_chain<E: Embedding + ?Sized>(e: &mut E, first: ThreadId, entry: Entry<'_>) -> Result<(), Error> {
+    let (mut next, mut entry) = (Some(first), entry);
+    while let Some(thread) = next {
+        let store = e.store();
+        let (instance, waited) = {
+            let t = store.thread(thread).ok_or(Error::Bug("a thread that is gone was resumed"))?;
+            (t.instance(), t.status() == Status::Waiting)
+        };
+        store.stop_waiting(thread)?;
+        store.current = Current::Thread(thread);
+        match step(e, thread, waited, entry) {
+            Ok(successor) => next = successor,
+            Err(error) => {
+                e.store().poison(instance);
+                return Err(error);
+            }
+        }
+        entry = Entry::PLAIN;
+    }
+    Ok(())
+}
+
+/// Runs one thread from its resume point until it blocks or exits; its successor, if it named one.
+fn step<E: Embedding + ?Sized>(
+    e: &mut E,
+    thread: ThreadId,
+    waited: bool,
+    entry: Entry<'_>,
+) -> Result<Option<ThreadId>, Error> {
+    let point = e.store().thread_mut(thread)?.point;
+    let outcome = match point {
+        Point::Enter => match lift::enter(e, thread, waited, entry)? {
+            Some(outcome) => outcome,
+            None => return Ok(None),
+        },
+        Point::Start(arg) => {
+            e.store().thread_mut(thread)?.point = Point::Switch;
+            e.start_thread(thread, arg)?
+        }
+        Point::Switch => e.resume(thread, 0)?,
+        Point::Wait(set, memory, pointer) => {
+            let event =
+                e.store().take_set_event(set)?.ok_or(Error::Bug("a wait was resumed without an event"))?;
+            let value = crate::canon::unpack_event(e, memory, pointer, event)?;
+            e.resume(thread, u64::from(value))?
+        }
+        Point::Event(waitable) => {
+            let (_, _, payload) = e.store().take_event(waitable)?;
+            e.resume(thread, u64::from(payload))?
+        }
+        Point::Lower(subtask) => {
+            let value = crate::canon::lower::finish(e, subtask)?;
+            e.resume(thread, value)?
+        }
+        Point::CallbackYield | Point::CallbackWait(_) => {
+            match lift::callback(e, thread, point, entry.cancelled)? {
+                Some(outcome) => outcome,
+                None => return Ok(None),
+            }
+        }
+    };
+    match outcome {
+        Outcome::Blocked => Ok(e.store().switch_to.take()),
+        Outcome::Returned(value) => {
+            lift::returned(e, thread, value)?;
+            Ok(None)
+        }
+    }
+}
+
+/// `Store.invoke`: the host calls a component function. The task may resolve before this returns, or later in a
+/// [`tick`]; [`Embedding::host_args`] and [`Embedding::host_result`] move the values.
+///
+/// A host function may call this; the engine's guest frames below it stay where they are.
+///
+/// # Errors
+/// A trap, which poisons the callee's root instance; `Capacity`, which changed nothing where the call did not
+/// start; what `host_args` and `host_result` answer.
+pub fn call<E: Embedding + ?Sized>(e: &mut E, func: LiftId, call: HostCall) -> Result<TaskId, Error> {
+    let outer = core::mem::replace(&mut e.store().current, Current::None);
+    let result = lift::call(e, func, Caller::Host(call), None, &[]);
+    e.store().current = outer;
+    at_host(e, result)
+}
+
+/// `Store.tick`: runs one ready thread; `false` where none is ready.
+///
+/// # Errors
+/// The trap of the thread that ran, or of what it called: poisons their root instances; other roots go on.
+/// `Misuse` inside a call: a host function must not tick.
+pub fn tick<E: Embedding + ?Sized>(e: &mut E) -> Result<bool, Error> {
+    let store = e.store();
+    if store.depth != 0 || store.current != Current::None {
+        return Err(Error::Misuse("tick inside a call"));
+    }
+    let Some(thread) = store.next_ready()? else { return Ok(false) };
+    let instance = store.thread_mut(thread)?.instance();
+    if let Err(error) = store.enter_from(instance, None) {
+        store.make_ready(thread)?;
+        return Err(error);
+    }
+    let result = run(e, thread, Entry::PLAIN);
+    if result.is_ok() {
+        e.store().leave_to(instance, None);
+    }
+    at_host(e, result)?;
+    Ok(true)
+}
+
+/// Ticks until a task is resolved.
+///
+/// # Errors
+/// As [`tick`]; `Trap(Deadlock)` where nothing is ready and the task is not resolved. A deadlock poisons nothing.
+pub fn run_until<E: Embedding + ?Sized>(e: &mut E, task: TaskId) -> Result<(), Error> {
+    while !e.store().is_resolved(task) {
+        if !tick(e)? {
+            return Err(Trap::Deadlock.into());
+        }
+    }
+    Ok(())
+}
+
+/// The host asks for the cancellation of a call that it made; nothing where it has resolved. The task resolves
+/// without a value now, or later, or with one where the guest insists.
+///
+/// # Errors
+/// As [`tick`].
+pub fn cancel<E: Embedding + ?Sized>(e: &mut E, task: TaskId) -> Result<(), Error> {
+    if e.store().is_resolved(task) {
+        return Ok(());
+    }
+    let outer = core::mem::replace(&mut e.store().current, Current::None);
+    let result = lift::request_cancellation(e, task, None);
+    e.store().current = outer;
+    at_host(e, result)
+}
+
+/// An error has reached the host: nothing of what it poisoned runs any more, so it can be taken away.
+pub(crate) fn at_host<E: Embedding + ?Sized, T>(e: &mut E, result: Result<T, Error>) -> Result<T, Error> {
+    if result.is_err() {
+        e.store().switch_to = None;
+        let mut from = 0;
+        while let Some((thread, next)) = e.store().next_dead_thread(from) {
+            e.discard(thread);
+            e.store().purge_thread(thread);
+            from = next;
+        }
+        e.store().purge_handles()?;
+    }
+    result
+}

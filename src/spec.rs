@@ -1,0 +1,161 @@
+//! The spec that this crate implements: its pinned commit, its codes, its limits and its gates.
+//! Nothing else in the crate defines any of them.
+
+/// The commit of `WebAssembly/component-model` that the code is held against.
+pub const PINNED_COMMIT: &str = "6d28164";
+
+/// `Table.MAX_LENGTH`: the largest index of a handle or thread table.
+pub const TABLE_MAX_LENGTH: u32 = (1 << 28) - 1;
+/// `Buffer.MAX_LENGTH`: the most elements one `stream.read` or `stream.write` may name.
+pub const BUFFER_MAX_LENGTH: u32 = (1 << 28) - 1;
+/// `MAX_STRING_BYTE_LENGTH`.
+pub const MAX_STRING_BYTE_LENGTH: u64 = (1 << 28) - 1;
+/// `MAX_LIST_BYTE_LENGTH`.
+pub const MAX_LIST_BYTE_LENGTH: u64 = (1 << 28) - 1;
+/// The largest `elem_size` of a type.
+pub const MAX_ELEM_SIZE: u32 = (1 << 28) - 1;
+/// `MAX_FLAT_PARAMS`.
+pub const MAX_FLAT_PARAMS: usize = 16;
+/// `MAX_FLAT_ASYNC_PARAMS`.
+pub const MAX_FLAT_ASYNC_PARAMS: usize = 4;
+/// `MAX_FLAT_RESULTS`.
+pub const MAX_FLAT_RESULTS: usize = 1;
+/// The most core parameters a lowered function has: [`MAX_FLAT_PARAMS`] and a return pointer.
+pub const MAX_CORE_PARAMS: usize = MAX_FLAT_PARAMS + 1;
+/// How deep a value type may nest; the walk over a value recurses once a level.
+pub const MAX_TYPE_DEPTH: u8 = 100;
+/// What an `async` built-in answers when it could not finish at once.
+pub const BLOCKED: u32 = 0xffff_ffff;
+/// `backpressure.inc` traps when the counter reaches this.
+pub const BACKPRESSURE_LIMIT: u32 = 1 << 16;
+
+/// `EventCode`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum EventCode {
+    /// Nothing happened: the answer of a poll, or of a callback's YIELD.
+    None = 0,
+    /// A subtask made progress.
+    Subtask = 1,
+    /// A `stream.read` finished.
+    StreamRead = 2,
+    /// A `stream.write` finished.
+    StreamWrite = 3,
+    /// A `future.read` finished.
+    FutureRead = 4,
+    /// A `future.write` finished.
+    FutureWrite = 5,
+    /// The caller asked for this task's cancellation.
+    TaskCancelled = 6,
+}
+
+/// `CallbackCode`: what an async function lifted with a callback answers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CallbackCode {
+    /// The task's implicit thread is done.
+    Exit,
+    /// Call back when others had their turn.
+    Yield,
+    /// Call back with the next event of this waitable set.
+    Wait(u32),
+}
+
+impl CallbackCode {
+    /// `unpack_callback_result`: the low four bits are the code, the rest is the set's index.
+    /// `None` where the code is above `CallbackCode.MAX`.
+    pub const fn unpack(packed: u32) -> Option<Self> {
+        match packed & 0xf {
+            0 => Some(Self::Exit),
+            1 => Some(Self::Yield),
+            2 => Some(Self::Wait(packed >> 4)),
+            _ => None,
+        }
+    }
+}
+
+/// `CopyResult`: how a read or write ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum CopyResult {
+    /// Some or all elements were copied, and the other end is still there.
+    Completed = 0,
+    /// The other end was dropped.
+    Dropped = 1,
+    /// The copy was cancelled.
+    Cancelled = 2,
+}
+
+/// `Subtask.State`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum SubtaskState {
+    /// The callee has not started (backpressure).
+    Starting = 0,
+    /// The callee took its arguments.
+    Started = 1,
+    /// The callee returned a value.
+    Returned = 2,
+    /// Cancelled before the callee took its arguments.
+    CancelledBeforeStarted = 3,
+    /// Cancelled before the callee returned a value.
+    CancelledBeforeReturned = 4,
+}
+
+/// The spec's features that have a gate (an emoji) of their own. 🔀 async is always on.
+///
+/// A component that uses a feature whose switch is off, or one that is not implemented, is refused with
+/// the feature's name and the offset of its first use.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Features {
+    /// 🚝: the async built-ins whose design may still change (`cancel-read` with `async` and its like).
+    pub more_async_builtins: bool,
+    /// 🚟: `async` lifts without a callback.
+    pub async_stackful: bool,
+    /// 🧵: cooperative threads.
+    pub threading: bool,
+    /// 🧵②: `thread.spawn-*` and `thread.available-parallelism`. Not implemented yet.
+    pub shared_threading: bool,
+    /// 🔧: fixed-length lists.
+    pub fixed_length_lists: bool,
+    /// 📝: error contexts. Not implemented yet.
+    pub error_context: bool,
+    /// 🐘: 64-bit memories. Not implemented yet.
+    pub memory64: bool,
+    /// 🗺️: the `map` type.
+    pub map: bool,
+    /// 🏷️: `implements` on import and export names.
+    pub implements: bool,
+    /// 🪺: nested namespaces in names.
+    pub nested_names: bool,
+    /// 🔗: canonical interface names.
+    pub canonical_names: bool,
+    /// 🪙: value imports and exports.
+    pub values: bool,
+    /// ⏩: `stream.forward` and `future.forward`. Provisional in the spec, refused by name.
+    pub forward: bool,
+}
+
+impl Features {
+    /// Everything that is implemented.
+    pub const ALL: Self = Self {
+        more_async_builtins: true,
+        async_stackful: true,
+        threading: true,
+        shared_threading: false,
+        fixed_length_lists: true,
+        error_context: false,
+        memory64: false,
+        map: true,
+        implements: true,
+        nested_names: false,
+        canonical_names: false,
+        values: false,
+        forward: false,
+    };
+}
+
+impl Default for Features {
+    fn default() -> Self {
+        Self::ALL
+    }
+}

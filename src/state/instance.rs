@@ -1,0 +1,190 @@
+//! Spec: Component Instances.
+
+#[cfg(doc)]
+use super::Thread;
+use super::{ResourceHandle, links::READY, links::WAIT};
+use crate::error::{Error, Trap};
+use crate::id::{InstanceId, SetId, ThreadId, WaitableId};
+use crate::spec::BACKPRESSURE_LIMIT;
+use crate::storage::{Blank, Entry, List, Slots, Table};
+
+/// What a guest's handle stands for.
+#[derive(Clone, Copy, Debug)]
+pub enum Handle {
+    /// A resource.
+    Resource(ResourceHandle),
+    /// A subtask, or the end of a stream or future.
+    Waitable(WaitableId),
+    /// A waitable set.
+    Set(SetId),
+}
+
+/// Whether an instance's code is a guest's or the embedder's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum InstanceKind {
+    /// A component instance.
+    Guest,
+    /// The host, as an instance: it may always be entered, and nothing poisons it.
+    Host,
+}
+
+/// A component instance: the spec's `ComponentInstance`.
+///
+/// `H` and `X` are the storage of its handle table and of its thread table.
+#[derive(Debug)]
+pub struct Instance<H, X> {
+    kind: InstanceKind,
+    parent: Option<InstanceId>,
+    root: InstanceId,
+    /// `handles`.
+    pub handles: Table<H>,
+    /// `threads`.
+    pub threads: Table<X>,
+    may_enter: bool,
+    may_leave: bool,
+    /// A trap unwound through it or through another instance of its root: nothing of it runs again.
+    poisoned: bool,
+    backpressure: u32,
+    /// `num_waiting_to_enter`.
+    waiting_to_enter: u32,
+    exclusive: Option<ThreadId>,
+    /// Threads that wait to enter, those that need the exclusive lock and those that don't. One queue for
+    /// both would make the latter wait for a lock that they don't take.
+    pub(crate) entry_exclusive: List<ThreadId, WAIT>,
+    pub(crate) entry_shared: List<ThreadId, WAIT>,
+    /// Callback threads that would be ready if nobody held the exclusive lock.
+    pub(crate) want_exclusive: List<ThreadId, READY>,
+    /// Threads that are ready, as a hint, and that a synchronous call may run: [`Thread::is_gated`] is false.
+    pub(crate) ready: List<ThreadId, READY>,
+    /// The other ready ones.
+    pub(crate) ready_gated: List<ThreadId, READY>,
+    /// Which of the two had its turn last.
+    pub(crate) gated_next: bool,
+    /// Its place in the queue of instances with ready threads: the next, by index + 1.
+    pub(crate) next_ready: u32,
+    /// Whether it stands in that queue.
+    pub(crate) queued: bool,
+}
+
+impl<H: Slots<Entry<Handle>>, X: Slots<Entry<ThreadId>>> Blank for Instance<H, X> {
+    const BLANK: Self = Self {
+        kind: InstanceKind::Guest,
+        parent: None,
+        root: InstanceId::from_index(0),
+        handles: Table::new(H::EMPTY),
+        threads: Table::new(X::EMPTY),
+        may_enter: false,
+        may_leave: false,
+        poisoned: false,
+        backpressure: 0,
+        waiting_to_enter: 0,
+        exclusive: None,
+        entry_exclusive: List::EMPTY,
+        entry_shared: List::EMPTY,
+        want_exclusive: List::EMPTY,
+        ready: List::EMPTY,
+        ready_gated: List::EMPTY,
+        gated_next: false,
+        next_ready: 0,
+        queued: false,
+    };
+}
+
+impl<H: Slots<Entry<Handle>>, X: Slots<Entry<ThreadId>>> Instance<H, X> {
+    pub(crate) fn new(kind: InstanceKind, parent: Option<InstanceId>, root: InstanceId) -> Self {
+        Self { kind, parent, root, may_enter: true, may_leave: true, ..Self::BLANK }
+    }
+
+    /// Guest or host.
+    pub fn kind(&self) -> InstanceKind {
+        self.kind
+    }
+
+    /// `parent`.
+    pub fn parent(&self) -> Option<InstanceId> {
+        self.parent
+    }
+
+    /// The outermost of `self_and_ancestors`.
+    pub fn root(&self) -> InstanceId {
+        self.root
+    }
+
+    /// `may_enter`. The host may always be entered.
+    pub fn may_enter(&self) -> bool {
+        self.kind == InstanceKind::Host || self.may_enter
+    }
+
+    pub(crate) fn set_may_enter(&mut self, may: bool) {
+        self.may_enter = may;
+    }
+
+    /// `may_leave`: false while realloc or post-return runs.
+    pub fn may_leave(&self) -> bool {
+        self.may_leave
+    }
+
+    pub(crate) fn set_may_leave(&mut self, may: bool) {
+        self.may_leave = may;
+    }
+
+    /// Whether a trap made it unusable.
+    pub fn is_poisoned(&self) -> bool {
+        self.poisoned
+    }
+
+    /// Forgets everything that could run or be waited for; what the store keeps elsewhere it frees itself.
+    pub(crate) fn poison(&mut self) {
+        self.poisoned = true;
+        self.may_enter = false;
+        self.may_leave = false;
+        self.exclusive = None;
+    }
+
+    /// `exclusive_thread`.
+    pub fn exclusive(&self) -> Option<ThreadId> {
+        self.exclusive
+    }
+
+    pub(crate) fn set_exclusive(&mut self, thread: Option<ThreadId>) {
+        self.exclusive = thread;
+    }
+
+    /// `backpressure`.
+    pub fn backpressure(&self) -> u32 {
+        self.backpressure
+    }
+
+    /// `backpressure.inc`.
+    pub(crate) fn backpressure_inc(&mut self) -> Result<(), Error> {
+        self.backpressure = self.backpressure.saturating_add(1);
+        if self.backpressure >= BACKPRESSURE_LIMIT {
+            return Err(Trap::BackpressureOverflow.into());
+        }
+        Ok(())
+    }
+
+    /// `backpressure.dec`; whether it reached zero.
+    pub(crate) fn backpressure_dec(&mut self) -> Result<bool, Error> {
+        self.backpressure = self.backpressure.checked_sub(1).ok_or(Trap::BackpressureUnderflow)?;
+        Ok(self.backpressure == 0)
+    }
+
+    /// `has_backpressure` of `Task.enter_implicit_thread`.
+    pub fn has_backpressure(&self, needs_exclusive: bool) -> bool {
+        self.backpressure > 0 || (needs_exclusive && self.exclusive.is_some())
+    }
+
+    /// `num_waiting_to_enter`.
+    pub fn waiting_to_enter(&self) -> u32 {
+        self.waiting_to_enter
+    }
+
+    pub(crate) fn start_waiting_to_enter(&mut self) {
+        self.waiting_to_enter = self.waiting_to_enter.saturating_add(1);
+    }
+
+    pub(crate) fn stop_waiting_to_enter(&mut self) {
+        self.waiting_to_enter = self.waiting_to_enter.saturating_sub(1);
+    }
+}

@@ -1,0 +1,34 @@
+//! Spec: Runtime State. What there is in a store, and how each part changes.
+//!
+//! Nothing here knows an engine, a built-in or the store: a transition is a method of the thing that changes.
+//! What touches several things at once is a method of [`Store`](crate::Store).
+
+mod copy_end;
+mod instance;
+mod options;
+mod resource;
+mod stream;
+mod subtask;
+mod task;
+mod thread;
+mod waitable;
+
+pub use copy_end::{Buffer, CopyEnd, CopyState, Direction};
+pub use instance::{Handle, Instance, InstanceKind};
+pub use options::{Lift, Lower, Options, QueuedArgs, StringEncoding};
+pub use resource::{Lend, ResourceHandle};
+pub use stream::Shared;
+pub use subtask::Subtask;
+pub use task::{Caller, Task, TaskState};
+pub use thread::{Point, Queue, Status, Thread};
+pub use waitable::{Event, Kind, Waitable, WaitableSet};
+
+/// The lists that run through threads and waitables, by the link they use.
+pub mod links {
+    /// [`Thread`](super::Thread): what it waits for.
+    pub const WAIT: usize = 0;
+    /// [`Thread`](super::Thread): the queue of the ready, or of those that want the exclusive lock.
+    pub const READY: usize = 1;
+    /// [`Waitable`](super::Waitable): the members of a set.
+    pub const MEMBER: usize = 0;
+}

@@ -1,0 +1,114 @@
+//! Spec: Canonical ABI Options, and what `canon lift` and `canon lower` make of them.
+
+use crate::id::{FuncRef, FuncTypeId, InstanceId, LiftId, MemoryRef, OptsId};
+use crate::spec::MAX_CORE_PARAMS;
+use crate::storage::Blank;
+
+/// `string-encoding`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum StringEncoding {
+    /// `utf8`.
+    #[default]
+    Utf8,
+    /// `utf16`.
+    Utf16,
+    /// `latin1+utf16`.
+    Latin1Utf16,
+}
+
+/// `CanonicalOptions`, with the instance that they belong to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Options {
+    /// The instance whose memory and functions these are.
+    pub instance: InstanceId,
+    /// `memory`.
+    pub memory: Option<MemoryRef>,
+    /// `realloc`.
+    pub realloc: Option<FuncRef>,
+    /// `post-return`.
+    pub post_return: Option<FuncRef>,
+    /// `callback`.
+    pub callback: Option<FuncRef>,
+    /// `string-encoding`.
+    pub encoding: StringEncoding,
+    /// `async`.
+    pub is_async: bool,
+}
+
+impl Options {
+    /// The options of an instance where nothing is given: the defaults of the spec.
+    pub const fn new(instance: InstanceId) -> Self {
+        Self {
+            instance,
+            memory: None,
+            realloc: None,
+            post_return: None,
+            callback: None,
+            encoding: StringEncoding::Utf8,
+            is_async: false,
+        }
+    }
+
+    /// `LiftOptions.equal`.
+    pub fn lift_equal(&self, other: &Self) -> bool {
+        self.encoding == other.encoding && self.memory == other.memory
+    }
+}
+
+impl Blank for Options {
+    const BLANK: Self = Self::new(InstanceId::from_index(0));
+}
+
+/// A component function: `canon lift` of a core function.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lift {
+    /// The core function.
+    pub func: FuncRef,
+    /// Its component type.
+    pub ty: FuncTypeId,
+    /// Its options; their instance is the one that the function runs in.
+    pub options: OptsId,
+}
+
+impl Blank for Lift {
+    const BLANK: Self =
+        Self { func: FuncRef::from_index(0), ty: FuncTypeId::from_index(0), options: OptsId::from_index(0) };
+}
+
+/// A component function made callable for core code: `canon lower`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lower {
+    /// The function it calls.
+    pub callee: LiftId,
+    /// Its options; their instance is the caller's.
+    pub options: OptsId,
+}
+
+impl Blank for Lower {
+    const BLANK: Self = Self { callee: LiftId::from_index(0), options: OptsId::from_index(0) };
+}
+
+/// The flat arguments of a call that could not start at once: they are lifted when the callee starts.
+#[derive(Clone, Copy, Debug)]
+pub struct QueuedArgs {
+    args: [u64; MAX_CORE_PARAMS],
+    len: u8,
+}
+
+impl QueuedArgs {
+    /// Keeps arguments; those past [`MAX_CORE_PARAMS`] can't be and are left out.
+    pub fn new(args: &[u64]) -> Self {
+        let mut kept = [0; MAX_CORE_PARAMS];
+        let mut len = 0u8;
+        for (to, from) in kept.iter_mut().zip(args) {
+            *to = *from;
+            len = len.saturating_add(1);
+        }
+        Self { args: kept, len }
+    }
+
+    /// The arguments.
+    pub fn as_slice(&self) -> &[u64] {
+        self.args.get(..usize::from(self.len)).unwrap_or(&[])
+    }
+}

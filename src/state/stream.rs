@@ -1,0 +1,55 @@
+//! Spec: Stream State, Future State: what the two ends share.
+
+use super::Direction;
+use crate::abi::types::ValType;
+use crate::id::WaitableId;
+
+/// `SharedStreamImpl`, `SharedFutureImpl`.
+#[derive(Debug)]
+pub struct Shared {
+    /// `t`, checked at every transfer of an end and of an element.
+    element: Option<ValType>,
+    dropped: bool,
+    /// The end whose buffer waits for the other: `pending_buffer` and what comes with it.
+    pub(crate) pending: Option<WaitableId>,
+    readable: Option<WaitableId>,
+    writable: Option<WaitableId>,
+}
+
+impl Shared {
+    pub(crate) fn new(element: Option<ValType>) -> Self {
+        Self { element, dropped: false, pending: None, readable: None, writable: None }
+    }
+
+    /// `t`.
+    pub fn element(&self) -> Option<ValType> {
+        self.element
+    }
+
+    /// `dropped`: one of the ends is gone.
+    pub fn is_dropped(&self) -> bool {
+        self.dropped
+    }
+
+    /// The end whose buffer is pending.
+    pub fn pending(&self) -> Option<WaitableId> {
+        self.pending
+    }
+
+    pub(crate) fn set_end(&mut self, direction: Direction, end: WaitableId) {
+        match direction {
+            Direction::Read => self.readable = Some(end),
+            Direction::Write => self.writable = Some(end),
+        }
+    }
+
+    /// An end is gone; whether both are.
+    pub(crate) fn drop_end(&mut self, direction: Direction) -> bool {
+        self.dropped = true;
+        match direction {
+            Direction::Read => self.readable = None,
+            Direction::Write => self.writable = None,
+        }
+        self.readable.is_none() && self.writable.is_none()
+    }
+}

@@ -1,0 +1,197 @@
+//! Spec: Threads.
+
+use super::links::{READY, WAIT};
+use crate::id::{InstanceId, MemoryRef, SetId, TaskId, WaitableId};
+use crate::storage::{Link, Node};
+
+/// Whether a thread runs, and if not, what may resume it. The spec's `running`, `suspended`, `waiting`.
+///
+/// ```text
+///            park                      suspend
+/// Waiting <--------- Running (cont None) --------> Suspended
+///    |                  ^   ^                          |
+///    +---- resume ------+   +----- resume / switch ----+
+///    ^                                                 |
+///    +----------------- resume_later ------------------+
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Status {
+    /// On the native stack, or about to be.
+    Running,
+    /// Until another thread resumes it.
+    Suspended,
+    /// Until its ready predicate holds.
+    Waiting,
+}
+
+/// Where a thread that does not run goes on, which is also what it waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Point {
+    /// An implicit thread before `enter_implicit_thread`: until there is no backpressure.
+    Enter,
+    /// An explicit thread that never ran, with its argument.
+    Start(u64),
+    /// In `thread.suspend` or one of its family.
+    Switch,
+    /// In `waitable-set.wait`: until the set has an event, which goes to the address.
+    Wait(SetId, MemoryRef, u32),
+    /// In a synchronous copy or cancel: until the waitable has its event.
+    Event(WaitableId),
+    /// In a synchronous call: until the subtask is resolved.
+    Lower(WaitableId),
+    /// In the callback loop, after YIELD.
+    CallbackYield,
+    /// In the callback loop, after WAIT.
+    CallbackWait(SetId),
+}
+
+/// The queue that a thread stands in by its ready link.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Queue {
+    /// None.
+    None,
+    /// The ready ones of its instance.
+    Ready,
+    /// Those of its instance that want the exclusive lock.
+    Exclusive,
+}
+
+/// A thread of a task: the spec's `Thread`.
+#[derive(Debug)]
+pub struct Thread {
+    task: TaskId,
+    instance: InstanceId,
+    /// `index`; 0 while it has none.
+    index: u32,
+    storage: [u64; 2],
+    pub(crate) status: Status,
+    pub(crate) point: Point,
+    pub(crate) queue: Queue,
+    implicit: bool,
+    gated: bool,
+    can_suspend: bool,
+    wait: Link,
+    ready: Link,
+}
+
+impl Thread {
+    /// The implicit thread of a task.
+    pub(crate) fn implicit(task: TaskId, instance: InstanceId, can_suspend: bool) -> Self {
+        Self {
+            task,
+            instance,
+            index: 0,
+            storage: [0; 2],
+            status: Status::Suspended,
+            point: Point::Enter,
+            queue: Queue::None,
+            implicit: true,
+            gated: true,
+            can_suspend,
+            wait: Link::NONE,
+            ready: Link::NONE,
+        }
+    }
+
+    /// A thread made by `thread.new-indirect`.
+    pub(crate) fn explicit(task: TaskId, instance: InstanceId, arg: u64) -> Self {
+        Self {
+            point: Point::Start(arg),
+            implicit: false,
+            gated: false,
+            ..Self::implicit(task, instance, true)
+        }
+    }
+
+    /// `task`.
+    pub fn task(&self) -> TaskId {
+        self.task
+    }
+
+    /// `task.inst`.
+    pub fn instance(&self) -> InstanceId {
+        self.instance
+    }
+
+    /// `index`; 0 before the thread entered.
+    pub fn index(&self) -> u32 {
+        self.index
+    }
+
+    pub(crate) fn set_index(&mut self, index: u32) {
+        self.index = index;
+    }
+
+    /// `storage`: what `context.get` reads.
+    pub fn storage(&self, slot: u32) -> Option<u64> {
+        self.storage.get(slot as usize).copied()
+    }
+
+    pub(crate) fn storage_mut(&mut self, slot: u32) -> Option<&mut u64> {
+        self.storage.get_mut(slot as usize)
+    }
+
+    /// Whether it is its task's implicit thread.
+    pub fn is_implicit(&self) -> bool {
+        self.implicit
+    }
+
+    /// Whether a synchronous call must not run it in between: it waits to enter, or its task needs the
+    /// exclusive lock, so that it may not use the instance's stack while the call does.
+    pub fn is_gated(&self) -> bool {
+        self.gated
+    }
+
+    /// The thread entered its instance.
+    pub(crate) fn entered(&mut self, needs_exclusive: bool) {
+        self.gated = needs_exclusive;
+    }
+
+    /// Whether its frames can be set aside; false for a start function.
+    pub fn can_suspend(&self) -> bool {
+        self.can_suspend
+    }
+
+    /// `suspended()`.
+    pub fn is_suspended(&self) -> bool {
+        self.status == Status::Suspended
+    }
+
+    /// `waiting()`.
+    pub fn is_waiting(&self) -> bool {
+        self.status == Status::Waiting
+    }
+
+    /// Where it goes on.
+    pub fn point(&self) -> Point {
+        self.point
+    }
+
+    /// Whether it runs, is suspended or waits.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// Which queue it stands in.
+    pub fn queue(&self) -> Queue {
+        self.queue
+    }
+}
+
+impl Node<WAIT> for Thread {
+    fn link(&self) -> &Link {
+        &self.wait
+    }
+    fn link_mut(&mut self) -> &mut Link {
+        &mut self.wait
+    }
+}
+
+impl Node<READY> for Thread {
+    fn link(&self) -> &Link {
+        &self.ready
+    }
+    fn link_mut(&mut self) -> &mut Link {
+        &mut self.ready
+    }
+}

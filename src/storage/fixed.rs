@@ -1,0 +1,34 @@
+//! The bounded tier: an array and how much of it is in use.
+
+use super::{Blank, Slots};
+
+/// Up to `N` elements in place.
+#[derive(Debug)]
+pub struct Fixed<T, const N: usize> {
+    items: [T; N],
+    len: usize,
+}
+
+impl<T: Blank, const N: usize> Slots<T> for Fixed<T, N> {
+    const EMPTY: Self = Self { items: [const { T::BLANK }; N], len: 0 };
+
+    fn as_slice(&self) -> &[T] {
+        self.items.get(..self.len).unwrap_or(&[])
+    }
+
+    fn as_mut_slice(&mut self) -> &mut [T] {
+        self.items.get_mut(..self.len).unwrap_or(&mut [])
+    }
+
+    fn grow(&mut self) -> bool {
+        let room = self.len < N;
+        if room {
+            self.len = self.len.saturating_add(1);
+        }
+        room
+    }
+
+    fn capacity(&self) -> usize {
+        N
+    }
+}

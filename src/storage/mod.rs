@@ -1,0 +1,42 @@
+//! Storage: the only place that knows what the store's tables are made of.
+//!
+//! Everything above is written over [`Slab`], [`List`] and [`Table`], which are written over one trait,
+//! [`Slots`]: a sequence that grows by one blank element until it is full. On the heap tier that is a `Vec`,
+//! on the bounded tier an array ([`Fixed`]).
+
+mod fixed;
+#[cfg(feature = "alloc")]
+mod heap;
+mod list;
+mod profile;
+mod slab;
+mod table;
+
+pub use fixed::Fixed;
+#[cfg(feature = "alloc")]
+pub use heap::{Growable, Heap};
+pub use list::{Link, List, Node};
+pub use profile::{Limits, Profile};
+pub use slab::{Key, Slab, Slot};
+pub use table::{Entry, Table};
+
+/// A value that stands for "nothing here yet", so that arrays of it can be made in a `const`.
+pub trait Blank {
+    /// The blank.
+    const BLANK: Self;
+}
+
+/// A sequence of elements that grows at its end, up to a capacity.
+pub trait Slots<T: Blank> {
+    /// No elements.
+    const EMPTY: Self;
+    /// The elements there are.
+    fn as_slice(&self) -> &[T];
+    /// The same, to change.
+    fn as_mut_slice(&mut self) -> &mut [T];
+    /// Adds one blank element; `false` where there is no room. Amortised O(1); allocates on the heap tier.
+    #[must_use]
+    fn grow(&mut self) -> bool;
+    /// The most elements it can ever hold.
+    fn capacity(&self) -> usize;
+}

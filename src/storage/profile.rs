@@ -1,0 +1,199 @@
+//! Profiles: which storage each role has, and how much of it.
+
+use super::{Entry, Slot, Slots};
+use crate::abi::types::{FuncType, ResourceType, TypeInfo, TypeItem};
+use crate::id::ThreadId;
+use crate::state::{
+    Handle, Instance, Lend, Lift, Lower, Options, QueuedArgs, Shared, Task, Thread, Waitable, WaitableSet,
+};
+
+/// The storage of a [`Store`](crate::Store), a type for each role.
+///
+/// Made by [`bounded!`](crate::bounded), or [`Heap`](crate::Heap); nobody needs to write one.
+#[allow(missing_docs, reason = "each is what it is called; `Limits` says what they hold")]
+pub trait Profile: Sized + 'static {
+    type Instances: Slots<Instance<Self::Handles, Self::ThreadIndices>>;
+    type Handles: Slots<Entry<Handle>>;
+    type ThreadIndices: Slots<Entry<ThreadId>>;
+    type Tasks: Slots<Slot<Task>>;
+    type Threads: Slots<Slot<Thread>>;
+    type Waitables: Slots<Slot<Waitable>>;
+    type Sets: Slots<Slot<WaitableSet>>;
+    type Streams: Slots<Slot<Shared>>;
+    type Queued: Slots<Slot<QueuedArgs>>;
+    type Lends: Slots<Slot<Lend>>;
+    type Types: Slots<TypeInfo>;
+    type TypeItems: Slots<TypeItem>;
+    type FuncTypes: Slots<FuncType>;
+    type Resources: Slots<ResourceType>;
+    type Options: Slots<Options>;
+    type Lifts: Slots<Lift>;
+    type Lowers: Slots<Lower>;
+    /// The runtime limits that a new store starts with.
+    const LIMITS: Limits;
+}
+
+/// How much of each role a store may hold. On the heap tier these are what bounds it; on a bounded tier they
+/// can lower the capacities of the profile, not raise them. 0 leaves the storage's own capacity.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Component instances.
+    pub instances: u32,
+    /// Handles of one instance.
+    pub handles: u32,
+    /// Threads of one instance that have an index.
+    pub thread_indices: u32,
+    /// Tasks that have not exited.
+    pub tasks: u32,
+    /// Threads that have not exited.
+    pub threads: u32,
+    /// Subtasks and the ends of streams and futures.
+    pub waitables: u32,
+    /// Waitable sets.
+    pub sets: u32,
+    /// Streams and futures.
+    pub streams: u32,
+    /// Calls whose arguments wait for the callee to start.
+    pub queued: u32,
+    /// Lent handles.
+    pub lends: u32,
+    /// Value types, and as many function types.
+    pub types: u32,
+    /// Fields and cases of all types.
+    pub type_items: u32,
+    /// Resource types.
+    pub resources: u32,
+    /// Lifted functions, and as many lowered ones and options.
+    pub functions: u32,
+    /// How deep `run` nests on the native stack.
+    pub depth: u32,
+}
+
+impl Limits {
+    /// No limit beyond the storage's capacities, and a nesting depth of 100.
+    pub const STORAGE: Self = Self {
+        instances: 0,
+        handles: 0,
+        thread_indices: 0,
+        tasks: 0,
+        threads: 0,
+        waitables: 0,
+        sets: 0,
+        streams: 0,
+        queued: 0,
+        lends: 0,
+        types: 0,
+        type_items: 0,
+        resources: 0,
+        functions: 0,
+        depth: 100,
+    };
+
+    /// The limits of the heap tier: a hundred thousand tasks and more, a few hundred megabytes at the very most.
+    pub const HEAP: Self = Self {
+        instances: 10_000,
+        handles: 1_000_000,
+        thread_indices: 200_000,
+        tasks: 200_000,
+        threads: 200_000,
+        waitables: 1_000_000,
+        sets: 200_000,
+        streams: 500_000,
+        queued: 200_000,
+        lends: 200_000,
+        types: 1_000_000,
+        type_items: 4_000_000,
+        resources: 100_000,
+        functions: 1_000_000,
+        depth: 100,
+    };
+}
+
+/// Implements [`Profile`] with one generic storage for every role.
+#[cfg(feature = "alloc")]
+macro_rules! profile_impl {
+    ($name:ident, $storage:ident) => {
+        impl super::Profile for $name {
+            type Instances = $storage<crate::state::Instance<Self::Handles, Self::ThreadIndices>>;
+            type Handles = $storage<super::Entry<crate::state::Handle>>;
+            type ThreadIndices = $storage<super::Entry<crate::id::ThreadId>>;
+            type Tasks = $storage<super::Slot<crate::state::Task>>;
+            type Threads = $storage<super::Slot<crate::state::Thread>>;
+            type Waitables = $storage<super::Slot<crate::state::Waitable>>;
+            type Sets = $storage<super::Slot<crate::state::WaitableSet>>;
+            type Streams = $storage<super::Slot<crate::state::Shared>>;
+            type Queued = $storage<super::Slot<crate::state::QueuedArgs>>;
+            type Lends = $storage<super::Slot<crate::state::Lend>>;
+            type Types = $storage<crate::abi::types::TypeInfo>;
+            type TypeItems = $storage<crate::abi::types::TypeItem>;
+            type FuncTypes = $storage<crate::abi::types::FuncType>;
+            type Resources = $storage<crate::abi::types::ResourceType>;
+            type Options = $storage<crate::state::Options>;
+            type Lifts = $storage<crate::state::Lift>;
+            type Lowers = $storage<crate::state::Lower>;
+            const LIMITS: super::Limits = super::Limits::HEAP;
+        }
+    };
+}
+#[cfg(feature = "alloc")]
+pub(crate) use profile_impl;
+
+/// Defines a profile with fixed capacities, for stores that live in a `static` and need no allocator.
+///
+/// Every capacity is named; see [`Limits`](crate::Limits) for what each holds. A store of the profile has a size
+/// that the compiler knows, so a RAM budget can be a compile-time check:
+///
+/// ```
+/// use canon_async::{Store, bounded};
+///
+/// bounded! {
+///     /// Two small components.
+///     pub Firmware {
+///         instances: 4, handles: 16, thread_indices: 4, tasks: 4, threads: 6, waitables: 8, sets: 4,
+///         streams: 4, queued: 2, lends: 2, types: 32, type_items: 32, resources: 2, functions: 16, depth: 8,
+///     }
+/// }
+///
+/// const _: () = assert!(size_of::<Store<Firmware>>() <= 12 * 1024);
+/// let store: Store<Firmware> = Store::new();
+/// # assert!(store.is_idle());
+/// ```
+#[macro_export]
+macro_rules! bounded {
+    (
+        $(#[$meta:meta])* $vis:vis $name:ident {
+            instances: $instances:expr, handles: $handles:expr, thread_indices: $thread_indices:expr,
+            tasks: $tasks:expr, threads: $threads:expr, waitables: $waitables:expr, sets: $sets:expr,
+            streams: $streams:expr, queued: $queued:expr, lends: $lends:expr, types: $types:expr,
+            type_items: $type_items:expr, resources: $resources:expr, functions: $functions:expr,
+            depth: $depth:expr $(,)?
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug)]
+        $vis struct $name;
+
+        impl $crate::storage::Profile for $name {
+            type Instances =
+                $crate::storage::Fixed<$crate::state::Instance<Self::Handles, Self::ThreadIndices>, { $instances }>;
+            type Handles = $crate::storage::Fixed<$crate::storage::Entry<$crate::state::Handle>, { $handles }>;
+            type ThreadIndices =
+                $crate::storage::Fixed<$crate::storage::Entry<$crate::id::ThreadId>, { $thread_indices }>;
+            type Tasks = $crate::storage::Fixed<$crate::storage::Slot<$crate::state::Task>, { $tasks }>;
+            type Threads = $crate::storage::Fixed<$crate::storage::Slot<$crate::state::Thread>, { $threads }>;
+            type Waitables = $crate::storage::Fixed<$crate::storage::Slot<$crate::state::Waitable>, { $waitables }>;
+            type Sets = $crate::storage::Fixed<$crate::storage::Slot<$crate::state::WaitableSet>, { $sets }>;
+            type Streams = $crate::storage::Fixed<$crate::storage::Slot<$crate::state::Shared>, { $streams }>;
+            type Queued = $crate::storage::Fixed<$crate::storage::Slot<$crate::state::QueuedArgs>, { $queued }>;
+            type Lends = $crate::storage::Fixed<$crate::storage::Slot<$crate::state::Lend>, { $lends }>;
+            type Types = $crate::storage::Fixed<$crate::abi::types::TypeInfo, { $types }>;
+            type TypeItems = $crate::storage::Fixed<$crate::abi::types::TypeItem, { $type_items }>;
+            type FuncTypes = $crate::storage::Fixed<$crate::abi::types::FuncType, { $types }>;
+            type Resources = $crate::storage::Fixed<$crate::abi::types::ResourceType, { $resources }>;
+            type Options = $crate::storage::Fixed<$crate::state::Options, { $functions }>;
+            type Lifts = $crate::storage::Fixed<$crate::state::Lift, { $functions }>;
+            type Lowers = $crate::storage::Fixed<$crate::state::Lower, { $functions }>;
+            const LIMITS: $crate::Limits = $crate::Limits { depth: $depth, ..$crate::Limits::STORAGE };
+        }
+    };
+}

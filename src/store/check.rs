@@ -1,0 +1,172 @@
+//! The invariants of the store, for tests and fuzzers.
+
+use super::Store;
+use crate::id::{SetId, ThreadId};
+use crate::state::{Handle, Kind, Point, Queue, Status};
+use crate::storage::{Profile, Slots};
+
+/// How much there is of what comes and goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[allow(missing_docs, reason = "each is what it is called")]
+pub struct Counts {
+    pub tasks: usize,
+    pub threads: usize,
+    pub waitables: usize,
+    pub sets: usize,
+    pub streams: usize,
+    pub queued: usize,
+    pub lends: usize,
+    pub handles: usize,
+}
+
+impl<P: Profile> Store<P> {
+    /// How much there is now. O(instances).
+    pub fn counts(&self) -> Counts {
+        Counts {
+            tasks: self.tasks.len(),
+            threads: self.threads.len(),
+            waitables: self.waitables.len(),
+            sets: self.sets.len(),
+            streams: self.streams.len(),
+            queued: self.queued.len(),
+            lends: self.lends.len(),
+            handles: self.instances.as_slice().iter().fold(0, |sum, i| i.handles.len().saturating_add(sum)),
+        }
+    }
+
+    /// Checks the invariants between guest calls: what is wrong, or `Ok`. O(what the store holds).
+    ///
+    /// Each thread that waits stands on exactly one list; where a thread could run, it or somebody before it in
+    /// its queue is on a ready list; a set's members are in the list that their event says; what handles
+    /// reach is there, and nothing else is.
+    ///
+    /// # Errors
+    /// A sentence on the first invariant that does not hold.
+    pub fn check(&self) -> Result<(), &'static str> {
+        for (id, thread) in self.threads.iter() {
+            self.check_thread(id, thread.status(), thread.queue())?;
+        }
+        self.check_handles()?;
+        for (id, waitable) in self.waitables.iter() {
+            if let Some(set) = waitable.set {
+                let set = self.sets.get(set).ok_or("a waitable is in a set that is gone")?;
+                let list = if waitable.has_pending_event() { &set.pending } else { &set.idle };
+                let mut next = list.front(&self.waitables);
+                while next.is_some_and(|n| n != id) {
+                    next = next.and_then(|n| list.after(&self.waitables, n));
+                }
+                next.ok_or("a waitable is not in the list of its set that its event says")?;
+            }
+            if let Kind::End(end) = waitable.kind() {
+                self.streams.get(end.shared()).ok_or("an end of a stream that is gone")?;
+                if end.copying() == end.buffer().is_none() {
+                    return Err("an end has a buffer exactly while it copies");
+                }
+            }
+        }
+        for (_, shared) in self.streams.iter() {
+            if let Some(pending) = shared.pending() {
+                let end = self.end(pending).map_err(|_| "the pending end of a stream is gone")?;
+                if !end.copying() {
+                    return Err("the pending end of a stream is not copying");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_thread(&self, id: ThreadId, status: Status, queue: Queue) -> Result<(), &'static str> {
+        let thread = self.threads.get(id).ok_or("unreachable")?;
+        self.tasks.get(thread.task()).ok_or("a thread of a task that is gone")?;
+        let instance = self.instance(thread.instance()).map_err(|_| "a thread of no instance")?;
+        if thread.index() != 0 && instance.threads.get(thread.index()) != Some(&id) {
+            return Err("a thread's index does not lead to it");
+        }
+        let list = match thread.point() {
+            Point::Enter => {
+                let exclusive = self.tasks.get(thread.task()).is_some_and(|t| t.needs_exclusive());
+                Some(if exclusive { &instance.entry_exclusive } else { &instance.entry_shared })
+            }
+            Point::Wait(set, ..) | Point::CallbackWait(set) => self.sets.get(set).map(|s| &s.waiters),
+            _ => None,
+        };
+        let mut waits = false;
+        if let Some(list) = list {
+            let mut next = list.front(&self.threads);
+            while let Some(here) = next {
+                waits |= here == id;
+                next = list.after(&self.threads, here);
+            }
+        }
+        let listed = usize::from(waits).saturating_add(usize::from(queue != Queue::None));
+        match status {
+            Status::Waiting => {
+                if listed > 1 {
+                    return Err("a thread stands on two lists");
+                }
+                let told = matches!(thread.point(), Point::Event(_) | Point::Lower(_));
+                if listed == 0 && !told {
+                    return Err("a thread waits where nobody will find it");
+                }
+                if self.is_ready(id) && queue != Queue::Ready && !self.somebody_looks(thread.point(), id) {
+                    return Err("a ready thread is on no ready list, and nobody before it is");
+                }
+            }
+            _ if listed > 0 => return Err("a thread that does not wait stands on a list"),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Whether somebody who waits for the same thing stands on a ready list, and will tell this one.
+    fn somebody_looks(&self, point: Point, but: ThreadId) -> bool {
+        let set_of = |point: Point| -> Option<SetId> {
+            match point {
+                Point::Wait(set, ..) | Point::CallbackWait(set) => Some(set),
+                _ => None,
+            }
+        };
+        let instance = self.threads.get(but).map(|t| t.instance());
+        self.threads.iter().any(|(id, other)| {
+            id != but
+                && other.queue() == Queue::Ready
+                && match set_of(point) {
+                    Some(set) if set_of(other.point()) == Some(set) => true,
+                    _ => Some(other.instance()) == instance && other.is_gated(),
+                }
+        })
+    }
+
+    fn check_handles(&self) -> Result<(), &'static str> {
+        let (mut waitables, mut sets) = (0usize, 0usize);
+        for instance in self.instances.as_slice() {
+            let mut index = 1;
+            while index <= instance.handles.high_water() {
+                match instance.handles.get(index) {
+                    Some(Handle::Waitable(id)) => {
+                        let waitable =
+                            self.waitables.get(*id).ok_or("a handle of a waitable that is gone")?;
+                        if waitable.handle() != index {
+                            return Err("a waitable does not know its handle");
+                        }
+                        waitables = waitables.saturating_add(1);
+                    }
+                    Some(Handle::Set(id)) => {
+                        self.sets.get(*id).ok_or("a handle of a set that is gone")?;
+                        sets = sets.saturating_add(1);
+                    }
+                    Some(Handle::Resource(_)) | None => {}
+                }
+                index = index.wrapping_add(1);
+            }
+        }
+        if sets != self.sets.len() {
+            return Err("there is a set that no handle reaches");
+        }
+        let unheld = self.waitables.iter().filter(|(_, w)| w.handle() == 0).count();
+        if waitables.saturating_add(unheld) != self.waitables.len() {
+            return Err("there is a waitable that no handle reaches");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,201 @@
+//! Spec: Component Instances (`may_enter_from`, `entering_set`), and what a trap leaves behind.
+
+use super::{Current, Store};
+use crate::error::{Error, Trap};
+use crate::id::{InstanceId, ThreadId};
+use crate::state::{Handle, InstanceKind, Kind};
+use crate::storage::{Profile, Slots};
+
+impl<P: Profile> Store<P> {
+    /// The members of `entering_set(caller)`, from `instance` outwards: those around the callee that are not
+    /// around the caller too. O(depth of the instances).
+    fn entering_set(
+        &self,
+        instance: InstanceId,
+        caller: Option<InstanceId>,
+    ) -> impl Iterator<Item = InstanceId> {
+        let mut next = Some(instance);
+        core::iter::from_fn(move || {
+            let here = next?;
+            let entry = self.instance(here).ok()?;
+            if entry.kind() == InstanceKind::Host || caller.is_some_and(|c| self.is_around(here, c)) {
+                next = None;
+                return None;
+            }
+            next = entry.parent();
+            Some(here)
+        })
+    }
+
+    /// Whether `outer` is in `inner.self_and_ancestors()`.
+    fn is_around(&self, outer: InstanceId, inner: InstanceId) -> bool {
+        let mut next = Some(inner);
+        while let Some(here) = next {
+            if here == outer {
+                return true;
+            }
+            next = self.instance(here).ok().and_then(|i| i.parent());
+        }
+        false
+    }
+
+    /// `may_enter_from`.
+    pub fn may_enter_from(&self, instance: InstanceId, caller: Option<InstanceId>) -> bool {
+        self.entering_set(instance, caller).all(|i| self.instance(i).is_ok_and(|i| i.may_enter()))
+    }
+
+    /// `trap_if(not inst.may_enter_from(caller))` and `enter_from`.
+    pub(crate) fn enter_from(
+        &mut self,
+        instance: InstanceId,
+        caller: Option<InstanceId>,
+    ) -> Result<(), Error> {
+        if !self.may_enter_from(instance, caller) {
+            return Err(Trap::CannotEnter.into());
+        }
+        self.set_entered(instance, caller, false);
+        Ok(())
+    }
+
+    /// `leave_to`.
+    pub(crate) fn leave_to(&mut self, instance: InstanceId, caller: Option<InstanceId>) {
+        self.set_entered(instance, caller, true);
+    }
+
+    fn set_entered(&mut self, instance: InstanceId, caller: Option<InstanceId>, may: bool) {
+        let mut next = Some(instance);
+        while let Some(here) = next {
+            if caller.is_some_and(|c| self.is_around(here, c)) {
+                return;
+            }
+            let Ok(entry) = self.instance_mut(here) else { return };
+            if entry.kind() == InstanceKind::Host {
+                return;
+            }
+            entry.set_may_enter(may && !entry.is_poisoned());
+            next = entry.parent();
+        }
+    }
+
+    /// A trap unwound through `instance`: its root and everything in it is dead. Marks the instances; what
+    /// they hold is freed by [`Store::purge_thread`] and [`Store::purge_instance`].
+    pub(crate) fn poison(&mut self, instance: InstanceId) {
+        let Ok(entry) = self.instance(instance) else { return };
+        if entry.kind() == InstanceKind::Host || entry.is_poisoned() {
+            return;
+        }
+        let root = entry.root();
+        for entry in self.instances.as_mut_slice() {
+            if entry.root() == root && entry.kind() == InstanceKind::Guest {
+                entry.poison();
+            }
+        }
+    }
+
+    /// A thread of a poisoned instance, to be purged: `None` when there is none left from `from` on.
+    /// Answers where to go on.
+    pub(crate) fn next_dead_thread(&self, from: u32) -> Option<(ThreadId, u32)> {
+        let mut index = from;
+        while index < self.threads.slots_in_use() {
+            let next = index.wrapping_add(1);
+            if let Some(id) = self.threads.key_at(index)
+                && let Some(thread) = self.threads.get(id)
+                && self.instance(thread.instance()).is_ok_and(|i| i.is_poisoned())
+            {
+                return Some((id, next));
+            }
+            index = next;
+        }
+        None
+    }
+
+    /// Frees a thread of a poisoned instance, and its task with the last one. The engine's frames are the
+    /// caller's to discard.
+    pub(crate) fn purge_thread(&mut self, id: ThreadId) {
+        self.unlink_everywhere(id);
+        let Some(thread) = self.threads.remove(id) else { return };
+        if thread.index() != 0
+            && let Ok(instance) = self.instance_mut(thread.instance())
+        {
+            instance.threads.remove(thread.index());
+        }
+        // A thread that never entered is its task's only one, and is not counted.
+        let last = match self.tasks.get_mut(thread.task()) {
+            Some(task) if thread.index() != 0 => task.unregister_thread().is_err() || task.threads() == 0,
+            Some(_) => true,
+            None => false,
+        };
+        if last {
+            self.tasks.remove(thread.task());
+        }
+        if self.current == Current::Thread(id) {
+            self.current = Current::None;
+        }
+    }
+
+    /// Frees what poisoned instances hold: their peers see their stream and future ends dropped, their calls
+    /// are told nothing any more. O(what the store holds); a trap is rare.
+    pub(crate) fn purge_handles(&mut self) -> Result<(), Error> {
+        let mut at = 0;
+        while let Some(instance) = self.next_poisoned(&mut at) {
+            let mut index = 1;
+            while index <= self.instance(instance)?.handles.high_water() {
+                if let Some(handle) = self.instance_mut(instance)?.handles.remove(index) {
+                    self.purge_handle(handle)?;
+                }
+                index = index.wrapping_add(1);
+            }
+        }
+        // What has no handle: synchronous calls of the dead.
+        let mut index = 0;
+        while index < self.waitables.slots_in_use() {
+            if let Some(id) = self.waitables.key_at(index)
+                && let Some(waitable) = self.waitables.get(id)
+                && self.instance(waitable.instance()).is_ok_and(|i| i.is_poisoned())
+            {
+                self.purge_handle(Handle::Waitable(id))?;
+            }
+            index = index.wrapping_add(1);
+        }
+        Ok(())
+    }
+
+    fn next_poisoned(&self, at: &mut u32) -> Option<InstanceId> {
+        loop {
+            let id = InstanceId::from_index(*at);
+            let entry = self.instances.as_slice().get(id.index())?;
+            *at = at.wrapping_add(1);
+            if entry.is_poisoned() {
+                return Some(id);
+            }
+        }
+    }
+
+    fn purge_handle(&mut self, handle: Handle) -> Result<(), Error> {
+        match handle {
+            Handle::Resource(resource) => {
+                if let Some(task) = resource.borrow_scope.and_then(|t| self.tasks.get_mut(t)) {
+                    task.drop_borrow();
+                }
+            }
+            Handle::Set(set) => {
+                while let Some(member) = self.any_member(set) {
+                    self.join(member, None)?;
+                }
+                self.sets.remove(set);
+            }
+            Handle::Waitable(id) => {
+                self.join(id, None)?;
+                match self.waitables.get(id).map(|w| w.kind()) {
+                    Some(Kind::End(_)) => self.drop_end(id)?,
+                    Some(Kind::Subtask(_)) => {
+                        self.give_back_lends(id);
+                        self.free_subtask(id);
+                    }
+                    None => {}
+                }
+            }
+        }
+        Ok(())
+    }
+}

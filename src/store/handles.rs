@@ -1,0 +1,265 @@
+//! Spec: Table State, Resource State, and the handle halves of lifting and lowering.
+
+use super::Store;
+use crate::abi::types::ValType;
+use crate::error::{EndAction, Error, HandleKind, Resource, Trap};
+use crate::id::{InstanceId, ResourceId, SetId, TaskId, WaitableId};
+use crate::state::{
+    CopyEnd, CopyState, Direction, Handle, Kind, Lend, ResourceHandle, Shared, Waitable, WaitableSet,
+};
+use crate::storage::Profile;
+
+impl<P: Profile> Store<P> {
+    /// `inst.handles.add`.
+    pub(crate) fn add_handle(&mut self, instance: InstanceId, handle: Handle) -> Result<u32, Error> {
+        self.instance_mut(instance)?.handles.add(handle).ok_or(Error::Capacity(Resource::Handles))
+    }
+
+    /// `inst.handles.get`.
+    pub(crate) fn handle(&self, instance: InstanceId, index: u32) -> Result<Handle, Error> {
+        Ok(*self.instance(instance)?.handles.get(index).ok_or(Trap::UnknownHandle(index))?)
+    }
+
+    /// What a handle is, for messages.
+    fn kind_of(&self, handle: Handle) -> HandleKind {
+        match handle {
+            Handle::Resource(_) => HandleKind::Resource,
+            Handle::Set(_) => HandleKind::WaitableSet,
+            Handle::Waitable(id) => self.waitables.get(id).map_or(HandleKind::Waitable, |w| w.handle_kind()),
+        }
+    }
+
+    fn wrong_kind(&self, index: u32, expected: HandleKind, handle: Handle) -> Error {
+        Trap::HandleKind { index, expected, found: self.kind_of(handle) }.into()
+    }
+
+    /// `trap_if(not isinstance(.., Waitable))`.
+    pub(crate) fn waitable_handle(&self, instance: InstanceId, index: u32) -> Result<WaitableId, Error> {
+        match self.handle(instance, index)? {
+            Handle::Waitable(id) => Ok(id),
+            other => Err(self.wrong_kind(index, HandleKind::Waitable, other)),
+        }
+    }
+
+    /// `trap_if(not isinstance(.., WaitableSet))`.
+    pub(crate) fn set_handle(&self, instance: InstanceId, index: u32) -> Result<SetId, Error> {
+        match self.handle(instance, index)? {
+            Handle::Set(id) => Ok(id),
+            other => Err(self.wrong_kind(index, HandleKind::WaitableSet, other)),
+        }
+    }
+
+    /// `trap_if(not isinstance(.., Subtask))`.
+    pub(crate) fn subtask_handle(&self, instance: InstanceId, index: u32) -> Result<WaitableId, Error> {
+        let handle = self.handle(instance, index)?;
+        if let Handle::Waitable(id) = handle
+            && let Some(Kind::Subtask(_)) = self.waitables.get(id).map(|w| w.kind())
+        {
+            return Ok(id);
+        }
+        Err(self.wrong_kind(index, HandleKind::Subtask, handle))
+    }
+
+    /// `trap_if(not isinstance(.., EndT))` and `trap_if(e.shared.t != t)`.
+    pub(crate) fn end_handle(
+        &self,
+        instance: InstanceId,
+        index: u32,
+        direction: Direction,
+        future: bool,
+        element: Option<ValType>,
+    ) -> Result<WaitableId, Error> {
+        let handle = self.handle(instance, index)?;
+        let expected = match (direction, future) {
+            (Direction::Read, false) => HandleKind::StreamRead,
+            (Direction::Write, false) => HandleKind::StreamWrite,
+            (Direction::Read, true) => HandleKind::FutureRead,
+            (Direction::Write, true) => HandleKind::FutureWrite,
+        };
+        if let Handle::Waitable(id) = handle
+            && let Some(Kind::End(end)) = self.waitables.get(id).map(|w| w.kind())
+            && end.direction() == direction
+            && end.is_future() == future
+        {
+            let shared = self.streams.get(end.shared()).ok_or(Error::Bug("an end without a stream"))?;
+            if shared.element() != element {
+                return Err(Trap::ElementType(index).into());
+            }
+            return Ok(id);
+        }
+        Err(self.wrong_kind(index, expected, handle))
+    }
+
+    /// The end of a stream or future that a waitable is.
+    pub(crate) fn end(&self, id: WaitableId) -> Result<&CopyEnd, Error> {
+        match self.waitables.get(id).map(|w| w.kind()) {
+            Some(Kind::End(end)) => Ok(end),
+            _ => Err(Error::Bug("not an end of a stream or future")),
+        }
+    }
+
+    pub(crate) fn end_mut(&mut self, id: WaitableId) -> Result<&mut CopyEnd, Error> {
+        match self.waitables.get_mut(id).map(|w| &mut w.kind) {
+            Some(Kind::End(end)) => Ok(end),
+            _ => Err(Error::Bug("not an end of a stream or future")),
+        }
+    }
+
+    /// `waitable-set.new`.
+    pub(crate) fn new_set(&mut self, instance: InstanceId) -> Result<u32, Error> {
+        if !self.instance(instance)?.handles.has_room(1) {
+            return Err(Error::Capacity(Resource::Handles));
+        }
+        let set = WaitableSet::new(instance);
+        let set = self.sets.insert(set).map_err(|_| Error::Capacity(Resource::WaitableSets))?;
+        self.add_handle(instance, Handle::Set(set))
+    }
+
+    /// `{stream,future}.new`: the indices of the readable and of the writable end.
+    pub(crate) fn new_stream(
+        &mut self,
+        instance: InstanceId,
+        element: Option<ValType>,
+        future: bool,
+    ) -> Result<(u32, u32), Error> {
+        if !self.instance(instance)?.handles.has_room(2) {
+            return Err(Error::Capacity(Resource::Handles));
+        }
+        if !self.waitables.has_room(2) {
+            return Err(Error::Capacity(Resource::Waitables));
+        }
+        let shared =
+            self.streams.insert(Shared::new(element)).map_err(|_| Error::Capacity(Resource::Streams))?;
+        let mut indices = [0; 2];
+        for (direction, index) in [Direction::Read, Direction::Write].into_iter().zip(&mut indices) {
+            let end = Waitable::new(instance, Kind::End(CopyEnd::new(shared, direction, future)));
+            let end = self.waitables.insert(end).map_err(|_| Error::Capacity(Resource::Waitables))?;
+            self.shared_mut(shared)?.set_end(direction, end);
+            *index = self.add_handle(instance, Handle::Waitable(end))?;
+            self.waitable_mut(end)?.set_handle(*index);
+        }
+        let [readable, writable] = indices;
+        Ok((readable, writable))
+    }
+
+    /// `lift_async_value`: takes the readable end out of the instance's table.
+    pub(crate) fn lift_end(
+        &mut self,
+        instance: InstanceId,
+        index: u32,
+        future: bool,
+        element: Option<ValType>,
+    ) -> Result<WaitableId, Error> {
+        let id = self.end_handle(instance, index, Direction::Read, future, element)?;
+        match self.end(id)?.state() {
+            CopyState::Idle => {}
+            CopyState::Done => return Err(Trap::DoneEnd { action: EndAction::Lift, future }.into()),
+            _ => return Err(Trap::BusyEnd { action: EndAction::Lift, future }.into()),
+        }
+        let waitable = self.waitable_mut(id)?;
+        if waitable.in_waitable_set() {
+            return Err(Trap::LiftInSet { future }.into());
+        }
+        waitable.set_handle(0);
+        self.instance_mut(instance)?.handles.remove(index);
+        Ok(id)
+    }
+
+    /// `lower_stream`, `lower_future`: puts a lifted end in an instance's table.
+    pub(crate) fn lower_end(&mut self, instance: InstanceId, end: WaitableId) -> Result<u32, Error> {
+        let index = self.add_handle(instance, Handle::Waitable(end))?;
+        self.waitable_mut(end)?.moved_to(instance, index);
+        Ok(index)
+    }
+
+    /// A handle that must be a resource of this type.
+    pub(crate) fn resource_handle(
+        &self,
+        instance: InstanceId,
+        index: u32,
+        ty: ResourceId,
+    ) -> Result<ResourceHandle, Error> {
+        match self.handle(instance, index)? {
+            Handle::Resource(resource) if resource.ty == ty => Ok(resource),
+            Handle::Resource(_) => Err(Trap::ResourceType(index).into()),
+            other => Err(self.wrong_kind(index, HandleKind::Resource, other)),
+        }
+    }
+
+    /// `lift_own`.
+    pub(crate) fn lift_own(
+        &mut self,
+        instance: InstanceId,
+        index: u32,
+        ty: ResourceId,
+    ) -> Result<u32, Error> {
+        let handle = self.resource_handle(instance, index, ty)?;
+        if handle.num_lends != 0 {
+            return Err(Trap::ResourceLent.into());
+        }
+        if !handle.is_owned() {
+            return Err(Trap::NotOwned(index).into());
+        }
+        self.instance_mut(instance)?.handles.remove(index);
+        Ok(handle.rep)
+    }
+
+    /// `lift_borrow`: lends the handle until the subtask's resolution is delivered.
+    pub(crate) fn lift_borrow(
+        &mut self,
+        instance: InstanceId,
+        index: u32,
+        ty: ResourceId,
+        subtask: WaitableId,
+    ) -> Result<u32, Error> {
+        let handle = self.resource_handle(instance, index, ty)?;
+        let next = self.subtask(subtask)?.lenders;
+        let lend = Lend { instance, handle: index, next };
+        let lend = self.lends.insert(lend).map_err(|_| Error::Capacity(Resource::Lends))?;
+        self.subtask_mut(subtask)?.lenders = Some(lend);
+        if let Some(Handle::Resource(entry)) = self.instance_mut(instance)?.handles.get_mut(index) {
+            entry.num_lends = entry.num_lends.saturating_add(1);
+        }
+        Ok(handle.rep)
+    }
+
+    /// The half of `deliver_resolve` that gives the lent handles back.
+    pub(crate) fn give_back_lends(&mut self, subtask: WaitableId) {
+        let mut next = match self.subtask_mut(subtask) {
+            Ok(subtask) => subtask.lenders.take(),
+            Err(_) => None,
+        };
+        while let Some(lend) = next.and_then(|id| self.lends.remove(id)) {
+            next = lend.next;
+            if let Ok(instance) = self.instance_mut(lend.instance)
+                && let Some(Handle::Resource(entry)) = instance.handles.get_mut(lend.handle)
+            {
+                entry.num_lends = entry.num_lends.saturating_sub(1);
+            }
+        }
+    }
+
+    /// `lower_own`.
+    pub(crate) fn lower_own(&mut self, instance: InstanceId, rep: u32, ty: ResourceId) -> Result<u32, Error> {
+        let handle = ResourceHandle { ty, rep, borrow_scope: None, num_lends: 0 };
+        self.add_handle(instance, Handle::Resource(handle))
+    }
+
+    /// `lower_borrow`: the representation itself where the instance implements the type.
+    pub(crate) fn lower_borrow(
+        &mut self,
+        instance: InstanceId,
+        rep: u32,
+        ty: ResourceId,
+        task: TaskId,
+    ) -> Result<u32, Error> {
+        let resource = self.types().resource(ty).ok_or(Error::Misuse("unknown resource type"))?;
+        if resource.instance == instance {
+            return Ok(rep);
+        }
+        let handle = ResourceHandle { ty, rep, borrow_scope: Some(task), num_lends: 0 };
+        let index = self.add_handle(instance, Handle::Resource(handle))?;
+        self.task_mut(task)?.add_borrow()?;
+        Ok(index)
+    }
+}

@@ -1,0 +1,351 @@
+//! The store: owns the slabs, and holds every transition that touches several things at once.
+//!
+//! Spec: Embedding API (`Store`). Split by noun: [`entering`] (who may enter, poisoning), [`handles`] (what
+//! guests hold), [`tasks`] (tasks and their threads), [`waiting`] (events and who waits for them), [`ready`]
+//! (the queues of the ready), [`check`] (the invariants, for tests).
+
+mod check;
+mod entering;
+mod handles;
+mod ready;
+mod tasks;
+mod waiting;
+
+pub use check::Counts;
+pub(crate) use waiting::EventTuple;
+
+use crate::abi::types::{Types, push};
+use crate::error::{Error, Resource};
+use crate::id::{
+    ArgsId, InstanceId, LendId, LiftId, LowerId, OptsId, SetId, SharedId, TaskId, ThreadId, WaitableId,
+};
+use crate::state::{
+    Instance, InstanceKind, Lend, Lift, Lower, Options, QueuedArgs, Shared, Task, Thread, Waitable,
+    WaitableSet,
+};
+use crate::storage::{Blank, Limits, Profile, Slab, Slots};
+
+/// Whose code runs now: the spec's `current_thread`.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) enum Current {
+    /// Nobody's.
+    None,
+    /// A thread's.
+    Thread(ThreadId),
+    /// A `realloc`'s, which the spec runs on a fresh thread: it has context slots of its own, and may do nothing else.
+    Leaf(InstanceId, [u64; 2]),
+}
+
+/// How much the scheduler takes of the freedom that the spec leaves it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Choose {
+    /// A wait whose event is there returns at once.
+    #[default]
+    Eager,
+    /// The reference's deterministic profile: every wait goes through the scheduler.
+    Spec,
+    /// Drawn from this seed: for tests and fuzzers that look for orders nobody thought of.
+    Seeded(u64),
+}
+
+/// Everything that the Component Model keeps about a set of instances that may call each other.
+///
+/// A store is driven by one thread of the machine at a time. It knows no engine: built-ins and
+/// [`run`](crate::run) reach it through [`Embedding::store`](crate::Embedding::store).
+pub struct Store<P: Profile> {
+    pub(crate) instances: P::Instances,
+    pub(crate) tasks: Slab<TaskId, Task, P::Tasks>,
+    pub(crate) threads: Slab<ThreadId, Thread, P::Threads>,
+    pub(crate) waitables: Slab<WaitableId, Waitable, P::Waitables>,
+    pub(crate) sets: Slab<SetId, WaitableSet, P::Sets>,
+    pub(crate) streams: Slab<SharedId, Shared, P::Streams>,
+    pub(crate) queued: Slab<ArgsId, QueuedArgs, P::Queued>,
+    pub(crate) lends: Slab<LendId, Lend, P::Lends>,
+    types: Types<P>,
+    options: P::Options,
+    lifts: P::Lifts,
+    lowers: P::Lowers,
+    /// Instances with ready threads, first and last, by index + 1.
+    ready_head: u32,
+    ready_tail: u32,
+    pub(crate) current: Current,
+    /// `nesting_depth`: how many [`run`](crate::run::run) stand on the native stack.
+    pub(crate) depth: u32,
+    /// The thread that the one which just blocked switched to.
+    pub(crate) switch_to: Option<ThreadId>,
+    /// The host's options: its instance, its memory, its `realloc`.
+    host: Option<OptsId>,
+    choose: Choose,
+    /// Runtime limits; all zero until [`Store::with_limits`] sets others than the profile's, so that an empty
+    /// bounded store is zeros.
+    limits: Option<Limits>,
+}
+
+impl<P: Profile> core::fmt::Debug for Store<P> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Store")
+            .field("counts", &self.counts())
+            .field("current", &self.current)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<P: Profile> Default for Store<P> {
+    fn default() -> Self {
+        Self::with_limits(P::LIMITS)
+    }
+}
+
+impl<P: Profile> Store<P> {
+    /// An empty store, for a `static` of a bounded profile: limited by the profile's capacities alone.
+    /// On the heap tier use [`Store::default`] or [`Store::with_limits`].
+    pub const fn new() -> Self {
+        Self {
+            instances: P::Instances::EMPTY,
+            tasks: Slab::new(),
+            threads: Slab::new(),
+            waitables: Slab::new(),
+            sets: Slab::new(),
+            streams: Slab::new(),
+            queued: Slab::new(),
+            lends: Slab::new(),
+            types: Types::new(),
+            options: P::Options::EMPTY,
+            lifts: P::Lifts::EMPTY,
+            lowers: P::Lowers::EMPTY,
+            ready_head: 0,
+            ready_tail: 0,
+            current: Current::None,
+            depth: 0,
+            switch_to: None,
+            host: None,
+            choose: Choose::Eager,
+            limits: None,
+        }
+    }
+
+    /// An empty store with these limits. Handle limits hold for instances that are added later.
+    pub fn with_limits(limits: Limits) -> Self {
+        let mut store = Self::new();
+        store.tasks.set_limit(limits.tasks);
+        store.threads.set_limit(limits.threads);
+        store.waitables.set_limit(limits.waitables);
+        store.sets.set_limit(limits.sets);
+        store.streams.set_limit(limits.streams);
+        store.queued.set_limit(limits.queued);
+        store.lends.set_limit(limits.lends);
+        store.types.set_limits(&limits);
+        store.limits = Some(limits);
+        store
+    }
+
+    /// The limits that hold.
+    pub fn limits(&self) -> Limits {
+        self.limits.unwrap_or(P::LIMITS)
+    }
+
+    /// Sets how the scheduler chooses.
+    pub fn set_choose(&mut self, choose: Choose) {
+        self.choose = choose;
+    }
+
+    /// Whether a wait whose condition holds goes through the scheduler all the same.
+    pub(crate) fn chooses_to_wait(&mut self) -> bool {
+        match &mut self.choose {
+            Choose::Eager => false,
+            Choose::Spec => true,
+            Choose::Seeded(seed) => {
+                // xorshift64: any non-zero state is fine, and zero is moved off zero.
+                let mut x = *seed | 1;
+                x ^= x.wrapping_shl(13);
+                x ^= x.wrapping_shr(7);
+                x ^= x.wrapping_shl(17);
+                *seed = x;
+                x & 2 != 0
+            }
+        }
+    }
+
+    /// Whether nothing is under way: no task, no thread, nothing that a guest holds.
+    pub fn is_idle(&self) -> bool {
+        self.counts() == Counts::default()
+    }
+
+    // What linking makes. All of it allocates on the heap tier, and lives as long as the store.
+
+    /// Adds a component instance, inside `parent` or as a root.
+    ///
+    /// # Errors
+    /// `Capacity(Instances)`; `Misuse` where the parent is unknown.
+    pub fn add_instance(&mut self, parent: Option<InstanceId>) -> Result<InstanceId, Error> {
+        let root = match parent {
+            Some(parent) => Some(self.instance(parent)?.root()),
+            None => None,
+        };
+        self.push_instance(InstanceKind::Guest, parent, root)
+    }
+
+    /// Adds the host as an instance: functions lifted in it are host functions, and values for it go to the
+    /// memory and the `realloc` that their options name. It may always be entered.
+    ///
+    /// # Errors
+    /// `Capacity(Instances)`.
+    pub fn add_host_instance(&mut self) -> Result<InstanceId, Error> {
+        self.push_instance(InstanceKind::Host, None, None)
+    }
+
+    fn push_instance(
+        &mut self,
+        kind: InstanceKind,
+        parent: Option<InstanceId>,
+        root: Option<InstanceId>,
+    ) -> Result<InstanceId, Error> {
+        let limits = self.limits();
+        let next = InstanceId::from_index(self.instances.as_slice().len() as u32);
+        let mut instance = Instance::new(kind, parent, root.unwrap_or(next));
+        instance.handles.set_limit(limits.handles);
+        instance.threads.set_limit(limits.thread_indices);
+        add(&mut self.instances, instance, limits.instances, Resource::Instances).map(InstanceId::from_index)
+    }
+
+    /// Says where the values of the host's own calls come from and go to: options of the host instance, whose
+    /// memory and `realloc` spilled values, strings and lists use.
+    ///
+    /// # Errors
+    /// `Misuse` where the options are unknown or not the host's.
+    pub fn set_host(&mut self, options: OptsId) -> Result<(), Error> {
+        let instance = self.options(options)?.instance;
+        if self.instance(instance)?.kind() != InstanceKind::Host {
+            return Err(Error::Misuse("set_host needs options of a host instance"));
+        }
+        self.host = Some(options);
+        Ok(())
+    }
+
+    /// What [`Store::set_host`] said.
+    pub fn host(&self) -> Option<OptsId> {
+        self.host
+    }
+
+    /// Adds a set of canonical options.
+    ///
+    /// # Errors
+    /// `Capacity(Functions)`; `Misuse` where the instance is unknown.
+    pub fn add_options(&mut self, options: Options) -> Result<OptsId, Error> {
+        self.instance(options.instance)?;
+        let limit = self.limits().functions;
+        add(&mut self.options, options, limit, Resource::Functions).map(OptsId::from_index)
+    }
+
+    /// `canon lift`: makes a core function a component function.
+    ///
+    /// # Errors
+    /// `Capacity(Functions)`; `Misuse` where its type or its options are unknown.
+    pub fn add_lift(&mut self, lift: Lift) -> Result<LiftId, Error> {
+        self.options(lift.options)?;
+        self.types.func(lift.ty).ok_or(Error::Misuse("unknown function type"))?;
+        let limit = self.limits().functions;
+        add(&mut self.lifts, lift, limit, Resource::Functions).map(LiftId::from_index)
+    }
+
+    /// `canon lower`: makes a component function callable for core code of an instance.
+    ///
+    /// # Errors
+    /// `Capacity(Functions)`; `Misuse` where the function or the options are unknown.
+    pub fn add_lower(&mut self, lower: Lower) -> Result<LowerId, Error> {
+        self.options(lower.options)?;
+        self.lift(lower.callee)?;
+        let limit = self.limits().functions;
+        add(&mut self.lowers, lower, limit, Resource::Functions).map(LowerId::from_index)
+    }
+
+    /// The types.
+    pub fn types(&self) -> &Types<P> {
+        &self.types
+    }
+
+    /// The types, to add to.
+    pub fn types_mut(&mut self) -> &mut Types<P> {
+        &mut self.types
+    }
+
+    // Look-ups. A stale or unknown id is the embedder's mistake for link-time ids, and ours for the others.
+
+    /// An instance.
+    ///
+    /// # Errors
+    /// `Misuse` where the id is not of this store.
+    pub fn instance(&self, id: InstanceId) -> Result<&Instance<P::Handles, P::ThreadIndices>, Error> {
+        self.instances.as_slice().get(id.index()).ok_or(Error::Misuse("unknown instance"))
+    }
+
+    pub(crate) fn instance_mut(
+        &mut self,
+        id: InstanceId,
+    ) -> Result<&mut Instance<P::Handles, P::ThreadIndices>, Error> {
+        self.instances.as_mut_slice().get_mut(id.index()).ok_or(Error::Misuse("unknown instance"))
+    }
+
+    /// A set of canonical options.
+    ///
+    /// # Errors
+    /// `Misuse` where the id is not of this store.
+    pub fn options(&self, id: OptsId) -> Result<Options, Error> {
+        self.options.as_slice().get(id.index()).copied().ok_or(Error::Misuse("unknown options"))
+    }
+
+    /// A lifted function.
+    ///
+    /// # Errors
+    /// `Misuse` where the id is not of this store.
+    pub fn lift(&self, id: LiftId) -> Result<Lift, Error> {
+        self.lifts.as_slice().get(id.index()).copied().ok_or(Error::Misuse("unknown function"))
+    }
+
+    /// A lowered function.
+    ///
+    /// # Errors
+    /// `Misuse` where the id is not of this store.
+    pub fn lower(&self, id: LowerId) -> Result<Lower, Error> {
+        self.lowers.as_slice().get(id.index()).copied().ok_or(Error::Misuse("unknown lowered function"))
+    }
+
+    /// A task; `None` once it has exited.
+    pub fn task(&self, id: TaskId) -> Option<&Task> {
+        self.tasks.get(id)
+    }
+
+    /// A thread; `None` once it has exited.
+    pub fn thread(&self, id: ThreadId) -> Option<&Thread> {
+        self.threads.get(id)
+    }
+
+    /// A waitable; `None` once it was dropped.
+    pub fn waitable(&self, id: WaitableId) -> Option<&Waitable> {
+        self.waitables.get(id)
+    }
+
+    pub(crate) fn task_mut(&mut self, id: TaskId) -> Result<&mut Task, Error> {
+        self.tasks.get_mut(id).ok_or(Error::Bug("stale task"))
+    }
+
+    pub(crate) fn thread_mut(&mut self, id: ThreadId) -> Result<&mut Thread, Error> {
+        self.threads.get_mut(id).ok_or(Error::Bug("stale thread"))
+    }
+
+    pub(crate) fn waitable_mut(&mut self, id: WaitableId) -> Result<&mut Waitable, Error> {
+        self.waitables.get_mut(id).ok_or(Error::Bug("stale waitable"))
+    }
+
+    pub(crate) fn set_mut(&mut self, id: SetId) -> Result<&mut WaitableSet, Error> {
+        self.sets.get_mut(id).ok_or(Error::Bug("stale waitable set"))
+    }
+
+    pub(crate) fn shared_mut(&mut self, id: SharedId) -> Result<&mut Shared, Error> {
+        self.streams.get_mut(id).ok_or(Error::Bug("stale stream"))
+    }
+}
+
+fn add<T: Blank, S: Slots<T>>(slots: &mut S, value: T, limit: u32, what: Resource) -> Result<u32, Error> {
+    push(slots, value, limit).ok_or(Error::Capacity(what))
+}

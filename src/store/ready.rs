@@ -1,0 +1,328 @@
+//! Spec: `Thread.ready`, `Store.tick`: which threads may run, and in which order.
+//!
+//! Readiness is not monotone: another waiter takes the event, a join moves it, somebody takes the lock. So the
+//! queues are *hints*. A thread enters one when it may have become ready ([`Store::make_ready`]); when it is
+//! taken out, [`Store::is_ready`] is asked again, and one that is not ready goes back to where it waits
+//! ([`Store::relink`]). Whoever leaves a wait without consuming what it was told of tells the next.
+
+use super::Store;
+use crate::error::Error;
+use crate::id::{InstanceId, SetId, ThreadId};
+use crate::state::{Kind, Point, Queue, Status};
+use crate::storage::{Profile, Slots};
+
+impl<P: Profile> Store<P> {
+    /// `Thread.ready`. O(1).
+    pub fn is_ready(&self, id: ThreadId) -> bool {
+        let Some(thread) = self.threads.get(id) else { return false };
+        let Ok(instance) = self.instance(thread.instance()) else { return false };
+        if thread.status != Status::Waiting {
+            return false;
+        }
+        let task = self.tasks.get(thread.task());
+        let has_event = |set: SetId| self.sets.get(set).is_some_and(|s| s.has_pending_event());
+        match thread.point {
+            Point::Enter => task.is_some_and(|t| !instance.has_backpressure(t.needs_exclusive())),
+            Point::Start(_) | Point::Switch => true,
+            Point::Wait(set, ..) => has_event(set),
+            Point::Event(waitable) => self.waitables.get(waitable).is_none_or(|w| w.has_pending_event()),
+            Point::Lower(subtask) => match self.waitables.get(subtask).map(|w| w.kind()) {
+                Some(Kind::Subtask(subtask)) => subtask.resolved(),
+                _ => true,
+            },
+            Point::CallbackYield => instance.exclusive().is_none(),
+            Point::CallbackWait(set) => {
+                instance.exclusive().is_none()
+                    && (has_event(set) || task.is_some_and(|t| t.cancel_is_pending()))
+            }
+        }
+    }
+
+    /// Parks the current thread until its ready predicate holds. Reference: `start_waiting_internal`.
+    pub(crate) fn start_waiting(&mut self, id: ThreadId, point: Point) -> Result<(), Error> {
+        let thread = self.thread_mut(id)?;
+        thread.status = Status::Waiting;
+        thread.point = point;
+        let (instance, task) = (thread.instance(), thread.task());
+        match point {
+            Point::Enter => {
+                let exclusive = self.task_mut(task)?.needs_exclusive();
+                self.instance_mut(instance)?.start_waiting_to_enter();
+                self.push_entry(id, instance, exclusive, false)?;
+                self.signal_entry(instance)?;
+            }
+            Point::Start(_) | Point::Switch | Point::CallbackYield => self.make_ready(id)?,
+            Point::Wait(set, ..) | Point::CallbackWait(set) => {
+                self.set_mut(set)?.start_waiting();
+                self.wait_for_set(id, set)?;
+                if self.is_ready(id) || self.task_mut(task)?.cancel_is_pending() {
+                    self.signal_thread(id, set)?;
+                } else {
+                    self.signal_set(set)?;
+                }
+            }
+            Point::Event(waitable) | Point::Lower(waitable) => {
+                self.waitable_mut(waitable)?.sync_waiter = Some(id);
+                if self.is_ready(id) {
+                    self.make_ready(id)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn wait_for_set(&mut self, id: ThreadId, set: SetId) -> Result<(), Error> {
+        let entry = self.sets.get_mut(set).ok_or(Error::Bug("stale waitable set"))?;
+        entry.waiters.push_back(&mut self.threads, id);
+        Ok(())
+    }
+
+    fn push_entry(
+        &mut self,
+        id: ThreadId,
+        instance: InstanceId,
+        exclusive: bool,
+        front: bool,
+    ) -> Result<(), Error> {
+        let entry =
+            self.instances.as_mut_slice().get_mut(instance.index()).ok_or(Error::Bug("unknown instance"))?;
+        let list = if exclusive { &mut entry.entry_exclusive } else { &mut entry.entry_shared };
+        if front {
+            list.push_front(&mut self.threads, id);
+        } else {
+            list.push_back(&mut self.threads, id);
+        }
+        Ok(())
+    }
+
+    /// Puts a thread that waits in the queue of the ready of its instance, and the instance in that of the
+    /// store. Does nothing where it stands in a queue.
+    pub(crate) fn make_ready(&mut self, id: ThreadId) -> Result<(), Error> {
+        let thread = self.thread_mut(id)?;
+        if thread.queue == Queue::Ready {
+            return Ok(());
+        }
+        let (instance, gated, queue) = (thread.instance(), thread.is_gated(), thread.queue);
+        let entry =
+            self.instances.as_mut_slice().get_mut(instance.index()).ok_or(Error::Bug("unknown instance"))?;
+        if queue == Queue::Exclusive {
+            entry.want_exclusive.remove(&mut self.threads, id);
+        }
+        let list = if gated { &mut entry.ready_gated } else { &mut entry.ready };
+        list.push_back(&mut self.threads, id);
+        self.thread_mut(id)?.queue = Queue::Ready;
+        self.enqueue_instance(instance)
+    }
+
+    fn enqueue_instance(&mut self, id: InstanceId) -> Result<(), Error> {
+        let own = id.as_u32().wrapping_add(1);
+        let entry = self.instance_mut(id)?;
+        if entry.queued {
+            return Ok(());
+        }
+        entry.queued = true;
+        entry.next_ready = 0;
+        match self.ready_tail.checked_sub(1) {
+            Some(tail) => self.instance_mut(InstanceId::from_index(tail))?.next_ready = own,
+            None => self.ready_head = own,
+        }
+        self.ready_tail = own;
+        Ok(())
+    }
+
+    fn dequeue_instance(&mut self) -> Result<Option<InstanceId>, Error> {
+        let Some(index) = self.ready_head.checked_sub(1) else { return Ok(None) };
+        let id = InstanceId::from_index(index);
+        let entry = self.instance_mut(id)?;
+        entry.queued = false;
+        let next = entry.next_ready;
+        self.ready_head = next;
+        if next == 0 {
+            self.ready_tail = 0;
+        }
+        Ok(Some(id))
+    }
+
+    /// The next ready thread of any instance, for [`tick`](crate::run::tick). Instances take turns; in each, the
+    /// gated and the other threads take turns.
+    pub(crate) fn next_ready(&mut self) -> Result<Option<ThreadId>, Error> {
+        while let Some(instance) = self.dequeue_instance()? {
+            let found = self.next_ready_of(instance, true)?;
+            let entry = self.instance(instance)?;
+            if !entry.ready.is_empty() || !entry.ready_gated.is_empty() {
+                self.enqueue_instance(instance)?;
+            }
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The next ready thread of one instance; without `gated`, one that a synchronous call may run in between.
+    pub(crate) fn next_ready_of(
+        &mut self,
+        instance: InstanceId,
+        gated: bool,
+    ) -> Result<Option<ThreadId>, Error> {
+        loop {
+            let entry = self
+                .instances
+                .as_mut_slice()
+                .get_mut(instance.index())
+                .ok_or(Error::Bug("unknown instance"))?;
+            let from_gated =
+                gated && !entry.ready_gated.is_empty() && (entry.gated_next || entry.ready.is_empty());
+            entry.gated_next = !from_gated;
+            let list = if from_gated { &mut entry.ready_gated } else { &mut entry.ready };
+            let Some(id) = list.pop_front(&mut self.threads) else { return Ok(None) };
+            self.thread_mut(id)?.queue = Queue::None;
+            if self.is_ready(id) {
+                return Ok(Some(id));
+            }
+            self.relink(id)?;
+        }
+    }
+
+    /// A thread was taken for ready and is not: back to where it waits, and whoever else may be ready is told.
+    fn relink(&mut self, id: ThreadId) -> Result<(), Error> {
+        let thread = self.thread_mut(id)?;
+        if thread.status != Status::Waiting {
+            return Ok(());
+        }
+        let (instance, task, point) = (thread.instance(), thread.task(), thread.point);
+        match point {
+            Point::Enter => {
+                let exclusive = self.task_mut(task)?.needs_exclusive();
+                self.push_entry(id, instance, exclusive, true)
+            }
+            Point::Wait(set, ..) => self.wait_for_set(id, set),
+            Point::CallbackYield => self.want_exclusive(id, instance),
+            Point::CallbackWait(set) => {
+                let has_event = self.set_mut(set)?.has_pending_event();
+                if has_event || self.task_mut(task)?.cancel_is_pending() {
+                    self.want_exclusive(id, instance)?;
+                    self.signal_set(set)
+                } else {
+                    self.wait_for_set(id, set)?;
+                    self.signal_exclusive(instance)
+                }
+            }
+            // These are told when what they wait for happens, and it does not go away again.
+            Point::Start(_) | Point::Switch | Point::Event(_) | Point::Lower(_) => Ok(()),
+        }
+    }
+
+    fn want_exclusive(&mut self, id: ThreadId, instance: InstanceId) -> Result<(), Error> {
+        let entry =
+            self.instances.as_mut_slice().get_mut(instance.index()).ok_or(Error::Bug("unknown instance"))?;
+        entry.want_exclusive.push_back(&mut self.threads, id);
+        self.thread_mut(id)?.queue = Queue::Exclusive;
+        Ok(())
+    }
+
+    /// A set may have an event: its first waiter that was not told yet looks.
+    pub(crate) fn signal_set(&mut self, set: SetId) -> Result<(), Error> {
+        let Some(entry) = self.sets.get_mut(set) else { return Ok(()) };
+        if !entry.has_pending_event() {
+            return Ok(());
+        }
+        match entry.waiters.pop_front(&mut self.threads) {
+            Some(waiter) => self.make_ready(waiter),
+            None => Ok(()),
+        }
+    }
+
+    /// This waiter of a set looks.
+    pub(crate) fn signal_thread(&mut self, id: ThreadId, set: SetId) -> Result<(), Error> {
+        if let Some(entry) = self.sets.get_mut(set)
+            && self.threads.get(id).is_some_and(|t| t.queue == Queue::None)
+        {
+            entry.waiters.remove(&mut self.threads, id);
+        }
+        self.make_ready(id)
+    }
+
+    /// The exclusive lock is free: the first thread that wants it looks, and the first that waits to enter.
+    pub(crate) fn signal_exclusive(&mut self, instance: InstanceId) -> Result<(), Error> {
+        let entry =
+            self.instances.as_mut_slice().get_mut(instance.index()).ok_or(Error::Bug("unknown instance"))?;
+        if entry.exclusive().is_some() {
+            return Ok(());
+        }
+        let waiter = entry.want_exclusive.front(&self.threads);
+        if let Some(waiter) = waiter {
+            self.make_ready(waiter)?;
+        }
+        self.signal_entry(instance)
+    }
+
+    /// Backpressure may be over: the first thread of each kind that waits to enter looks.
+    pub(crate) fn signal_entry(&mut self, instance: InstanceId) -> Result<(), Error> {
+        for exclusive in [true, false] {
+            let entry = self
+                .instances
+                .as_mut_slice()
+                .get_mut(instance.index())
+                .ok_or(Error::Bug("unknown instance"))?;
+            if entry.has_backpressure(exclusive) {
+                continue;
+            }
+            let list = if exclusive { &mut entry.entry_exclusive } else { &mut entry.entry_shared };
+            if let Some(waiter) = list.pop_front(&mut self.threads) {
+                self.make_ready(waiter)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a thread off every list: it is about to run. Reference: `stop_waiting_internal`.
+    ///
+    /// What it waited for is told to the next waiter where it may not be consumed by this one.
+    pub(crate) fn stop_waiting(&mut self, id: ThreadId) -> Result<(), Error> {
+        let thread = self.thread_mut(id)?;
+        let (status, point, instance) = (thread.status, thread.point, thread.instance());
+        self.unlink_everywhere(id);
+        if status == Status::Waiting {
+            match point {
+                Point::Enter => self.instance_mut(instance)?.stop_waiting_to_enter(),
+                Point::Wait(set, ..) | Point::CallbackWait(set) => self.set_mut(set)?.stop_waiting(),
+                Point::Event(waitable) | Point::Lower(waitable) => {
+                    if let Some(waitable) = self.waitables.get_mut(waitable) {
+                        waitable.sync_waiter = None;
+                    }
+                }
+                Point::Start(_) | Point::Switch | Point::CallbackYield => {}
+            }
+        }
+        self.thread_mut(id)?.status = Status::Running;
+        Ok(())
+    }
+
+    /// Takes a thread off whatever list it is on. O(1).
+    pub(crate) fn unlink_everywhere(&mut self, id: ThreadId) {
+        let Some(thread) = self.threads.get(id) else { return };
+        let (instance, queue, point, gated) =
+            (thread.instance(), thread.queue, thread.point, thread.is_gated());
+        let exclusive = self.tasks.get(thread.task()).is_some_and(|t| t.needs_exclusive());
+        let Some(entry) = self.instances.as_mut_slice().get_mut(instance.index()) else { return };
+        match queue {
+            Queue::Ready if gated => entry.ready_gated.remove(&mut self.threads, id),
+            Queue::Ready => entry.ready.remove(&mut self.threads, id),
+            Queue::Exclusive => entry.want_exclusive.remove(&mut self.threads, id),
+            Queue::None => match point {
+                Point::Enter if exclusive => entry.entry_exclusive.remove(&mut self.threads, id),
+                Point::Enter => entry.entry_shared.remove(&mut self.threads, id),
+                Point::Wait(set, ..) | Point::CallbackWait(set) => {
+                    if let Some(set) = self.sets.get_mut(set) {
+                        set.waiters.remove(&mut self.threads, id);
+                    }
+                }
+                _ => {}
+            },
+        }
+        if let Some(thread) = self.threads.get_mut(id) {
+            thread.queue = Queue::None;
+        }
+    }
+}

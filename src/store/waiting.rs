@@ -1,0 +1,198 @@
+//! Spec: Waitable State, Stream State: pending events, and the sets and threads that wait for them.
+
+use super::Store;
+use crate::error::{EndAction, Error, Trap};
+use crate::id::{SetId, WaitableId};
+use crate::spec::{CopyResult, EventCode};
+use crate::state::{Buffer, CopyState, Direction, Event, Kind};
+use crate::storage::Profile;
+
+/// `EventTuple`.
+pub(crate) type EventTuple = (EventCode, u32, u32);
+
+impl<P: Profile> Store<P> {
+    /// `set_pending_event`. Replaces one that is pending.
+    pub(crate) fn set_event(&mut self, id: WaitableId, event: Event) -> Result<(), Error> {
+        let waitable = self.waitable_mut(id)?;
+        let (set, waiter) = (waitable.set, waitable.sync_waiter);
+        let had = waitable.event.replace(event).is_some();
+        if let Some(set) = set
+            && !had
+        {
+            self.move_member(id, set, true)?;
+            self.signal_set(set)?;
+        }
+        match waiter {
+            Some(waiter) => self.make_ready(waiter),
+            None => Ok(()),
+        }
+    }
+
+    /// Moves a member between the set's lists: to those with a pending event, or from them.
+    fn move_member(&mut self, id: WaitableId, set: SetId, pending: bool) -> Result<(), Error> {
+        let set = self.sets.get_mut(set).ok_or(Error::Bug("stale waitable set"))?;
+        let (from, to) =
+            if pending { (&mut set.idle, &mut set.pending) } else { (&mut set.pending, &mut set.idle) };
+        from.remove(&mut self.waitables, id);
+        to.push_back(&mut self.waitables, id);
+        Ok(())
+    }
+
+    /// `get_pending_event`: takes the event, and does what its delivery does.
+    pub(crate) fn take_event(&mut self, id: WaitableId) -> Result<EventTuple, Error> {
+        let waitable = self.waitable_mut(id)?;
+        let event = waitable.event.take().ok_or(Error::Bug("an event was taken that is not there"))?;
+        let (set, index) = (waitable.set, waitable.handle());
+        if let Some(set) = set {
+            self.move_member(id, set, false)?;
+        }
+        match event {
+            Event::Subtask => {
+                let state = self.subtask(id)?.state();
+                if self.subtask(id)?.resolved() {
+                    self.deliver_resolve(id)?;
+                }
+                Ok((EventCode::Subtask, index, state as u32))
+            }
+            Event::Copy { result, reclaim } => self.deliver_copy(id, index, result, reclaim),
+        }
+    }
+
+    /// `stream_event`, `future_event`.
+    fn deliver_copy(
+        &mut self,
+        id: WaitableId,
+        index: u32,
+        result: CopyResult,
+        reclaim: bool,
+    ) -> Result<EventTuple, Error> {
+        let end = self.end_mut(id)?;
+        let (shared, future, direction) = (end.shared(), end.is_future(), end.direction());
+        let progress = end.buffer.map_or(0, |b| b.progress);
+        let done = result == CopyResult::Dropped || (future && result == CopyResult::Completed);
+        end.state = if done { CopyState::Done } else { CopyState::Idle };
+        end.buffer = None;
+        if reclaim {
+            self.shared_mut(shared)?.pending = None;
+        }
+        let code = match (direction, future) {
+            (Direction::Read, false) => EventCode::StreamRead,
+            (Direction::Write, false) => EventCode::StreamWrite,
+            (Direction::Read, true) => EventCode::FutureRead,
+            (Direction::Write, true) => EventCode::FutureWrite,
+        };
+        let payload = if future { result as u32 } else { result as u32 | progress.wrapping_shl(4) };
+        Ok((code, index, payload))
+    }
+
+    /// `Subtask.deliver_resolve`.
+    pub(crate) fn deliver_resolve(&mut self, id: WaitableId) -> Result<(), Error> {
+        self.give_back_lends(id);
+        self.subtask_mut(id)?.deliver_resolve();
+        Ok(())
+    }
+
+    /// `WaitableSet.get_pending_event`, if there is one.
+    pub(crate) fn take_set_event(&mut self, set: SetId) -> Result<Option<EventTuple>, Error> {
+        let entry = self.sets.get(set).ok_or(Error::Bug("stale waitable set"))?;
+        match entry.pending.front(&self.waitables) {
+            Some(waitable) => self.take_event(waitable).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// `Waitable.join`.
+    pub(crate) fn join(&mut self, id: WaitableId, set: Option<SetId>) -> Result<(), Error> {
+        let waitable = self.waitable_mut(id)?;
+        let old = core::mem::replace(&mut waitable.set, set);
+        let pending = waitable.has_pending_event();
+        if let Some(old) = old {
+            let entry = self.sets.get_mut(old).ok_or(Error::Bug("stale waitable set"))?;
+            let list = if pending { &mut entry.pending } else { &mut entry.idle };
+            list.remove(&mut self.waitables, id);
+        }
+        if let Some(new) = set {
+            let entry = self.sets.get_mut(new).ok_or(Error::Bug("stale waitable set"))?;
+            let list = if pending { &mut entry.pending } else { &mut entry.idle };
+            list.push_back(&mut self.waitables, id);
+            if pending {
+                self.signal_set(new)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Some member of a set.
+    pub(crate) fn any_member(&self, set: SetId) -> Option<WaitableId> {
+        let set = self.sets.get(set)?;
+        set.pending.front(&self.waitables).or_else(|| set.idle.front(&self.waitables))
+    }
+
+    /// `set_pending`: the buffer waits for the other end.
+    pub(crate) fn start_copy(&mut self, id: WaitableId, buffer: Buffer) -> Result<(), Error> {
+        let end = self.end_mut(id)?;
+        end.state = CopyState::Copying;
+        end.buffer = Some(buffer);
+        Ok(())
+    }
+
+    /// `reset_and_notify_pending`.
+    pub(crate) fn finish_pending(&mut self, id: WaitableId, result: CopyResult) -> Result<(), Error> {
+        let shared = self.end(id)?.shared();
+        let pending = self.shared_mut(shared)?.pending.take();
+        match pending {
+            Some(end) => self.set_event(end, Event::Copy { result, reclaim: false }),
+            None => Ok(()),
+        }
+    }
+
+    /// What `CopyEnd.drop` and `WritableFutureEnd.drop` check.
+    pub(crate) fn check_drop_end(&self, id: WaitableId) -> Result<(), Error> {
+        let end = self.end(id)?;
+        let future = end.is_future();
+        if future && end.direction() == Direction::Write && end.state() != CopyState::Done {
+            if end.copying() {
+                return Err(Trap::BusyEnd { action: EndAction::DropWritable, future }.into());
+            }
+            return Err(Trap::FutureNotWritten.into());
+        }
+        if end.copying() {
+            let action = match end.direction() {
+                Direction::Read => EndAction::DropReadable,
+                Direction::Write => EndAction::DropWritable,
+            };
+            return Err(Trap::BusyEnd { action, future }.into());
+        }
+        Ok(())
+    }
+
+    /// `SharedBase.drop` and the end itself: the peer's pending copy ends with DROPPED.
+    pub(crate) fn drop_end(&mut self, id: WaitableId) -> Result<(), Error> {
+        let end = self.end(id)?;
+        let (shared, direction) = (end.shared(), end.direction());
+        let own_pending = self.shared_mut(shared)?.pending == Some(id);
+        if own_pending {
+            // Only a purge drops an end whose own copy is pending; nobody is left to be told.
+            self.shared_mut(shared)?.pending = None;
+        } else {
+            self.finish_pending(id, CopyResult::Dropped)?;
+        }
+        let last = self.shared_mut(shared)?.drop_end(direction);
+        if last {
+            self.streams.remove(shared);
+        }
+        self.join(id, None)?;
+        self.waitables.remove(id);
+        Ok(())
+    }
+
+    /// What `subtask.drop` checks.
+    pub(crate) fn check_drop_subtask(&self, id: WaitableId) -> Result<(), Error> {
+        match self.waitables.get(id).map(|w| w.kind()) {
+            Some(Kind::Subtask(subtask)) if !subtask.resolve_delivered() => {
+                Err(Trap::SubtaskNotResolved.into())
+            }
+            _ => Ok(()),
+        }
+    }
+}
