@@ -88,6 +88,11 @@ pub trait Embedding {
     /// one value.
     fn host_result(&mut self, call: HostCall, results: Option<&[u64]>) -> Result<(), Error>;
 
+    /// A host call's task will never resolve: its instance trapped in another call.
+    fn host_lost(&mut self, call: HostCall) {
+        let _ = call;
+    }
+
     /// Copies bytes between memories, or within one (overlap-safe). Both ranges have been checked. By default
     /// in chunks through the stack; an engine that knows better may do better.
     ///

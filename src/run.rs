@@ -31,10 +31,7 @@ impl Entry<'_> {
 /// `Thread.resume`: runs a thread, and the ones that it switches to, until one blocks without a successor or exits.
 pub(crate) fn run<E: Embedding + ?Sized>(e: &mut E, first: ThreadId, entry: Entry<'_>) -> Result<(), Error> {
     let store = e.store();
-    let limit = store.limits().depth;
-    if store.depth >= limit {
-        return Err(Trap::NestingTooDeep.into());
-    }
+    store.check_depth()?;
     store.depth = store.depth.saturating_add(1);
     let outer = core::mem::replace(&mut store.current, Current::None);
     let result = run_chain(e, first, entry);
@@ -188,7 +185,9 @@ pub(crate) fn at_host<E: Embedding + ?Sized, T>(e: &mut E, result: Result<T, Err
         let mut from = 0;
         while let Some((thread, next)) = e.store().next_dead_thread(from) {
             e.discard(thread);
-            e.store().purge_thread(thread);
+            if let Some(call) = e.store().purge_thread(thread) {
+                e.host_lost(call);
+            }
             from = next;
         }
         e.store().purge_handles()?;

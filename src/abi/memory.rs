@@ -24,24 +24,37 @@ pub fn check_range<E: Embedding + ?Sized>(
     align: u32,
     size: u32,
 ) -> Result<(), Error> {
-    check(e, context, (pointer, align, size), Trap::Unaligned, Trap::OutOfBounds)
+    check(e, context, (pointer, align, size), What::Value)
 }
 
-/// [`check_range`] with the traps of whoever asks.
+/// What a pointer points to, for the trap where it must not.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum What {
+    Value,
+    List,
+    String,
+    Realloc,
+}
+
+/// [`check_range`] with other traps.
 pub(super) fn check<E: Embedding + ?Sized>(
     e: &mut E,
     context: &Context,
     (pointer, align, size): (u32, u32, u32),
-    unaligned: Trap,
-    outside: Trap,
+    what: What,
 ) -> Result<(), Error> {
-    let memory = memory_of(context)?;
+    let length = e.memory(memory_of(context)?)?.len() as u64;
     if pointer & align.wrapping_sub(1) != 0 {
-        return Err(unaligned.into());
+        return Err(if what == What::Realloc { Trap::ReallocUnaligned } else { Trap::Unaligned }.into());
     }
-    let end = u64::from(pointer).wrapping_add(u64::from(size));
-    if end > e.memory(memory)?.len() as u64 {
-        return Err(outside.into());
+    if u64::from(pointer).wrapping_add(u64::from(size)) > length {
+        let trap = match what {
+            What::Value => Trap::OutOfBounds,
+            What::List => Trap::ListOutOfBounds,
+            What::String => Trap::StringOutOfBounds,
+            What::Realloc => Trap::ReallocOutOfBounds,
+        };
+        return Err(trap.into());
     }
     Ok(())
 }
@@ -123,11 +136,7 @@ pub fn reallocate<E: Embedding + ?Sized>(
     let store = e.store();
     store.current = caller;
     store.instance_mut(instance)?.set_may_leave(true);
-    if result.is_err() {
-        // The trap unwinds through this instance too, whoever's turn it was.
-        store.poison(instance);
-    }
     let pointer = result? as u32;
-    check(e, context, (pointer, align, new_size), Trap::ReallocUnaligned, Trap::ReallocOutOfBounds)?;
+    check(e, context, (pointer, align, new_size), What::Realloc)?;
     Ok(pointer)
 }

@@ -4,7 +4,7 @@
 //! a small buffer on the stack. `realloc` is called as often and with the same arguments as the reference does.
 
 use super::Context;
-use super::memory::{check, memory_of, reallocate};
+use super::memory::{What, check, memory_of, reallocate};
 use crate::embedding::Embedding;
 use crate::error::{Error, Trap};
 use crate::id::MemoryRef;
@@ -106,7 +106,7 @@ fn load_string_from_range<E: Embedding + ?Sized>(
         .ok()
         .filter(|length| u64::from(*length) <= MAX_STRING_BYTE_LENGTH)
         .ok_or(Trap::StringTooLong)?;
-    check(e, context, (begin, align, length), Trap::Unaligned, Trap::StringOutOfBounds)?;
+    check(e, context, (begin, align, length), What::String)?;
     let memory = memory_of(context)?;
     let at = begin as usize;
     let end = at.checked_add(length as usize).ok_or(Trap::StringOutOfBounds)?;

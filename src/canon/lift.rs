@@ -24,6 +24,7 @@ pub(crate) fn call<E: Embedding + ?Sized>(
     let options = store.options(lift.options)?;
     let ty = store.types().func(lift.ty).ok_or(Error::Misuse("unknown function type"))?;
     let instance = options.instance;
+    store.check_depth()?;
     store.enter_from(instance, from)?;
     // The host is no component: its functions run side by side.
     let guest = store.instance(instance)?.kind() == InstanceKind::Guest;
@@ -368,6 +369,7 @@ pub(crate) fn request_cancellation<E: Embedding + ?Sized>(
     from: Option<InstanceId>,
 ) -> Result<(), Error> {
     let store = e.store();
+    store.check_depth()?;
     let task = store.task_mut(task_id)?;
     let (state, instance) = (task.state(), task.instance());
     let implicit = task.implicit_thread();

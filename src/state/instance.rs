@@ -44,6 +44,8 @@ pub struct Instance<H, X> {
     may_leave: bool,
     /// A trap unwound through it or through another instance of its root: nothing of it runs again.
     poisoned: bool,
+    /// What it holds has not been freed since.
+    to_purge: bool,
     backpressure: u32,
     /// `num_waiting_to_enter`.
     waiting_to_enter: u32,
@@ -76,6 +78,7 @@ impl<H: Slots<Entry<Handle>>, X: Slots<Entry<ThreadId>>> Blank for Instance<H, X
         may_enter: false,
         may_leave: false,
         poisoned: false,
+        to_purge: false,
         backpressure: 0,
         waiting_to_enter: 0,
         exclusive: None,
@@ -136,9 +139,15 @@ impl<H: Slots<Entry<Handle>>, X: Slots<Entry<ThreadId>>> Instance<H, X> {
     /// Forgets everything that could run or be waited for; what the store keeps elsewhere it frees itself.
     pub(crate) fn poison(&mut self) {
         self.poisoned = true;
+        self.to_purge = true;
         self.may_enter = false;
         self.may_leave = false;
         self.exclusive = None;
+    }
+
+    /// Whether it was poisoned and not purged since; it counts as purged from now on.
+    pub(crate) fn take_purge(&mut self) -> bool {
+        core::mem::replace(&mut self.to_purge, false)
     }
 
     /// `exclusive_thread`.

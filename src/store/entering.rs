@@ -2,8 +2,9 @@
 
 use super::{Current, Store};
 use crate::error::{Error, Trap};
-use crate::id::{InstanceId, ThreadId};
-use crate::state::{Handle, InstanceKind, Kind};
+use crate::id::{HostCall, InstanceId, ThreadId};
+use crate::spec::SubtaskState;
+use crate::state::{Caller, Handle, InstanceKind, Kind};
 use crate::storage::{Profile, Slots};
 
 impl<P: Profile> Store<P> {
@@ -37,6 +38,14 @@ impl<P: Profile> Store<P> {
             next = self.instance(here).ok().and_then(|i| i.parent());
         }
         false
+    }
+
+    /// Room for one more [`run`](crate::run::run) on the native stack, before anything is changed.
+    pub(crate) fn check_depth(&self) -> Result<(), Error> {
+        if self.depth >= self.limits().depth {
+            return Err(Trap::NestingTooDeep.into());
+        }
+        Ok(())
     }
 
     /// `may_enter_from`.
@@ -109,11 +118,12 @@ impl<P: Profile> Store<P> {
         None
     }
 
-    /// Frees a thread of a poisoned instance, and its task with the last one. The engine's frames are the
-    /// caller's to discard.
-    pub(crate) fn purge_thread(&mut self, id: ThreadId) {
-        self.unlink_everywhere(id);
-        let Some(thread) = self.threads.remove(id) else { return };
+    /// Frees a thread of a poisoned instance, and its task with the last one: the host's call that will now never
+    /// resolve. The engine's frames are the caller's to discard.
+    pub(crate) fn purge_thread(&mut self, id: ThreadId) -> Option<HostCall> {
+        // Fails only where the thread or what it waits for is gone already.
+        let _ = self.stop_waiting(id);
+        let thread = self.threads.remove(id)?;
         if thread.index() != 0
             && let Ok(instance) = self.instance_mut(thread.instance())
         {
@@ -125,11 +135,16 @@ impl<P: Profile> Store<P> {
             Some(_) => true,
             None => false,
         };
-        if last {
-            self.tasks.remove(thread.task());
-        }
         if self.current == Current::Thread(id) {
             self.current = Current::None;
+        }
+        if !last {
+            return None;
+        }
+        let task = self.tasks.remove(thread.task())?;
+        match task.caller() {
+            Caller::Host(call) if !task.is_resolved() => Some(call),
+            _ => None,
         }
     }
 
@@ -137,7 +152,9 @@ impl<P: Profile> Store<P> {
     /// are told nothing any more. O(what the store holds); a trap is rare.
     pub(crate) fn purge_handles(&mut self) -> Result<(), Error> {
         let mut at = 0;
-        while let Some(instance) = self.next_poisoned(&mut at) {
+        let mut any = false;
+        while let Some(instance) = self.next_to_purge(&mut at) {
+            any = true;
             let mut index = 1;
             while index <= self.instance(instance)?.handles.high_water() {
                 if let Some(handle) = self.instance_mut(instance)?.handles.remove(index) {
@@ -145,6 +162,9 @@ impl<P: Profile> Store<P> {
                 }
                 index = index.wrapping_add(1);
             }
+        }
+        if !any {
+            return Ok(());
         }
         // What has no handle: synchronous calls of the dead.
         let mut index = 0;
@@ -160,12 +180,12 @@ impl<P: Profile> Store<P> {
         Ok(())
     }
 
-    fn next_poisoned(&self, at: &mut u32) -> Option<InstanceId> {
+    fn next_to_purge(&mut self, at: &mut u32) -> Option<InstanceId> {
         loop {
             let id = InstanceId::from_index(*at);
-            let entry = self.instances.as_slice().get(id.index())?;
+            let entry = self.instances.as_mut_slice().get_mut(id.index())?;
             *at = at.wrapping_add(1);
-            if entry.is_poisoned() {
+            if entry.take_purge() {
                 return Some(id);
             }
         }
@@ -188,7 +208,11 @@ impl<P: Profile> Store<P> {
                 self.join(id, None)?;
                 match self.waitables.get(id).map(|w| w.kind()) {
                     Some(Kind::End(_)) => self.drop_end(id)?,
-                    Some(Kind::Subtask(_)) => {
+                    Some(Kind::Subtask(subtask)) => {
+                        let queued = subtask.callee.filter(|_| subtask.state() == SubtaskState::Starting);
+                        if let Some(thread) = queued.and_then(|t| self.tasks.get(t)?.implicit_thread()) {
+                            self.unqueue(thread)?;
+                        }
                         self.give_back_lends(id);
                         self.free_subtask(id);
                     }
@@ -197,5 +221,16 @@ impl<P: Profile> Store<P> {
             }
         }
         Ok(())
+    }
+
+    /// A call that the dead made and that has not started is never lifted.
+    fn unqueue(&mut self, thread: ThreadId) -> Result<(), Error> {
+        let instance = self.thread_mut(thread)?.instance();
+        self.stop_waiting(thread)?;
+        self.forget_unentered(thread);
+        if self.instance(instance)?.is_poisoned() {
+            return Ok(());
+        }
+        self.signal_entry(instance)
     }
 }
