@@ -359,8 +359,8 @@ impl fmt::Display for Trap {
             Trap::InvalidUtf16 => "unpaired surrogate found",
             Trap::InvalidChar => "invalid `char` bit pattern",
             Trap::InvalidDiscriminant => "invalid variant discriminant",
-            Trap::ReallocOutOfBounds => "realloc return: beyond end of memory",
-            Trap::ReallocUnaligned => "realloc return: result not aligned",
+            Trap::ReallocOutOfBounds => "list content out-of-bounds: realloc return: beyond end of memory",
+            Trap::ReallocUnaligned => "unaligned pointer: realloc return: result not aligned",
         };
         f.write_str(text)
     }
@@ -372,7 +372,9 @@ fn noun(future: bool) -> &'static str {
 
 fn busy_end(f: &mut fmt::Formatter<'_>, action: EndAction, future: bool) -> fmt::Result {
     let verb = match action {
-        EndAction::Read | EndAction::Write => "cannot have concurrent operations active on a",
+        EndAction::Read | EndAction::Write => {
+            return f.write_str("cannot have concurrent operations active on a future/stream");
+        }
         EndAction::Lift => "cannot lift busy",
         EndAction::DropReadable => "cannot remove busy",
         EndAction::DropWritable => "cannot drop busy",

@@ -7,7 +7,8 @@ use crate::id::MemoryRef;
 /// How much moves at a time, through the stack.
 const CHUNK: usize = if cfg!(feature = "alloc") { 1024 } else { 256 };
 
-/// Copies bytes between memories, or within one: what [`Embedding::copy`] does where the engine knows nothing better.
+/// Copies bytes between memories, or within one: what [`Embedding::copy`] does where the engine knows nothing
+/// better.
 ///
 /// Overlapping ranges come out as if the source had been set aside first. O(len), through a buffer of 256 bytes
 /// on the stack, or 1 KiB with the feature `alloc`; two calls of [`Embedding::memory`] for each.

@@ -107,8 +107,8 @@ pub fn store_int<E: Embedding + ?Sized>(
     Ok(done.ok_or(Trap::OutOfBounds)?)
 }
 
-/// `reallocate` (and `allocate`, with 0 for `old` and `old_size`): calls the instance's `realloc` with `may_leave`
-/// false and checks what it answers, also where `new_size` is 0.
+/// `reallocate` (and `allocate`, with 0 for `old` and `old_size`): calls the instance's `realloc` with
+/// `may_leave` false and checks what it answers, also where `new_size` is 0.
 ///
 /// Runs guest code: memory has to be fetched again afterwards.
 ///

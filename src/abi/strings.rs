@@ -2,6 +2,9 @@
 //!
 //! A string is validated where it lies before the destination allocates anything, and then transcoded through
 //! a small buffer on the stack. `realloc` is called as often and with the same arguments as the reference does.
+//!
+//! Nothing but a `realloc` runs in between. One that shares the source's memory could change the string then:
+//! the destination gets that, or a trap, and nothing outside of what it allocated is written.
 
 use super::Context;
 use super::memory::{What, check, memory_of, reallocate};
@@ -15,8 +18,6 @@ use crate::state::StringEncoding;
 const UTF16_TAG: u32 = 0x8000_0000;
 /// How many bytes of output are put together before they go to memory.
 const CHUNK: usize = 256;
-/// What one character takes at most, in any encoding.
-const MAX_CHAR: usize = 4;
 
 /// `src_simple_encoding`.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -63,8 +64,8 @@ struct Output<'a> {
 /// Runs the destination's `realloc`. O(length), without allocation.
 ///
 /// # Errors
-/// `Trap(StringTooLong)`, `Trap(Unaligned)`, `Trap(StringOutOfBounds)`, in this order and also for a length of 0;
-/// `Trap(InvalidUtf8 | IncompleteUtf8 | InvalidUtf16)`; what [`reallocate`] fails with.
+/// `Trap(StringTooLong)`, `Trap(Unaligned)`, `Trap(StringOutOfBounds)`, in this order and also for a length of
+/// 0; `Trap(InvalidUtf8 | IncompleteUtf8 | InvalidUtf16)`; what [`reallocate`] fails with.
 // Never inlined: its frames have no business in those of the recursive walk over a value.
 #[inline(never)]
 pub(super) fn transfer_string<E: Embedding + ?Sized>(
@@ -278,54 +279,65 @@ fn fill(
     encoding: Simple,
     target: Target,
 ) -> Result<(usize, usize, bool), Trap> {
-    let mut room = chunk.iter_mut();
-    let mut rest = text;
-    let mut fits = true;
-    let put = |bytes: &[u8], room: &mut core::slice::IterMut<'_, u8>| {
-        bytes.iter().zip(room).for_each(|(from, to)| *to = *from);
-    };
-    while !rest.is_empty() && room.len() >= MAX_CHAR {
+    let (mut rest, mut written, mut fits) = (text, 0usize, true);
+    while !rest.is_empty() {
+        // Room for any character: what it does not use is written over by the next one.
+        let Some(room) = chunk.get_mut(written..).and_then(|room| room.first_chunk_mut()) else { break };
         let (c, after) = next_char(rest, encoding)?;
-        match target {
-            Target::Bytes(limit) if u32::from(c) >= limit => {
-                fits = false;
-                break;
-            }
-            Target::Bytes(_) => put(&[u32::from(c) as u8], &mut room),
-            Target::Utf8 => put(c.encode_utf8(&mut [0; 4]).as_bytes(), &mut room),
-            Target::Utf16 => {
-                for unit in c.encode_utf16(&mut [0; 2]) {
-                    put(&unit.to_le_bytes(), &mut room);
-                }
-            }
-        }
+        let Some((word, length)) = encode(c, target) else {
+            fits = false;
+            break;
+        };
+        *room = word.to_le_bytes();
+        written = written.saturating_add(length);
         rest = after;
     }
-    let written = CHUNK.saturating_sub(room.len());
     Ok((text.len().saturating_sub(rest.len()), written, fits))
 }
 
-/// The first character of a string that is not empty, and what comes after it.
+/// A character's bytes as a little-endian word, and how many they are; `None` where the target can't take it.
+fn encode(c: char, target: Target) -> Option<(u32, usize)> {
+    Some(match target {
+        Target::Bytes(limit) if u32::from(c) >= limit => return None,
+        Target::Bytes(_) => (c.into(), 1),
+        Target::Utf8 => {
+            let mut bytes = [0; 4];
+            let length = c.encode_utf8(&mut bytes).len();
+            (u32::from_le_bytes(bytes), length)
+        }
+        Target::Utf16 => match c.encode_utf16(&mut [0; 2]) {
+            [high, low] => (u32::from(*high) | u32::from(*low).wrapping_shl(16), 4),
+            _ => (c.into(), 2),
+        },
+    })
+}
+
+/// The first character of a string that is not empty and has been validated, and what comes after it.
 fn next_char(text: &[u8], encoding: Simple) -> Result<(char, &[u8]), Trap> {
-    let (c, length) = match (encoding, text) {
-        (Simple::Latin1, [byte, ..]) => (char::from(*byte), 1),
-        (Simple::Utf8, [byte @ ..0x80, ..]) => (char::from(*byte), 1),
-        (Simple::Utf8, [byte, ..]) => {
-            let length = match byte {
-                ..0xe0 => 2,
-                ..0xf0 => 3,
-                _ => 4,
+    match (encoding, text) {
+        (Simple::Latin1, [byte, rest @ ..]) | (Simple::Utf8, [byte @ ..0x80, rest @ ..]) => {
+            Ok((char::from(*byte), rest))
+        }
+        (Simple::Utf8, [lead, rest @ ..]) => {
+            let (lead, more) = match lead {
+                ..0xe0 => (lead & 0x1f, 1),
+                ..0xf0 => (lead & 0xf, 2),
+                _ => (lead & 0x7, 3),
             };
-            let c = text.get(..length).and_then(|c| core::str::from_utf8(c).ok());
-            (c.and_then(|c| c.chars().next()).ok_or(Trap::InvalidUtf8)?, length)
+            let (more, rest) = rest.split_at_checked(more).ok_or(Trap::InvalidUtf8)?;
+            let code =
+                more.iter().fold(u32::from(lead), |code, byte| code.wrapping_shl(6) | u32::from(byte & 0x3f));
+            Ok((char::from_u32(code).ok_or(Trap::InvalidUtf8)?, rest))
         }
-        (Simple::Utf16, [a, b, after @ ..]) => {
-            let next = after.first_chunk().map_or(0, |next| u16::from_le_bytes(*next));
-            let c = char::decode_utf16([u16::from_le_bytes([*a, *b]), next]).next();
-            let c = c.and_then(Result::ok).ok_or(Trap::InvalidUtf16)?;
-            (c, c.len_utf16().wrapping_mul(2))
+        (Simple::Utf16, [a, b, rest @ ..]) => {
+            let unit = u16::from_le_bytes([*a, *b]);
+            if let Some(c) = char::from_u32(unit.into()) {
+                return Ok((c, rest));
+            }
+            let (low, rest) = rest.split_first_chunk().ok_or(Trap::InvalidUtf16)?;
+            let c = char::decode_utf16([unit, u16::from_le_bytes(*low)]).next();
+            Ok((c.and_then(Result::ok).ok_or(Trap::InvalidUtf16)?, rest))
         }
-        _ => return Err(Trap::InvalidUtf16),
-    };
-    Ok((c, text.get(length..).unwrap_or(&[])))
+        _ => Err(Trap::InvalidUtf16),
+    }
 }

@@ -7,6 +7,7 @@ use super::types::{Items, Layout, TypeDef, ValType, align_to, discriminant_size}
 use super::{Context, Scope};
 use crate::embedding::Embedding;
 use crate::error::{Error, Resource, Trap};
+use crate::id::TypeId;
 use crate::spec::MAX_LIST_BYTE_LENGTH;
 
 /// Where a value is lifted from.
@@ -94,11 +95,11 @@ enum Place {
 }
 
 impl Place {
-    /// Where a value of this layout begins.
-    fn align(self, layout: Layout) -> Result<Self, Error> {
+    /// Where a value of this alignment begins.
+    fn align(self, align: u32) -> Result<Self, Error> {
         Ok(match self {
             Place::Slot(slot) => Place::Slot(slot),
-            Place::Memory(pointer) => Place::Memory(align_to(pointer, layout.align).ok_or(Trap::OutOfBounds)?),
+            Place::Memory(pointer) => Place::Memory(align_to(pointer, align).ok_or(Trap::OutOfBounds)?),
         })
     }
 
@@ -147,20 +148,18 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Goes on at `end`. Slots in between, which only a variant leaves, become 0.
-    fn skip_to(&mut self, end: Place) -> Result<(), Error> {
+    /// The slots from here to `end`, which a variant's case does not use, become 0.
+    fn clear_to(&mut self, end: Place) -> Result<(), Error> {
         if let (Place::Slot(from), Place::Slot(to)) = (self.place, end) {
             let unused = self.values.get_mut(from..to).ok_or(TOO_FEW)?;
             unused.iter_mut().for_each(|value| *value = 0);
         }
-        self.place = end;
         Ok(())
     }
 }
 
-// The functions that `walk` calls are never inlined: it recurses, and its frame is to stay small.
-
 /// `count` values of one type, one after the other.
+#[inline]
 fn walk<E: Embedding + ?Sized>(
     e: &mut E,
     from: &mut Reader<'_>,
@@ -168,37 +167,63 @@ fn walk<E: Embedding + ?Sized>(
     ty: ValType,
     count: u32,
 ) -> Result<(), Error> {
-    let types = e.store().types();
-    let layout = types.layout(ty).ok_or(UNKNOWN)?;
-    let def = match ty {
-        ValType::Defined(id) => Some(types.def(id).ok_or(UNKNOWN)?),
-        _ => None,
+    match ty {
+        ValType::Defined(id) => walk_defined(e, from, to, id, count),
+        ValType::String => walk_strings(e, from, to, count),
+        ValType::ErrorContext => Err(Error::Misuse("error-context is not implemented")),
+        _ => walk_primitives(e, from, to, ty, count),
+    }
+}
+
+/// Aligns both sides, and copies what is nothing but bytes from memory to memory; whether it was that.
+fn begin<E: Embedding + ?Sized>(
+    e: &mut E,
+    from: &mut Reader<'_>,
+    to: &mut Writer<'_>,
+    layout: Layout,
+    count: u32,
+) -> Result<bool, Error> {
+    // Values that follow are aligned too: a size is a multiple of the alignment.
+    from.place = from.place.align(layout.align)?;
+    to.place = to.place.align(layout.align)?;
+    let (true, Place::Memory(source), Place::Memory(dest)) = (layout.plain, from.place, to.place) else {
+        return Ok(false);
     };
-    // Elements that follow are aligned too: a size is a multiple of the alignment.
-    from.place = from.place.align(layout)?;
-    to.place = to.place.align(layout)?;
-    if layout.plain
-        && (def.is_some() || count > 1)
-        && let (Place::Memory(source), Place::Memory(dest)) = (from.place, to.place)
-    {
-        let length = u64::from(count).wrapping_mul(layout.size.into());
-        let length = u32::try_from(length).map_err(|_| Trap::OutOfBounds)?;
-        from.place = from.place.add(0, length);
-        to.place = to.place.add(0, length);
-        let dest = (memory_of(to.context)?, dest as usize);
-        return e.copy(dest, (memory_of(from.context)?, source as usize), length as usize);
+    let length = u64::from(count).wrapping_mul(layout.size.into());
+    let length = u32::try_from(length).map_err(|_| Trap::OutOfBounds)?;
+    from.place = from.place.add(0, length);
+    to.place = to.place.add(0, length);
+    let dest = (memory_of(to.context)?, dest as usize);
+    e.copy(dest, (memory_of(from.context)?, source as usize), length as usize)?;
+    Ok(true)
+}
+
+// The functions that `walk_defined` calls are never inlined: it recurses, and its frame is to stay small.
+
+fn walk_defined<E: Embedding + ?Sized>(
+    e: &mut E,
+    from: &mut Reader<'_>,
+    to: &mut Writer<'_>,
+    id: TypeId,
+    count: u32,
+) -> Result<(), Error> {
+    let types = e.store().types();
+    let layout = types.layout(ValType::Defined(id)).ok_or(UNKNOWN)?;
+    let def = types.def(id).ok_or(UNKNOWN)?;
+    if begin(e, from, to, layout, count)? {
+        return Ok(());
     }
     for _ in 0..count {
         let (source, dest) = (from.place, to.place);
+        let end = dest.add(layout.flat, layout.size);
         match def {
-            None => walk_primitive(e, from, to, ty, layout.size)?,
-            Some(TypeDef::Record(fields)) => {
+            TypeDef::Record(fields) => {
                 for index in 0..fields.len() {
                     let field = e.store().types().item(fields, index).flatten().ok_or(UNKNOWN)?;
                     walk(e, from, to, field, 1)?;
                 }
             }
-            Some(TypeDef::Variant(cases)) => {
+            TypeDef::Variant(cases) => {
                 if let Some(case) = walk_discriminant(e, from, to, cases)? {
                     // The whole is aligned for the discriminant and for every payload, so the payload is
                     // that far in.
@@ -206,45 +231,65 @@ fn walk<E: Embedding + ?Sized>(
                     to.place = dest.add(1, layout.align);
                     walk(e, from, to, case, 1)?;
                 }
+                to.clear_to(end)?;
             }
-            Some(TypeDef::List(element)) => walk_list(e, from, to, element)?,
-            Some(TypeDef::FixedList(element, length)) => walk(e, from, to, element, length)?,
-            Some(TypeDef::Flags(labels)) => {
+            TypeDef::List(element) => walk_list(e, from, to, element)?,
+            TypeDef::FixedList(element, length) => walk(e, from, to, element, length)?,
+            TypeDef::Flags(labels) => {
                 let bits = from.load(e, layout.size)?;
                 to.store(e, layout.size, bits & label_mask(labels))?;
             }
-            Some(handle) => {
+            handle => {
                 let index = from.load(e, layout.size)? as u32;
                 let index = move_handle(e, from.context, to.context, handle, index)?;
                 to.store(e, layout.size, index.into())?;
             }
         }
         from.place = source.add(layout.flat, layout.size);
-        to.skip_to(dest.add(layout.flat, layout.size))?;
+        to.place = end;
     }
     Ok(())
 }
 
-/// A primitive of this many bytes.
+/// `count` primitives other than strings.
 #[inline(never)]
-fn walk_primitive<E: Embedding + ?Sized>(
+fn walk_primitives<E: Embedding + ?Sized>(
     e: &mut E,
     from: &mut Reader<'_>,
     to: &mut Writer<'_>,
     ty: ValType,
-    bytes: u32,
+    count: u32,
 ) -> Result<(), Error> {
-    if ty == ValType::String {
+    let layout = e.store().types().layout(ty).ok_or(UNKNOWN)?;
+    // One alone is cheaper to load and store than to copy.
+    let layout = Layout { plain: layout.plain && count > 1, ..layout };
+    if begin(e, from, to, layout, count)? {
+        return Ok(());
+    }
+    for _ in 0..count {
+        let bits = from.load(e, layout.size)?;
+        to.store(e, layout.size, normalise(ty, bits)?)?;
+    }
+    Ok(())
+}
+
+/// `count` strings.
+#[inline(never)]
+fn walk_strings<E: Embedding + ?Sized>(
+    e: &mut E,
+    from: &mut Reader<'_>,
+    to: &mut Writer<'_>,
+    count: u32,
+) -> Result<(), Error> {
+    from.place = from.place.align(4)?;
+    to.place = to.place.align(4)?;
+    for _ in 0..count {
         let (begin, tagged) = (from.load(e, 4)? as u32, from.load(e, 4)? as u32);
         let (begin, tagged) = transfer_string(e, from.context, begin, tagged, to.context)?;
         to.store(e, 4, begin.into())?;
-        return to.store(e, 4, tagged.into());
+        to.store(e, 4, tagged.into())?;
     }
-    if ty == ValType::ErrorContext {
-        return Err(Error::Misuse("error-context is not implemented"));
-    }
-    let bits = from.load(e, bytes)?;
-    to.store(e, bytes, normalise(ty, bits)?)
+    Ok(())
 }
 
 /// Lifts a primitive and lowers it flat; what goes to memory is the low bytes of that.

@@ -310,6 +310,7 @@ impl<P: Profile> Types<P> {
             NewType::List(element) => {
                 Layout { size: 8, align: 4, flat: 2, plain: false, depth: deeper(inner(element)?.depth)? }
             }
+            NewType::FixedList(_, 0) => return Err(Error::Misuse("a list of fixed length 0")),
             NewType::FixedList(element, length) => {
                 let element = inner(element)?;
                 let size = element.size.checked_mul(length).ok_or(Error::Misuse(TOO_LARGE))?;
@@ -357,6 +358,9 @@ impl<P: Profile> Types<P> {
     }
 
     fn layout_variant(&self, cases: &[TypeItem]) -> Result<Layout, Error> {
+        if cases.is_empty() {
+            return Err(Error::Misuse("a variant without cases"));
+        }
         let disc = discriminant_size(cases.len() as u32);
         let (mut size, mut align, mut flat, mut depth) = (0u32, 1u32, 0u8, 0u8);
         for case in cases.iter().flatten() {

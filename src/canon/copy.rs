@@ -192,10 +192,11 @@ fn check_buffer<E: Embedding + ?Sized>(
         && n > 0
     {
         let layout = layout_of(e, element)?;
-        // More than 4 GiB can't lie in a memory; the true size decides which trap comes first.
         let size = layout.size.checked_mul(n);
         let context = Context { options: *options, scope: Scope::None };
-        abi::check_range(e, &context, ptr, layout.align, size.unwrap_or(u32::MAX))?;
+        abi::check_range(e, &context, ptr, layout.align, size.unwrap_or(0))?;
+        // More than 4 GiB lies in no memory.
+        size.ok_or(Trap::OutOfBounds)?;
     }
     Ok(())
 }
@@ -320,6 +321,9 @@ fn cancel_copy<E: Embedding + ?Sized>(
             store.start_waiting(thread, Point::Event(end))?;
             return Ok(Then::Suspend);
         }
+    }
+    if !future {
+        store.end_was_cancelled(end)?;
     }
     let (_, _, payload) = store.take_event(end)?;
     Ok(Then::Value(u64::from(payload)))

@@ -40,6 +40,12 @@ pub struct Slab<K, T, S> {
     marker: PhantomData<(K, T)>,
 }
 
+impl<K: Key, T, S: Slots<Slot<T>>> Default for Slab<K, T, S> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<K: Key, T, S: Slots<Slot<T>>> Slab<K, T, S> {
     /// An empty slab, limited by its storage's capacity alone.
     pub const fn new() -> Self {

@@ -149,6 +149,11 @@ impl<P: Profile> Store<P> {
         self.choose = choose;
     }
 
+    /// Whether the scheduler keeps to the reference's deterministic profile.
+    pub(crate) fn is_deterministic(&self) -> bool {
+        self.choose == Choose::Spec
+    }
+
     /// Whether a wait whose condition holds goes through the scheduler all the same.
     pub(crate) fn chooses_to_wait(&mut self) -> bool {
         match &mut self.choose {

@@ -136,6 +136,17 @@ impl<P: Profile> Store<P> {
         Ok(())
     }
 
+    /// A stream's copy was cancelled after some elements had moved, and their event was not delivered yet: it tells of
+    /// both, CANCELLED with the count, as the reference tests have it (`cancel-stream.wast`).
+    pub(crate) fn end_was_cancelled(&mut self, id: WaitableId) -> Result<(), Error> {
+        if let Some(Event::Copy { result: result @ CopyResult::Completed, .. }) =
+            &mut self.waitable_mut(id)?.event
+        {
+            *result = CopyResult::Cancelled;
+        }
+        Ok(())
+    }
+
     /// `reset_and_notify_pending`.
     pub(crate) fn finish_pending(&mut self, id: WaitableId, result: CopyResult) -> Result<(), Error> {
         let shared = self.end(id)?.shared();

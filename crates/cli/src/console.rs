@@ -1,0 +1,61 @@
+//! What the commands print. Colours on a terminal alone, and not where `NO_COLOR` is set.
+
+use std::fmt::Display;
+use std::io::{ErrorKind, Write};
+use std::process::{ExitCode, exit};
+
+use anstyle::{AnsiColor, Style};
+
+/// For what went well.
+pub const GOOD: Style = AnsiColor::Green.on_default();
+/// For what did not.
+pub const BAD: Style = AnsiColor::Red.on_default().bold();
+
+/// A line on stdout. Whoever reads it may have gone (`canon .. | head`): then there is no use in going on.
+pub fn line(text: impl Display) {
+    match writeln!(anstream::stdout(), "{text}") {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => exit(0),
+        Err(error) => {
+            note(format_args!("error: stdout: {error}"));
+            exit(1);
+        }
+    }
+}
+
+/// A line on stderr.
+pub fn note(text: impl Display) {
+    // Nowhere is left to say that this failed.
+    let _ = writeln!(anstream::stderr(), "{text}");
+}
+
+/// A text in a style.
+pub fn styled(style: Style, text: impl Display) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// Why a command failed.
+#[derive(Debug)]
+pub struct Failure {
+    /// 1 or 2: what the process exits with.
+    code: u8,
+    message: String,
+}
+
+impl Failure {
+    /// What was asked for makes no sense: exit code 2.
+    pub fn usage(message: impl Display) -> Self {
+        Self { code: 2, message: message.to_string() }
+    }
+
+    /// The component is at fault, or it trapped: exit code 1.
+    pub fn component(message: impl Display) -> Self {
+        Self { code: 1, message: message.to_string() }
+    }
+
+    /// Prints the message.
+    pub fn report(&self) -> ExitCode {
+        note(format_args!("{} {}", styled(BAD, "error:"), self.message));
+        ExitCode::from(self.code)
+    }
+}

@@ -1,0 +1,3 @@
+(component)
+(component
+  (core module (func (result i33))))

@@ -1,0 +1,278 @@
+//! A plan in words: what it imports and exports, which built-ins it uses, and what it needs of a store.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+
+use canon_async::Limits;
+
+use crate::plan::{Builtin, BuiltinKind, Export, ExportItem, Import, ImportItem, ModuleRef, Plan, Step};
+use crate::types::{TypeDef, TypeTable};
+
+/// How deep imports and exports are listed.
+const MAX_NESTING: u32 = 200;
+
+/// What there is to know about a plan. Its `Display` is the text of `canon inspect`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// The component's name.
+    pub name: Option<String>,
+    /// What it imports, instances taken apart: path and type.
+    pub imports: Vec<(String, String)>,
+    /// What it exports, instances taken apart: path and type.
+    pub exports: Vec<(String, String)>,
+    /// The built-ins that it uses, by the spec's names, and how many of each.
+    pub builtins: BTreeMap<&'static str, u32>,
+    /// The sizes of its core modules, in bytes.
+    pub modules: Vec<usize>,
+    /// How many core instances it makes.
+    pub core_instances: u32,
+    /// What it needs of a store.
+    pub needs: Needs,
+}
+
+/// What linking a plan takes of a store's link-time capacities: these many at most, besides what is there
+/// already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Needs {
+    /// Component instances, the host among them.
+    pub instances: u32,
+    /// Value types, or function types where those are more.
+    pub types: u32,
+    /// Fields and cases of types.
+    pub type_items: u32,
+    /// Lifted functions, lowered functions or sets of options, whichever are most.
+    pub functions: u32,
+    /// Resource types.
+    pub resources: u32,
+}
+
+/// Summarises a plan.
+pub fn inspect(plan: &Plan) -> Summary {
+    let (mut imports, mut exports) = (Vec::new(), Vec::new());
+    list_imports(plan, &plan.imports, ("", 0), &mut imports);
+    list_exports(plan, &plan.exports, ("", 0), &mut exports);
+    let mut builtins = BTreeMap::new();
+    for builtin in &plan.builtins {
+        let count: &mut u32 = builtins.entry(builtin_name(&builtin.kind)).or_default();
+        *count = count.saturating_add(1);
+    }
+    let made = plan.steps.iter().filter(|step| matches!(step, Step::InstantiateCore { .. })).count();
+    Summary {
+        name: plan.name.clone(),
+        imports,
+        exports,
+        builtins,
+        modules: plan.modules.iter().map(|module| module.bytes.len()).collect(),
+        core_instances: count(made),
+        needs: needs(plan),
+    }
+}
+
+fn count(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}
+
+/// What linking a plan takes of a store.
+pub fn needs(plan: &Plan) -> Needs {
+    let dtors = plan.steps.iter().filter(|step| matches!(step, Step::Destructor { .. })).count();
+    // The type of destructors: a function type, and a record of one parameter.
+    let dtor_types = usize::from(dtors > 0);
+    let maps = plan.types.defs.iter().filter(|def| matches!(def, TypeDef::Map(..))).count();
+    let params: BTreeSet<_> = plan.types.funcs.iter().map(|func| &func.params).collect();
+    let types = [plan.types.defs.len(), maps, params.len(), dtor_types];
+    let lifts = [plan.lifts.len(), plan.import_funcs.len(), dtors];
+    let lowers = plan.builtins.iter().filter(|b| matches!(b.kind, BuiltinKind::Lower { .. })).count();
+    let options = plan.options.len().saturating_add(dtors).saturating_add(1);
+    let sum = |parts: &[usize]| parts.iter().fold(0usize, |sum, part| sum.saturating_add(*part));
+    let funcs = plan.types.funcs.len().saturating_add(dtor_types);
+    let items = plan.types.defs.iter().map(items_of).fold(0usize, usize::saturating_add);
+    let param_items = params.iter().map(|params| params.len()).fold(dtor_types, usize::saturating_add);
+    Needs {
+        instances: count(plan.instances.len().saturating_add(1)),
+        types: count(sum(&types).max(funcs)),
+        type_items: count(items.saturating_add(param_items)),
+        functions: count(sum(&lifts).max(lowers).max(options)),
+        resources: count(plan.types.resources.len()),
+    }
+}
+
+/// How many fields or cases the despecialised type has.
+fn items_of(def: &TypeDef) -> usize {
+    match def {
+        TypeDef::Record(fields) => fields.len(),
+        TypeDef::Variant(cases) => cases.len(),
+        TypeDef::Tuple(types) => types.len(),
+        TypeDef::Enum(labels) => labels.len(),
+        TypeDef::Option(_) | TypeDef::Result { .. } | TypeDef::Map(..) => 2,
+        _ => 0,
+    }
+}
+
+impl Needs {
+    /// These limits, with link-time capacities raised where they are too small.
+    pub fn raise(&self, limits: Limits) -> Limits {
+        // 0 stands for the storage's own capacity.
+        let raise = |limit: u32, need: u32| if limit == 0 { 0 } else { limit.max(need) };
+        Limits {
+            instances: raise(limits.instances, self.instances),
+            types: raise(limits.types, self.types),
+            type_items: raise(limits.type_items, self.type_items),
+            functions: raise(limits.functions, self.functions),
+            resources: raise(limits.resources, self.resources),
+            ..limits
+        }
+    }
+}
+
+fn list_imports(
+    plan: &Plan,
+    imports: &[Import],
+    (prefix, depth): (&str, u32),
+    out: &mut Vec<(String, String)>,
+) {
+    for import in imports {
+        let path = format!("{prefix}{}", import.name);
+        let text = match &import.item {
+            ImportItem::Instance(inner) if depth < MAX_NESTING => {
+                let before = out.len();
+                list_imports(plan, inner, (&format!("{path}#"), depth.saturating_add(1)), out);
+                if out.len() > before {
+                    continue;
+                }
+                "instance".to_string()
+            }
+            ImportItem::Instance(_) => "instance { .. }".to_string(),
+            ImportItem::Func(index) => {
+                let ty = plan.import_funcs.get(*index as usize).map(|func| func.ty);
+                func_text(&plan.types, ty)
+            }
+            ImportItem::Resource(_) => "resource".to_string(),
+            ImportItem::Type(ty) => format!("type {}", plan.types.display(*ty)),
+            ImportItem::OtherType => "type".to_string(),
+            ImportItem::Module(_) => "core module".to_string(),
+            ImportItem::Component => "component".to_string(),
+        };
+        out.push((path, text));
+    }
+}
+
+fn list_exports(
+    plan: &Plan,
+    exports: &[Export],
+    (prefix, depth): (&str, u32),
+    out: &mut Vec<(String, String)>,
+) {
+    for export in exports {
+        let path = format!("{prefix}{}", export.name);
+        let text = match &export.item {
+            ExportItem::Instance(inner) if depth < MAX_NESTING => {
+                let before = out.len();
+                list_exports(plan, inner, (&format!("{path}#"), depth.saturating_add(1)), out);
+                if out.len() > before {
+                    continue;
+                }
+                "instance".to_string()
+            }
+            ExportItem::Instance(_) => "instance { .. }".to_string(),
+            ExportItem::Func(func) => func_text(&plan.types, plan.func_type_index(*func)),
+            ExportItem::Resource(_) => "resource".to_string(),
+            ExportItem::Type(ty) => format!("type {}", plan.types.display(*ty)),
+            ExportItem::OtherType => "type".to_string(),
+            ExportItem::Module(ModuleRef::Inline(_) | ModuleRef::Import(_)) => "core module".to_string(),
+            ExportItem::Component => "component".to_string(),
+        };
+        out.push((path, text));
+    }
+}
+
+fn func_text(types: &TypeTable, index: Option<u32>) -> String {
+    let ty = index.and_then(|index| types.func(index));
+    ty.map_or_else(|| "func".to_string(), |ty| types.display_func(ty).to_string())
+}
+
+/// The spec's name of a built-in.
+pub fn builtin_name(kind: &BuiltinKind) -> &'static str {
+    match kind {
+        BuiltinKind::Lower { .. } => "lower",
+        BuiltinKind::ResourceNew { .. } => "resource.new",
+        BuiltinKind::ResourceDrop { .. } => "resource.drop",
+        BuiltinKind::ResourceRep { .. } => "resource.rep",
+        BuiltinKind::ContextGet { .. } => "context.get",
+        BuiltinKind::ContextSet { .. } => "context.set",
+        BuiltinKind::BackpressureInc => "backpressure.inc",
+        BuiltinKind::BackpressureDec => "backpressure.dec",
+        BuiltinKind::TaskReturn { .. } => "task.return",
+        BuiltinKind::TaskCancel => "task.cancel",
+        BuiltinKind::WaitableSetNew => "waitable-set.new",
+        BuiltinKind::WaitableSetWait { .. } => "waitable-set.wait",
+        BuiltinKind::WaitableSetPoll { .. } => "waitable-set.poll",
+        BuiltinKind::WaitableSetDrop => "waitable-set.drop",
+        BuiltinKind::WaitableJoin => "waitable.join",
+        BuiltinKind::SubtaskCancel { .. } => "subtask.cancel",
+        BuiltinKind::SubtaskDrop => "subtask.drop",
+        BuiltinKind::StreamNew { .. } => "stream.new",
+        BuiltinKind::StreamRead { .. } => "stream.read",
+        BuiltinKind::StreamWrite { .. } => "stream.write",
+        BuiltinKind::StreamCancelRead { .. } => "stream.cancel-read",
+        BuiltinKind::StreamCancelWrite { .. } => "stream.cancel-write",
+        BuiltinKind::StreamDropReadable { .. } => "stream.drop-readable",
+        BuiltinKind::StreamDropWritable { .. } => "stream.drop-writable",
+        BuiltinKind::FutureNew { .. } => "future.new",
+        BuiltinKind::FutureRead { .. } => "future.read",
+        BuiltinKind::FutureWrite { .. } => "future.write",
+        BuiltinKind::FutureCancelRead { .. } => "future.cancel-read",
+        BuiltinKind::FutureCancelWrite { .. } => "future.cancel-write",
+        BuiltinKind::FutureDropReadable { .. } => "future.drop-readable",
+        BuiltinKind::FutureDropWritable { .. } => "future.drop-writable",
+        BuiltinKind::ThreadIndex => "thread.index",
+        BuiltinKind::ThreadNewIndirect { .. } => "thread.new-indirect",
+        BuiltinKind::ThreadResumeLater => "thread.resume-later",
+        BuiltinKind::ThreadSuspend => "thread.suspend",
+        BuiltinKind::ThreadYield => "thread.yield",
+        BuiltinKind::ThreadSuspendThenResume => "thread.suspend-then-resume",
+        BuiltinKind::ThreadYieldThenResume => "thread.yield-then-resume",
+        BuiltinKind::ThreadSuspendThenPromote => "thread.suspend-then-promote",
+        BuiltinKind::ThreadYieldThenPromote => "thread.yield-then-promote",
+    }
+}
+
+impl Builtin {
+    /// The spec's name of the built-in.
+    pub fn name(&self) -> &'static str {
+        builtin_name(&self.kind)
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "component {}", self.name.as_deref().unwrap_or("(no name)"))?;
+        for (title, items) in [("imports", &self.imports), ("exports", &self.exports)] {
+            writeln!(f, "{title}:")?;
+            for (path, ty) in items {
+                writeln!(f, "  {path}: {ty}")?;
+            }
+        }
+        writeln!(f, "built-ins:")?;
+        for (name, count) in &self.builtins {
+            writeln!(f, "  {name} x{count}")?;
+        }
+        let bytes = self.modules.iter().fold(0usize, |sum, size| sum.saturating_add(*size));
+        writeln!(f, "core modules: {} ({bytes} bytes)", self.modules.len())?;
+        writeln!(f, "core instances: {}", self.core_instances)?;
+        writeln!(f, "needs of a store:")?;
+        let Needs { instances, types, type_items, functions, resources } = self.needs;
+        for (name, need) in [
+            ("instances", instances),
+            ("types", types),
+            ("type items", type_items),
+            ("functions", functions),
+            ("resources", resources),
+        ] {
+            writeln!(f, "  {name}: {need}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,97 @@
+//! Why a plan could not be instantiated.
+
+use alloc::string::{String, ToString};
+use core::fmt;
+
+use canon_async::Error;
+
+use crate::engine::EngineError;
+use crate::layout::TypeError;
+
+/// Why a plan could not be instantiated.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum LinkError {
+    /// The linker has nothing at this path.
+    Missing {
+        /// The import: `name`, or `instance#name`.
+        path: String,
+        /// What the component wants there, as text.
+        expected: String,
+    },
+    /// The linker has something else at this path.
+    Mismatch {
+        /// The import: `name`, or `instance#name`.
+        path: String,
+        /// What the component wants there, as text.
+        expected: String,
+        /// What the linker has, as text.
+        found: String,
+    },
+    /// The engine refused a module, an instance or a function.
+    Engine {
+        /// Which: `core instance 3`.
+        what: String,
+        /// The engine's own text.
+        message: String,
+    },
+    /// The store's error: `Capacity` with the limit's name, or a trap of a start function.
+    Store(Error),
+    /// A function of core wasm is not of the type that the canonical ABI demands.
+    CoreType {
+        /// Which: `realloc`.
+        what: String,
+        /// The type that it has to have.
+        expected: String,
+        /// The type that it has.
+        found: String,
+    },
+    /// The plan's types are no types.
+    Types(TypeError),
+    /// The plan contradicts itself: it does not come from a translation, or it was damaged.
+    Plan {
+        /// What was expected.
+        expected: String,
+    },
+}
+
+impl LinkError {
+    pub(super) fn plan(expected: impl ToString) -> Self {
+        Self::Plan { expected: expected.to_string() }
+    }
+
+    pub(super) fn engine(what: impl ToString, error: EngineError) -> Self {
+        match error {
+            EngineError::Run(error) => Self::Store(error),
+            EngineError::Text(message) => Self::Engine { what: what.to_string(), message },
+        }
+    }
+}
+
+impl fmt::Display for LinkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing { path, expected } => {
+                write!(f, "import \"{path}\" is missing: expected {expected}")
+            }
+            Self::Mismatch { path, expected, found } => {
+                write!(f, "import \"{path}\": expected {expected}, found {found}")
+            }
+            Self::Engine { what, message } => write!(f, "{what}: {message}"),
+            Self::Store(error) => error.fmt(f),
+            Self::CoreType { what, expected, found } => {
+                write!(f, "{what} must be a core function of type {expected}, found {found}")
+            }
+            Self::Types(error) => error.fmt(f),
+            Self::Plan { expected } => write!(f, "damaged plan: expected {expected}"),
+        }
+    }
+}
+
+impl core::error::Error for LinkError {}
+
+impl From<Error> for LinkError {
+    fn from(error: Error) -> Self {
+        Self::Store(error)
+    }
+}

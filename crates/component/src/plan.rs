@@ -1,0 +1,405 @@
+//! The link plan: a component with everything nested in it inlined, as flat data.
+//!
+//! Spec: Component Model Explainer, "Instance Definitions" .. "Import and Export Definitions".
+//!
+//! A component is a program that makes instances: it instantiates modules and other components,
+//! passes things from one to the next, and exports some of them. All of it is known before anything
+//! runs, so the translation runs that program once, on the compiler's side, and what is left is a
+//! [`Plan`]: tables, and a list of [`Step`]s that refer to them by index. Each *instantiation* of a
+//! nested component has its own entry in [`Plan::instances`] and its own resources; its core modules
+//! are stored once, however often they are instantiated.
+//!
+//! A plan is plain data: no references, no engine, no store. It may come from a file, so nothing that
+//! reads it trusts its indices.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::types::{FuncType, TypeTable, ValType};
+
+/// A component, flattened. See the [module](self).
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Plan {
+    /// The component's name, from its `name` section.
+    pub name: Option<String>,
+    /// Value types, function types and resources.
+    pub types: TypeTable,
+    /// The component instances; the root is the first, and a parent comes before its children.
+    pub instances: Vec<PlanInstance>,
+    /// The core modules that the component contains.
+    pub modules: Vec<Module>,
+    /// Core function types, without duplicates.
+    pub core_types: Vec<CoreFuncType>,
+    /// What the root imports, as written.
+    pub imports: Vec<Import>,
+    /// The functions among what the root imports, at any depth.
+    pub import_funcs: Vec<ImportFunc>,
+    /// The core modules among what the root imports, at any depth.
+    pub import_modules: Vec<ImportModule>,
+    /// Sets of canonical options, without duplicates.
+    pub options: Vec<Options>,
+    /// The `canon lift` definitions that were executed.
+    pub lifts: Vec<Lift>,
+    /// The other canonical definitions, each of which makes a core function; without duplicates.
+    pub builtins: Vec<Builtin>,
+    /// What there is to do, in this order.
+    pub steps: Vec<Step>,
+    /// What the root exports, as written.
+    pub exports: Vec<Export>,
+}
+
+/// A component instance: the spec's `ComponentInstance`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlanInstance {
+    /// The instance of the component that instantiates this one; `None` for the root.
+    pub parent: Option<u32>,
+}
+
+/// A core module that the component contains.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Module {
+    /// The module's binary.
+    pub bytes: Vec<u8>,
+}
+
+/// One thing to do. Indices are into the tables of the same [`Plan`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Instantiate a core module, which makes the next core instance, from 0.
+    InstantiateCore {
+        /// The module.
+        module: ModuleRef,
+        /// The component instance in which the module's start function runs.
+        instance: u32,
+        /// What it imports, in the order of its import section.
+        imports: Vec<CoreImport>,
+    },
+    /// From now on the resource has this destructor.
+    Destructor {
+        /// The resource.
+        resource: u32,
+        /// A core function of `(i32) -> ()`.
+        func: CoreItem,
+    },
+    /// Everything that these options name is there.
+    Options(u32),
+    /// Make the component function that this entry of [`Plan::lifts`] describes.
+    Lift(u32),
+    /// Make the core function that this entry of [`Plan::builtins`] describes.
+    Builtin(u32),
+}
+
+/// A core module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ModuleRef {
+    /// An entry of [`Plan::modules`].
+    Inline(u32),
+    /// An entry of [`Plan::import_modules`].
+    Import(u32),
+}
+
+/// An import of a core module with what it gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CoreImport {
+    /// The first of the import's two names.
+    pub module: String,
+    /// The second.
+    pub field: String,
+    /// What it is.
+    pub kind: CoreKind,
+    /// What it gets.
+    pub item: CoreItem,
+}
+
+/// What a core import or export is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "each is core wasm's notion of that name")]
+pub enum CoreKind {
+    Func,
+    Table,
+    Memory,
+    Global,
+    Tag,
+}
+
+/// Something that a core instance exports, or a core function made by a canonical definition.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CoreItem {
+    /// An export of a core instance.
+    Export {
+        /// The core instance, numbered by [`Step::InstantiateCore`].
+        instance: u32,
+        /// The export's name.
+        name: String,
+    },
+    /// A core function: an entry of [`Plan::builtins`].
+    Builtin(u32),
+}
+
+/// A core value type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs, reason = "each is core wasm's type of that name")]
+pub enum CoreType {
+    I32,
+    I64,
+    F32,
+    F64,
+}
+
+/// A core function type: what `flatten_functype` gives, and the built-ins' own signatures.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct CoreFuncType {
+    /// The parameters.
+    pub params: Vec<CoreType>,
+    /// The results; a canonical definition has at most one.
+    pub results: Vec<CoreType>,
+}
+
+/// How strings are encoded in a guest's memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[allow(missing_docs, reason = "each is the spec's encoding of that name")]
+pub enum StringEncoding {
+    #[default]
+    Utf8,
+    Utf16,
+    Latin1Utf16,
+}
+
+/// `canonopt*`, in one component instance.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Options {
+    /// The component instance that the definition stands in.
+    pub instance: u32,
+    /// `string-encoding`.
+    pub encoding: StringEncoding,
+    /// `memory`.
+    pub memory: Option<CoreItem>,
+    /// `realloc`.
+    pub realloc: Option<CoreItem>,
+    /// `post-return`.
+    pub post_return: Option<CoreItem>,
+    /// `callback`.
+    pub callback: Option<CoreItem>,
+    /// `async`.
+    pub is_async: bool,
+}
+
+/// `canon lift`: a component function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lift {
+    /// The core function.
+    pub func: CoreItem,
+    /// Its component function type.
+    pub ty: u32,
+    /// Its options.
+    pub options: u32,
+}
+
+/// A component function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Func {
+    /// An entry of [`Plan::lifts`].
+    Lift(u32),
+    /// An entry of [`Plan::import_funcs`].
+    Import(u32),
+}
+
+/// A canonical definition that makes a core function.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Builtin {
+    /// Which, with its immediates.
+    pub kind: BuiltinKind,
+    /// The core function's type: an entry of [`Plan::core_types`].
+    pub core_type: u32,
+}
+
+/// The canonical built-ins with their immediates, in the order of the spec.
+///
+/// `stream` and `future` are the types' indices in [`TypeTable::defs`], `options` an entry of
+/// [`Plan::options`], `resource` an entry of [`TypeTable::resources`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "each is the spec's built-in of that name")]
+pub enum BuiltinKind {
+    Lower { func: Func, options: u32 },
+    ResourceNew { resource: u32 },
+    ResourceDrop { resource: u32 },
+    ResourceRep { resource: u32 },
+    ContextGet { slot: u32 },
+    ContextSet { slot: u32 },
+    BackpressureInc,
+    BackpressureDec,
+    TaskReturn { result: Option<ValType>, options: u32 },
+    TaskCancel,
+    WaitableSetNew,
+    WaitableSetWait { memory: CoreItem },
+    WaitableSetPoll { memory: CoreItem },
+    WaitableSetDrop,
+    WaitableJoin,
+    SubtaskCancel { is_async: bool },
+    SubtaskDrop,
+    StreamNew { stream: u32 },
+    StreamRead { stream: u32, options: u32 },
+    StreamWrite { stream: u32, options: u32 },
+    StreamCancelRead { stream: u32, is_async: bool },
+    StreamCancelWrite { stream: u32, is_async: bool },
+    StreamDropReadable { stream: u32 },
+    StreamDropWritable { stream: u32 },
+    FutureNew { future: u32 },
+    FutureRead { future: u32, options: u32 },
+    FutureWrite { future: u32, options: u32 },
+    FutureCancelRead { future: u32, is_async: bool },
+    FutureCancelWrite { future: u32, is_async: bool },
+    FutureDropReadable { future: u32 },
+    FutureDropWritable { future: u32 },
+    ThreadIndex,
+    ThreadNewIndirect { table: CoreItem },
+    ThreadResumeLater,
+    ThreadSuspend,
+    ThreadYield,
+    ThreadSuspendThenResume,
+    ThreadYieldThenResume,
+    ThreadSuspendThenPromote,
+    ThreadYieldThenPromote,
+}
+
+/// Something the root imports, or an export of an instance that it imports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Import {
+    /// The name, as written.
+    pub name: String,
+    /// 🏷️ The interface that the import implements, where its name does not say it.
+    pub implements: Option<String>,
+    /// What it is.
+    pub item: ImportItem,
+}
+
+/// What an [`Import`] is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ImportItem {
+    /// A function: an entry of [`Plan::import_funcs`].
+    Func(u32),
+    /// An instance, with what is taken from it.
+    Instance(Vec<Import>),
+    /// A resource type: an entry of [`TypeTable::resources`], which names this import's path unless it is
+    /// one that was imported before (`(eq ..)`), and then nothing need be provided.
+    Resource(u32),
+    /// A value type, which the root knows already: there is nothing to provide.
+    Type(ValType),
+    /// A type of a function, an instance or a component: there is nothing to provide.
+    OtherType,
+    /// A core module: an entry of [`Plan::import_modules`].
+    Module(u32),
+    /// A component. Nothing can provide one.
+    Component,
+}
+
+/// A function that the root imports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportFunc {
+    /// Where: `name`, or `instance#name`.
+    pub path: String,
+    /// Its type: an entry of [`TypeTable::funcs`].
+    pub ty: u32,
+}
+
+/// A core module that the root imports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportModule {
+    /// Where: `name`, or `instance#name`.
+    pub path: String,
+    /// What the module imports at most: two names and the kind.
+    pub imports: Vec<(String, String, CoreKind)>,
+    /// What the module exports at least.
+    pub exports: Vec<(String, CoreKind)>,
+}
+
+/// Something the root exports, or an export of an instance that it exports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Export {
+    /// The name, as written.
+    pub name: String,
+    /// 🏷️ The interface that the export implements, where its name does not say it.
+    pub implements: Option<String>,
+    /// What it is.
+    pub item: ExportItem,
+}
+
+/// What an [`Export`] is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExportItem {
+    /// A function.
+    Func(Func),
+    /// An instance.
+    Instance(Vec<Export>),
+    /// A resource type.
+    Resource(u32),
+    /// A value type.
+    Type(ValType),
+    /// A type of a function, an instance or a component.
+    OtherType,
+    /// A core module.
+    Module(ModuleRef),
+    /// A component. It can't be used from outside.
+    Component,
+}
+
+impl Plan {
+    /// The index of a component function's type in [`TypeTable::funcs`]; `None` if there is no such function.
+    pub fn func_type_index(&self, func: Func) -> Option<u32> {
+        match func {
+            Func::Lift(index) => Some(self.lifts.get(index as usize)?.ty),
+            Func::Import(index) => Some(self.import_funcs.get(index as usize)?.ty),
+        }
+    }
+
+    /// A component function's type; `None` if there is no such function.
+    pub fn func_type(&self, func: Func) -> Option<&FuncType> {
+        self.types.funcs.get(self.func_type_index(func)? as usize)
+    }
+}
+
+impl CoreFuncType {
+    /// A type from slices.
+    pub fn new(params: &[CoreType], results: &[CoreType]) -> Self {
+        Self { params: params.to_vec(), results: results.to_vec() }
+    }
+}
+
+impl core::fmt::Display for CoreFuncType {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("(func")?;
+        for (word, list) in [("param", &self.params), ("result", &self.results)] {
+            if !list.is_empty() {
+                write!(f, " ({word}")?;
+                for ty in list {
+                    write!(f, " {ty}")?;
+                }
+                f.write_str(")")?;
+            }
+        }
+        f.write_str(")")
+    }
+}
+
+impl core::fmt::Display for CoreType {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::I32 => "i32",
+            Self::I64 => "i64",
+            Self::F32 => "f32",
+            Self::F64 => "f64",
+        })
+    }
+}
+
+impl core::fmt::Display for CoreKind {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Func => "func",
+            Self::Table => "table",
+            Self::Memory => "memory",
+            Self::Global => "global",
+            Self::Tag => "tag",
+        })
+    }
+}

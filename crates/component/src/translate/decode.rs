@@ -1,0 +1,230 @@
+//! The binary as a list of components, each with its definitions in order.
+//!
+//! Spec: Binary Format, "Component Definitions". Nested components and modules are read iteratively; each gets
+//! the next index of its kind where it begins, so the root component is number 0.
+
+use alloc::vec::Vec;
+
+use wasmparser::{
+    CanonicalFunction, ComponentAlias, ComponentExport, ComponentImport, ComponentInstance, ComponentName,
+    ComponentType, CoreType, CustomSectionReader, Encoding, FromReader, Instance, KnownCustom, Parser,
+    Payload, SectionLimited, TypeRef, WasmFeatures,
+};
+
+use super::{PlanLimits, TranslateError};
+use crate::plan::CoreKind;
+
+/// Everything in the binary.
+pub(super) struct Decoded<'a> {
+    /// The root is the first.
+    pub components: Vec<Component<'a>>,
+    pub modules: Vec<Module<'a>>,
+}
+
+/// A component, at any depth.
+#[derive(Default)]
+pub(super) struct Component<'a> {
+    pub name: Option<&'a str>,
+    /// Each with its offset.
+    pub defs: Vec<(u64, Def<'a>)>,
+}
+
+/// A core module, at any depth.
+pub(super) struct Module<'a> {
+    pub bytes: &'a [u8],
+    pub imports: Vec<(&'a str, &'a str, CoreKind)>,
+}
+
+/// A definition.
+pub(super) enum Def<'a> {
+    CoreModule(usize),
+    CoreInstance(Instance<'a>),
+    CoreType(CoreType<'a>),
+    Component(usize),
+    Instance(ComponentInstance<'a>),
+    Alias(ComponentAlias<'a>),
+    Type(ComponentType<'a>),
+    Canon(CanonicalFunction),
+    Import(ComponentImport<'a>),
+    Export(ComponentExport<'a>),
+}
+
+enum Level {
+    Component(usize),
+    Module(usize),
+}
+
+struct Decoder<'a> {
+    bytes: &'a [u8],
+    limits: PlanLimits,
+    out: Decoded<'a>,
+    stack: Vec<Level>,
+    /// A nested module or component whose preamble comes next: where it lies.
+    expected: Option<core::ops::Range<u64>>,
+    definitions: u32,
+}
+
+/// Reads a component that is valid.
+pub(super) fn decode<'a>(
+    bytes: &'a [u8],
+    features: WasmFeatures,
+    limits: &PlanLimits,
+) -> Result<Decoded<'a>, TranslateError> {
+    let out = Decoded { components: Vec::new(), modules: Vec::new() };
+    let mut decoder =
+        Decoder { bytes, limits: *limits, out, stack: Vec::new(), expected: None, definitions: 0 };
+    let mut parser = Parser::new(0);
+    parser.set_features(features);
+    for payload in parser.parse_all(bytes) {
+        decoder.payload(payload?)?;
+    }
+    Ok(decoder.out)
+}
+
+impl<'a> Decoder<'a> {
+    fn payload(&mut self, payload: Payload<'a>) -> Result<(), TranslateError> {
+        if let Payload::End(_) = payload {
+            self.stack.pop();
+            return Ok(());
+        }
+        if let Payload::Version { encoding, range, .. } = payload {
+            return self.begin(encoding, range.start);
+        }
+        match self.stack.last() {
+            Some(Level::Module(index)) => self.module_payload(*index, payload),
+            _ => self.component_payload(payload),
+        }
+    }
+
+    fn begin(&mut self, encoding: Encoding, start: u64) -> Result<(), TranslateError> {
+        if self.stack.len() >= self.limits.nesting as usize {
+            return Err(TranslateError::TooLarge { what: "levels of nesting", limit: self.limits.nesting });
+        }
+        let level = match encoding {
+            Encoding::Component => {
+                self.out.components.push(Component::default());
+                Level::Component(self.out.components.len().saturating_sub(1))
+            }
+            Encoding::Module => {
+                if self.out.modules.len() >= self.limits.modules as usize {
+                    return Err(TranslateError::TooLarge { what: "modules", limit: self.limits.modules });
+                }
+                let range = self.expected.take().unwrap_or(start..start);
+                let range = range.start as usize..range.end as usize;
+                let bytes = self.bytes.get(range).ok_or_else(|| self.expected_error("a module", start))?;
+                self.out.modules.push(Module { bytes, imports: Vec::new() });
+                Level::Module(self.out.modules.len().saturating_sub(1))
+            }
+        };
+        self.expected = None;
+        self.stack.push(level);
+        Ok(())
+    }
+
+    /// Of a module only the imports are of interest.
+    fn module_payload(&mut self, index: usize, payload: Payload<'a>) -> Result<(), TranslateError> {
+        let Payload::ImportSection(section) = payload else { return Ok(()) };
+        for import in section.into_imports() {
+            let import = import?;
+            let kind = core_kind(import.ty);
+            self.count()?;
+            if let Some(module) = self.out.modules.get_mut(index) {
+                module.imports.push((import.module, import.name, kind));
+            }
+        }
+        Ok(())
+    }
+
+    fn component_payload(&mut self, payload: Payload<'a>) -> Result<(), TranslateError> {
+        match payload {
+            Payload::ModuleSection { unchecked_range, .. } => {
+                let offset = unchecked_range.start;
+                self.expected = Some(unchecked_range);
+                self.define(offset, Def::CoreModule(self.out.modules.len()))
+            }
+            Payload::ComponentSection { unchecked_range, .. } => {
+                self.define(unchecked_range.start, Def::Component(self.out.components.len()))
+            }
+            Payload::InstanceSection(section) => self.section(section, Def::CoreInstance),
+            Payload::CoreTypeSection(section) => self.section(section, Def::CoreType),
+            Payload::ComponentInstanceSection(section) => self.section(section, Def::Instance),
+            Payload::ComponentAliasSection(section) => self.section(section, Def::Alias),
+            Payload::ComponentTypeSection(section) => self.section(section, Def::Type),
+            Payload::ComponentCanonicalSection(section) => self.section(section, Def::Canon),
+            Payload::ComponentImportSection(section) => self.section(section, Def::Import),
+            Payload::ComponentExportSection(section) => self.section(section, Def::Export),
+            Payload::ComponentStartSection { range, .. } => {
+                Err(TranslateError::unsupported("🪙 a start function", range.start))
+            }
+            Payload::CustomSection(section) => {
+                self.custom(&section);
+                Ok(())
+            }
+            Payload::UnknownSection { id, range, .. } => {
+                Err(TranslateError::unsupported(alloc::format!("section {id}"), range.start))
+            }
+            _ => Err(self.expected_error("a component's section", 0)),
+        }
+    }
+
+    fn section<T: FromReader<'a>>(
+        &mut self,
+        section: SectionLimited<'a, T>,
+        def: impl Fn(T) -> Def<'a>,
+    ) -> Result<(), TranslateError> {
+        for item in section.into_iter_with_offsets() {
+            let (offset, item) = item?;
+            self.define(offset, def(item))?;
+        }
+        Ok(())
+    }
+
+    fn define(&mut self, offset: u64, def: Def<'a>) -> Result<(), TranslateError> {
+        self.count()?;
+        let Some(Level::Component(index)) = self.stack.last() else {
+            return Err(self.expected_error("a component", offset));
+        };
+        let index = *index;
+        match self.out.components.get_mut(index) {
+            Some(component) => component.defs.push((offset, def)),
+            None => return Err(self.expected_error("a component", offset)),
+        }
+        Ok(())
+    }
+
+    fn count(&mut self) -> Result<(), TranslateError> {
+        self.definitions = self.definitions.saturating_add(1);
+        if self.definitions > self.limits.items {
+            return Err(TranslateError::TooLarge { what: "definitions", limit: self.limits.items });
+        }
+        Ok(())
+    }
+
+    /// The component's own name. The section need not be valid.
+    fn custom(&mut self, section: &CustomSectionReader<'a>) {
+        let KnownCustom::ComponentName(names) = section.as_known() else { return };
+        for name in names {
+            let Ok(ComponentName::Component { name, .. }) = name else { return };
+            if let Some(Level::Component(index)) = self.stack.last()
+                && let Some(component) = self.out.components.get_mut(*index)
+            {
+                component.name.get_or_insert(name);
+            }
+        }
+    }
+
+    fn expected_error(&self, expected: &str, offset: u64) -> TranslateError {
+        TranslateError::Internal { expected: expected.into(), offset }
+    }
+}
+
+/// The kind of a core import.
+pub(super) fn core_kind(ty: TypeRef) -> CoreKind {
+    match ty {
+        TypeRef::Func(_) | TypeRef::FuncExact(_) => CoreKind::Func,
+        TypeRef::Table(_) => CoreKind::Table,
+        TypeRef::Memory(_) => CoreKind::Memory,
+        TypeRef::Global(_) => CoreKind::Global,
+        TypeRef::Tag(_) => CoreKind::Tag,
+    }
+}

@@ -1,0 +1,90 @@
+//! Why a component could not be translated.
+
+use alloc::string::{String, ToString};
+use core::fmt;
+
+use crate::layout::TypeError;
+
+/// Why a component could not be translated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TranslateError {
+    /// The bytes don't begin as WebAssembly does.
+    NotWasm,
+    /// The bytes are a core module.
+    CoreModule,
+    /// The component is malformed or invalid, or uses a feature that is switched off.
+    Invalid {
+        /// What is wrong, in `wasmparser`'s words.
+        message: String,
+        /// Where, in bytes.
+        offset: u64,
+    },
+    /// The component uses a feature that is not implemented.
+    Unsupported {
+        /// Which, with its sign in the spec: `📝 error-context.new`.
+        what: String,
+        /// Where, in bytes.
+        offset: u64,
+    },
+    /// The plan would be above a limit.
+    TooLarge {
+        /// Of what there are too many.
+        what: &'static str,
+        /// The limit.
+        limit: u32,
+    },
+    /// A valid component broke an expectation of the translation. Please report it.
+    Internal {
+        /// What was expected.
+        expected: String,
+        /// Where, in bytes.
+        offset: u64,
+    },
+}
+
+impl TranslateError {
+    /// Where in the component, if it is about one place.
+    pub fn offset(&self) -> Option<u64> {
+        match self {
+            Self::Invalid { offset, .. }
+            | Self::Unsupported { offset, .. }
+            | Self::Internal { offset, .. } => Some(*offset),
+            Self::NotWasm | Self::CoreModule | Self::TooLarge { .. } => None,
+        }
+    }
+
+    pub(super) fn unsupported(what: impl ToString, offset: u64) -> Self {
+        Self::Unsupported { what: what.to_string(), offset }
+    }
+
+    /// A type that the validator let pass and the layout did not.
+    pub(super) fn of_type(error: TypeError, offset: u64) -> Self {
+        Self::Invalid { message: error.to_string(), offset }
+    }
+}
+
+impl fmt::Display for TranslateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotWasm => f.write_str("not a WebAssembly file: it does not begin with \"\\0asm\""),
+            Self::CoreModule => f.write_str("this is a core wasm module, not a component"),
+            Self::Invalid { message, offset } => write!(f, "{message} (at offset 0x{offset:x})"),
+            Self::Unsupported { what, offset } => {
+                write!(f, "{what} is not supported (at offset 0x{offset:x})")
+            }
+            Self::TooLarge { what, limit } => write!(f, "component too large: limit {limit} {what}"),
+            Self::Internal { expected, offset } => {
+                write!(f, "translation expected {expected} (at offset 0x{offset:x})")
+            }
+        }
+    }
+}
+
+impl core::error::Error for TranslateError {}
+
+impl From<wasmparser::Error> for TranslateError {
+    fn from(error: wasmparser::Error) -> Self {
+        Self::Invalid { message: error.message().to_string(), offset: error.offset() }
+    }
+}

@@ -1,0 +1,488 @@
+//! The definitions of a component, executed.
+//!
+//! Spec: Explainer, "Instance Definitions", "Alias Definitions", "Import and Export Definitions".
+
+use alloc::collections::BTreeMap;
+use alloc::rc::Rc;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use wasmparser::{
+    ComponentAlias, ComponentExport, ComponentExternName, ComponentExternalKind, ComponentImport,
+    ComponentInstance, ComponentOuterAliasKind, Export as CoreExport, ExternalKind, Instance,
+};
+
+use super::bind::{Source, import, named};
+use super::decode::{Decoded, Def};
+use super::intern::{Tables, next_index};
+use super::scope::{
+    ComponentItem, CoreInstance, InstanceData, InstanceKey, Item, NamedItem, Scope, ScopeId, TypeItem,
+};
+use super::{PlanLimits, TranslateError};
+use crate::plan::{
+    CoreImport, CoreItem, CoreKind, Export, ExportItem, Module, ModuleRef, Plan, PlanInstance, Step,
+};
+
+/// What is known while definitions are executed.
+pub(super) struct Inliner<'t, 'a> {
+    decoded: &'t Decoded<'a>,
+    pub limits: PlanLimits,
+    pub tables: Tables,
+    pub plan: Plan,
+    scopes: Vec<Scope<'t, 'a>>,
+    instances: Vec<InstanceData<'t, 'a>>,
+    core_instances: u32,
+    items: u32,
+    /// The offset of the definition that is being executed.
+    pub at: u64,
+}
+
+/// Executes the root component.
+pub(super) fn inline(decoded: &Decoded<'_>, limits: &PlanLimits) -> Result<Plan, TranslateError> {
+    let mut inliner = Inliner {
+        decoded,
+        limits: *limits,
+        tables: Tables::new(limits),
+        plan: Plan::default(),
+        scopes: Vec::new(),
+        instances: Vec::new(),
+        core_instances: 0,
+        items: 0,
+        at: 0,
+    };
+    inliner.plan.modules =
+        decoded.modules.iter().map(|module| Module { bytes: module.bytes.to_vec() }).collect();
+    inliner.plan.name = decoded.components.first().and_then(|root| root.name).map(ToString::to_string);
+    let exports = inliner.component(0, None, None, None)?;
+    inliner.plan.exports = inliner.export_tree(exports, 0)?;
+    let Inliner { tables, mut plan, .. } = inliner;
+    (plan.types, plan.core_types, plan.options, plan.builtins) = tables.into_types();
+    Ok(plan)
+}
+
+impl<'t, 'a> Inliner<'t, 'a> {
+    /// Instantiates a component: its exports. `within` is the scope that the component was defined in,
+    /// `caller` the one that instantiates it, `args` what it is given; the root has none of them.
+    fn component(
+        &mut self,
+        index: usize,
+        within: Option<ScopeId>,
+        caller: Option<ScopeId>,
+        args: Option<InstanceKey>,
+    ) -> Result<InstanceKey, TranslateError> {
+        let component = self.decoded.components.get(index).ok_or_else(|| self.expected("a component"))?;
+        let (parent, depth) = match caller {
+            Some(caller) => {
+                let caller = self.scope(caller)?;
+                (Some(caller.instance), caller.depth.saturating_add(1))
+            }
+            None => (None, 0),
+        };
+        let instance = next_index(self.plan.instances.len(), "component instances", self.limits.instances)?;
+        self.plan.instances.push(PlanInstance { parent });
+        let scope = self.add_scope(Scope::new(within, instance, depth))?;
+        let mut exports = InstanceData::default();
+        let outer_at = self.at;
+        for (offset, def) in &component.defs {
+            self.at = *offset;
+            self.charge(1)?;
+            match def {
+                Def::Export(export) => exports.add(self.export(scope, export)?),
+                Def::Import(import) => self.import(scope, import, args)?,
+                def => self.definition(scope, def)?,
+            }
+        }
+        self.at = outer_at;
+        Ok(self.add_instance(exports))
+    }
+
+    /// A definition that is neither an import nor an export.
+    fn definition(&mut self, scope: ScopeId, def: &'t Def<'a>) -> Result<(), TranslateError> {
+        match def {
+            Def::CoreModule(index) => {
+                let index = u32::try_from(*index).map_err(|_| self.expected("a module index"))?;
+                self.scope_mut(scope)?.core_modules.push(ModuleRef::Inline(index));
+            }
+            Def::CoreInstance(instance) => {
+                let instance = self.core_instance(scope, instance)?;
+                self.scope_mut(scope)?.core_instances.push(instance);
+            }
+            Def::CoreType(ty) => self.eval_core_type(scope, ty)?,
+            Def::Component(index) => {
+                let component = ComponentItem { inline: Some((*index, scope)), seen_as: None };
+                self.scope_mut(scope)?.components.push(component);
+            }
+            Def::Instance(instance) => {
+                let instance = self.instance(scope, instance)?;
+                self.scope_mut(scope)?.instances.push(instance);
+            }
+            Def::Alias(alias) => self.alias(scope, alias)?,
+            Def::Type(ty) => {
+                let ty = self.eval_type(scope, ty)?;
+                self.scope_mut(scope)?.types.push(ty);
+            }
+            Def::Canon(canon) => self.canon(scope, canon)?,
+            Def::Import(_) | Def::Export(_) => return Err(self.expected("no import or export")),
+        }
+        Ok(())
+    }
+
+    fn import(
+        &mut self,
+        scope: ScopeId,
+        def: &ComponentImport<'a>,
+        args: Option<InstanceKey>,
+    ) -> Result<(), TranslateError> {
+        let source = match args {
+            Some(args) => Source::Actual(self.instance_export(args, def.name.name)?),
+            None => Source::Host(def.name.name.to_string()),
+        };
+        let bound = self.bind(scope, def.ty, source)?;
+        self.scope_mut(scope)?.push(bound.item);
+        if args.is_none() {
+            self.plan.imports.push(import(&def.name, bound.import));
+        }
+        Ok(())
+    }
+
+    fn export(
+        &mut self,
+        scope: ScopeId,
+        export: &ComponentExport<'a>,
+    ) -> Result<NamedItem<'t, 'a>, TranslateError> {
+        let mut item = self.item(scope, export.kind, export.index)?;
+        if let Some(ty) = export.ty {
+            item = self.bind(scope, ty, Source::Actual(item))?.item;
+        }
+        self.name_resource(&export.name, item);
+        self.scope_mut(scope)?.push(item);
+        Ok(named(&export.name, item))
+    }
+
+    fn name_resource(&mut self, name: &ComponentExternName<'a>, item: Item<'t, 'a>) {
+        if let Item::Type(TypeItem::Resource(resource)) = item {
+            self.tables.name_resource(resource, name.name);
+        }
+    }
+
+    fn core_instance(
+        &mut self,
+        scope: ScopeId,
+        instance: &Instance<'a>,
+    ) -> Result<CoreInstance<'a>, TranslateError> {
+        match instance {
+            Instance::FromExports(exports) => Ok(CoreInstance::Bag(Rc::new(self.core_bag(scope, exports)?))),
+            Instance::Instantiate { module_index, args } => {
+                self.charge(u32::try_from(args.len()).unwrap_or(u32::MAX))?;
+                let found = self.scope(scope)?;
+                let module = found.core_modules.get(*module_index as usize).copied();
+                let instance = found.instance;
+                let mut by_name = BTreeMap::new();
+                for arg in args {
+                    by_name.insert(arg.name, found.core_instances.get(arg.index as usize).cloned());
+                }
+                let module = module.ok_or_else(|| self.expected("a core module"))?;
+                let mut imports = Vec::new();
+                for (name, field, kind) in self.module_imports(module)? {
+                    self.charge_name(&name)?;
+                    self.charge_name(&field)?;
+                    let item = match by_name.get(name.as_str()) {
+                        Some(Some(arg)) => self.core_export(arg, kind, &field)?,
+                        _ => return Err(self.expected("an argument for each import of the module")),
+                    };
+                    imports.push(CoreImport { module: name, field, kind, item });
+                }
+                self.step(Step::InstantiateCore { module, instance, imports })?;
+                let index =
+                    next_index(self.core_instances as usize, "core instances", self.limits.instances)?;
+                self.core_instances = index.saturating_add(1);
+                Ok(CoreInstance::Made(index))
+            }
+        }
+    }
+
+    fn core_bag(
+        &mut self,
+        scope: ScopeId,
+        exports: &[CoreExport<'a>],
+    ) -> Result<BTreeMap<&'a str, (CoreKind, CoreItem)>, TranslateError> {
+        let mut bag = BTreeMap::new();
+        for export in exports {
+            self.charge(1)?;
+            let kind = kind_of(export.kind);
+            bag.insert(export.name, (kind, self.core_item(scope, kind, export.index)?));
+        }
+        Ok(bag)
+    }
+
+    fn module_imports(&self, module: ModuleRef) -> Result<Vec<(String, String, CoreKind)>, TranslateError> {
+        let imports = match module {
+            ModuleRef::Inline(index) => self.decoded.modules.get(index as usize).map(|module| {
+                let owned = |(a, b, kind): &(&str, &str, CoreKind)| (a.to_string(), b.to_string(), *kind);
+                module.imports.iter().map(owned).collect()
+            }),
+            ModuleRef::Import(index) => {
+                self.plan.import_modules.get(index as usize).map(|module| module.imports.clone())
+            }
+        };
+        imports.ok_or_else(|| self.expected("a core module"))
+    }
+
+    /// An export of a core instance.
+    fn core_export(
+        &mut self,
+        instance: &CoreInstance<'a>,
+        kind: CoreKind,
+        name: &str,
+    ) -> Result<CoreItem, TranslateError> {
+        self.charge_name(name)?;
+        match instance {
+            CoreInstance::Made(instance) => {
+                Ok(CoreItem::Export { instance: *instance, name: name.to_string() })
+            }
+            CoreInstance::Bag(bag) => match bag.get(name) {
+                Some((found, item)) if *found == kind => Ok(item.clone()),
+                _ => Err(self.expected("an export of the core instance")),
+            },
+        }
+    }
+
+    fn instance(
+        &mut self,
+        scope: ScopeId,
+        instance: &ComponentInstance<'a>,
+    ) -> Result<InstanceKey, TranslateError> {
+        let mut data = InstanceData::default();
+        match instance {
+            ComponentInstance::FromExports(exports) => {
+                for export in exports {
+                    self.charge(1)?;
+                    let item = self.item(scope, export.kind, export.index)?;
+                    self.name_resource(&export.name, item);
+                    data.add(named(&export.name, item));
+                }
+                Ok(self.add_instance(data))
+            }
+            ComponentInstance::Instantiate { component_index, args } => {
+                for arg in args {
+                    self.charge(1)?;
+                    let item = self.item(scope, arg.kind, arg.index)?;
+                    data.add(NamedItem { name: arg.name, implements: None, item });
+                }
+                let args = self.add_instance(data);
+                let found = self.scope(scope)?;
+                let (depth, component) =
+                    (found.depth, found.components.get(*component_index as usize).copied());
+                let component = component.ok_or_else(|| self.expected("a component"))?;
+                let Some((index, within)) = component.inline else {
+                    return Err(self.unsupported("an instance of an imported component"));
+                };
+                let made = self.component(index, Some(within), Some(scope), Some(args))?;
+                match component.seen_as {
+                    Some(ty) => self.see_as(ty, depth, args, made),
+                    None => Ok(made),
+                }
+            }
+        }
+    }
+
+    /// An alias definition, or one inside a type.
+    pub(super) fn alias(&mut self, scope: ScopeId, alias: &ComponentAlias<'a>) -> Result<(), TranslateError> {
+        match alias {
+            ComponentAlias::InstanceExport { kind: ComponentExternalKind::Value, .. } => {
+                Err(self.unsupported("🪙 an alias of a value"))
+            }
+            ComponentAlias::InstanceExport { instance_index, name, .. } => {
+                let instance = self.scope(scope)?.instances.get(*instance_index as usize).copied();
+                let instance = instance.ok_or_else(|| self.expected("an instance"))?;
+                let item = self.instance_export(instance, name)?;
+                self.scope_mut(scope)?.push(item);
+                Ok(())
+            }
+            ComponentAlias::CoreInstanceExport { kind, instance_index, name } => {
+                let instance = self.scope(scope)?.core_instances.get(*instance_index as usize).cloned();
+                let instance = instance.ok_or_else(|| self.expected("a core instance"))?;
+                let kind = kind_of(*kind);
+                let item = self.core_export(&instance, kind, name)?;
+                self.scope_mut(scope)?.core_mut(kind).push(item);
+                Ok(())
+            }
+            ComponentAlias::Outer { kind, count, index } => {
+                self.outer_alias(scope, *kind, *count, *index as usize)
+            }
+        }
+    }
+
+    fn outer_alias(
+        &mut self,
+        scope: ScopeId,
+        kind: ComponentOuterAliasKind,
+        count: u32,
+        index: usize,
+    ) -> Result<(), TranslateError> {
+        let mut from = scope;
+        for _ in 0..count {
+            from = self.scope(from)?.parent.ok_or_else(|| self.expected("an enclosing scope"))?;
+        }
+        let outer = self.scope(from)?;
+        let missing = || self.expected("an outer definition");
+        match kind {
+            ComponentOuterAliasKind::Type => {
+                let item = outer.types.get(index).copied().ok_or_else(missing)?;
+                self.scope_mut(scope)?.types.push(item);
+            }
+            ComponentOuterAliasKind::CoreType => {
+                let item = outer.core_types.get(index).copied().ok_or_else(missing)?;
+                self.scope_mut(scope)?.core_types.push(item);
+            }
+            ComponentOuterAliasKind::CoreModule => {
+                let item = outer.core_modules.get(index).copied().ok_or_else(missing)?;
+                self.scope_mut(scope)?.core_modules.push(item);
+            }
+            ComponentOuterAliasKind::Component => {
+                let item = outer.components.get(index).copied().ok_or_else(missing)?;
+                self.scope_mut(scope)?.components.push(item);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the root exports, as the plan has it. Instances that share instances become trees, which may be
+    /// larger.
+    fn export_tree(&mut self, instance: InstanceKey, depth: u32) -> Result<Vec<Export>, TranslateError> {
+        self.check_depth(depth)?;
+        let exports = self.instances.get(instance).map(|data| data.exports.clone()).unwrap_or_default();
+        let mut tree = Vec::new();
+        for NamedItem { name, implements, item } in exports {
+            self.charge_name(name)?;
+            let item = match item {
+                Item::Func(func) => ExportItem::Func(func),
+                Item::Instance(instance) => {
+                    ExportItem::Instance(self.export_tree(instance, depth.saturating_add(1))?)
+                }
+                Item::Type(TypeItem::Resource(resource)) => ExportItem::Resource(resource),
+                Item::Type(TypeItem::Value(ty)) => ExportItem::Type(ty),
+                Item::Type(_) => ExportItem::OtherType,
+                Item::Module(module) => ExportItem::Module(module),
+                Item::Component(_) => ExportItem::Component,
+            };
+            let implements = implements.map(ToString::to_string);
+            tree.push(Export { name: name.to_string(), implements, item });
+        }
+        Ok(tree)
+    }
+
+    // Look-ups and additions.
+
+    /// What an index stands for.
+    fn item(
+        &self,
+        scope: ScopeId,
+        kind: ComponentExternalKind,
+        index: u32,
+    ) -> Result<Item<'t, 'a>, TranslateError> {
+        let (found, at) = (self.scope(scope)?, index as usize);
+        let item = match kind {
+            ComponentExternalKind::Func => found.funcs.get(at).copied().map(Item::Func),
+            ComponentExternalKind::Type => found.types.get(at).copied().map(Item::Type),
+            ComponentExternalKind::Instance => found.instances.get(at).copied().map(Item::Instance),
+            ComponentExternalKind::Component => found.components.get(at).copied().map(Item::Component),
+            ComponentExternalKind::Module => found.core_modules.get(at).copied().map(Item::Module),
+            ComponentExternalKind::Value => return Err(self.unsupported("🪙 a value")),
+        };
+        item.ok_or_else(|| self.expected("a known index"))
+    }
+
+    pub(super) fn core_item(
+        &self,
+        scope: ScopeId,
+        kind: CoreKind,
+        index: u32,
+    ) -> Result<CoreItem, TranslateError> {
+        let found = self.scope(scope)?.core(kind).get(index as usize).cloned();
+        found.ok_or_else(|| self.expected("a known core index"))
+    }
+
+    pub(super) fn type_item(&self, scope: ScopeId, index: u32) -> Result<TypeItem<'t, 'a>, TranslateError> {
+        let found = self.scope(scope)?.types.get(index as usize).copied();
+        found.ok_or_else(|| self.expected("a known type index"))
+    }
+
+    /// An export of an instance.
+    pub(super) fn instance_export(
+        &self,
+        instance: InstanceKey,
+        name: &str,
+    ) -> Result<Item<'t, 'a>, TranslateError> {
+        let found = self.instances.get(instance).and_then(|data| data.by_name.get(name)).copied();
+        found.ok_or_else(|| self.expected("an export of the instance"))
+    }
+
+    pub(super) fn add_instance(&mut self, data: InstanceData<'t, 'a>) -> InstanceKey {
+        self.instances.push(data);
+        self.instances.len().saturating_sub(1)
+    }
+
+    pub(super) fn add_scope(&mut self, scope: Scope<'t, 'a>) -> Result<ScopeId, TranslateError> {
+        self.check_depth(scope.depth)?;
+        self.charge(1)?;
+        self.scopes.push(scope);
+        Ok(self.scopes.len().saturating_sub(1))
+    }
+
+    fn check_depth(&self, depth: u32) -> Result<(), TranslateError> {
+        match depth >= self.limits.nesting {
+            true => Err(TranslateError::TooLarge { what: "levels of nesting", limit: self.limits.nesting }),
+            false => Ok(()),
+        }
+    }
+
+    pub(super) fn scope(&self, id: ScopeId) -> Result<&Scope<'t, 'a>, TranslateError> {
+        self.scopes.get(id).ok_or_else(|| self.expected("a scope"))
+    }
+
+    pub(super) fn scope_mut(&mut self, id: ScopeId) -> Result<&mut Scope<'t, 'a>, TranslateError> {
+        let at = self.at;
+        let missing = || TranslateError::Internal { expected: "a scope".to_string(), offset: at };
+        self.scopes.get_mut(id).ok_or_else(missing)
+    }
+
+    pub(super) fn step(&mut self, step: Step) -> Result<(), TranslateError> {
+        next_index(self.plan.steps.len(), "steps", self.limits.steps)?;
+        self.plan.steps.push(step);
+        Ok(())
+    }
+
+    /// Spends some of the budget for the translation's time and memory.
+    pub(super) fn charge(&mut self, items: u32) -> Result<(), TranslateError> {
+        self.items = self.items.saturating_add(items);
+        match self.items > self.limits.items {
+            true => Err(TranslateError::TooLarge { what: "items", limit: self.limits.items }),
+            false => Ok(()),
+        }
+    }
+
+    /// Spends budget for a copy of a name.
+    pub(super) fn charge_name(&mut self, name: &str) -> Result<(), TranslateError> {
+        let extra = u32::try_from(name.len() / 64).unwrap_or(u32::MAX);
+        self.charge(extra.saturating_add(1))
+    }
+
+    pub(super) fn unsupported(&self, what: &str) -> TranslateError {
+        TranslateError::unsupported(what, self.at)
+    }
+
+    pub(super) fn expected(&self, what: &str) -> TranslateError {
+        TranslateError::Internal { expected: what.to_string(), offset: self.at }
+    }
+}
+
+fn kind_of(kind: ExternalKind) -> CoreKind {
+    match kind {
+        ExternalKind::Func | ExternalKind::FuncExact => CoreKind::Func,
+        ExternalKind::Table => CoreKind::Table,
+        ExternalKind::Memory => CoreKind::Memory,
+        ExternalKind::Global => CoreKind::Global,
+        ExternalKind::Tag => CoreKind::Tag,
+    }
+}

@@ -1,0 +1,193 @@
+//! What is refused, and how it is said.
+
+mod common;
+
+use canon_async::spec::Features;
+use canon_async_component::{PlanLimits, TranslateError, TranslateOptions, translate};
+use common::{everything, plan, refused, try_plan};
+
+#[test]
+fn what_is_no_component() {
+    let options = TranslateOptions::default();
+    assert_eq!(translate(b"#!/bin/sh", &options), Err(TranslateError::NotWasm));
+    assert_eq!(translate(b"", &options), Err(TranslateError::NotWasm));
+    let module = wat::parse_str("(module)").unwrap();
+    let error = translate(&module, &options).unwrap_err();
+    assert_eq!(error.to_string(), "this is a core wasm module, not a component");
+    assert!(matches!(
+        translate(b"\0asm\x0e\0\x01\0", &options),
+        Err(TranslateError::Invalid { offset: 4.., .. })
+    ));
+}
+
+#[test]
+fn the_validators_words_are_kept() {
+    let text = refused("(component (import \"1\" (func)))", &TranslateOptions::default());
+    assert!(text.contains("is not in kebab case"), "{text}");
+    assert!(text.contains("(at offset 0x"), "{text}");
+}
+
+#[test]
+fn every_gate_that_is_not_implemented_is_named() {
+    let cases = [
+        ("(component (core func (canon error-context.drop)))", "📝 error-context.drop"),
+        ("(component (type (list error-context)))", "📝 the type error-context"),
+        ("(component (type $s (stream u8)) (core func (canon stream.forward $s)))", "⏩ stream.forward"),
+        ("(component (type $s (future u8)) (core func (canon future.forward $s)))", "⏩ future.forward"),
+        ("(component (import \"v\" (value string)) (export \"w\" (value 0)))", "🪙 a value import or export"),
+        ("(component (core func (canon thread.available_parallelism)))", "🧵② thread.available-parallelism"),
+    ];
+    for (text, what) in cases {
+        match try_plan(text, &everything()) {
+            Err(TranslateError::Unsupported { what: found, offset }) => {
+                assert_eq!(found, what);
+                assert!(offset > 8, "{what}: {offset}");
+            }
+            other => panic!("{what}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_gate_that_is_switched_off_is_the_validators_to_name() {
+    let off = Features { threading: false, map: false, fixed_length_lists: false, ..Features::ALL };
+    let options = TranslateOptions { features: off, ..TranslateOptions::default() };
+    for text in [
+        "(component (core func (canon thread.index)))",
+        "(component (type (map string u32)))",
+        "(component (type (list u8 4)))",
+    ] {
+        assert!(try_plan(text, &TranslateOptions::default()).is_ok(), "{text}");
+        assert!(matches!(try_plan(text, &options), Err(TranslateError::Invalid { .. })), "{text}");
+    }
+}
+
+#[test]
+fn memories_of_64_bits_are_refused_as_options() {
+    let text = r#"(component
+        (core module $m (memory (export "mem") i64 1))
+        (core instance $i (instantiate $m))
+        (core func (canon waitable-set.wait (memory (core memory $i "mem")))))"#;
+    for options in [TranslateOptions::default(), everything()] {
+        let error = refused(text, &options);
+        assert!(error.contains("64"), "{error}");
+    }
+}
+
+#[test]
+fn an_imported_component_cannot_be_instantiated() {
+    let text = r#"(component (import "c" (component $C)) (instance (instantiate $C)))"#;
+    assert!(refused(text, &TranslateOptions::default()).contains("an instance of an imported component"));
+    assert!(plan(r#"(component (import "c" (component)))"#).imports.len() == 1);
+}
+
+/// Each component instantiates the one before it twice.
+fn doubling(levels: usize) -> String {
+    let mut text = String::from("(component (component $c0)");
+    for level in 1..=levels {
+        let inner = level - 1;
+        text += &format!(
+            "(component $c{level} (instance (instantiate $c{inner})) (instance (instantiate $c{inner})))"
+        );
+    }
+    text + &format!("(instance (instantiate $c{levels})))")
+}
+
+#[test]
+fn a_component_that_blows_up_is_too_large() {
+    assert_eq!(plan(&doubling(4)).instances.len(), 32);
+    let error = refused(&doubling(40), &TranslateOptions::default());
+    assert_eq!(error, "component too large: limit 10000 component instances");
+}
+
+/// Instances in instances, each twice: as a tree of exports they are 2^n.
+#[test]
+fn a_tree_of_exports_that_blows_up_is_too_large() {
+    let mut text = String::from("(component (type $t (tuple u8)) (instance $i0 (export \"t\" (type $t)))");
+    for level in 1..=30 {
+        let inner = level - 1;
+        text += &format!(
+            "(instance $i{level} (export \"a\" (instance $i{inner})) (export \"b\" (instance $i{inner})))"
+        );
+    }
+    text += "(export \"i\" (instance $i30)))";
+    // The validator has a limit of its own, which comes first.
+    assert!(try_plan(&text, &TranslateOptions::default()).is_err());
+}
+
+/// The translation recurses once a level of instantiation: the limit has to come before the stack's end.
+#[test]
+fn deep_nesting_is_within_the_stack() {
+    let nested = |levels: usize| {
+        let mut text = String::from("(component (component $c0)");
+        for level in 1..=levels {
+            text += &format!("(component $c{level} (instance (instantiate $c{})))", level - 1);
+        }
+        text + &format!("(instance (instantiate $c{levels})))")
+    };
+    assert_eq!(plan(&nested(98)).instances.len(), 100);
+    let error = refused(&nested(99), &TranslateOptions::default());
+    assert_eq!(error, "component too large: limit 100 levels of nesting");
+}
+
+#[test]
+fn limits_are_named() {
+    let small = PlanLimits { nesting: 3, instances: 4, modules: 1, types: 2, steps: 2, items: 50 };
+    let options = TranslateOptions { limits: small, ..TranslateOptions::default() };
+    let cases = [
+        ("(component (component (component (component))))", "limit 3 levels of nesting"),
+        ("(component (core module) (core module))", "limit 1 modules"),
+        ("(component (type (list u8)) (type (list u16)) (type (list u32)))", "limit 2 types"),
+        (
+            "(component (core func (canon waitable-set.new)) (core func (canon backpressure.inc)) (core func (canon backpressure.dec)))",
+            "limit 2",
+        ),
+        (
+            "(component (component $C) (instance (instantiate $C)) (instance (instantiate $C)) (instance (instantiate $C)) (instance (instantiate $C)))",
+            "limit 4 component instances",
+        ),
+    ];
+    for (text, limit) in cases {
+        let error = refused(text, &options);
+        assert!(error.starts_with("component too large: ") && error.contains(limit), "{error}");
+    }
+}
+
+#[test]
+fn a_type_that_nests_too_deep() {
+    let mut text = String::from("(component (type $t0 (list u8))");
+    for level in 1..=120 {
+        text += &format!("(type $t{level} (list $t{}))", level - 1);
+    }
+    text += ")";
+    let error = refused(&text, &TranslateOptions::default());
+    assert!(error.contains("nesting is too deep"), "{error}");
+}
+
+#[test]
+fn no_prefix_of_a_component_panics() {
+    let bytes = wat::parse_str(
+        r#"(component $x
+            (import "i" (instance $i (export "r" (type (sub resource))) (export "f" (func (param "x" string)))))
+            (core module $m (memory (export "mem") 1) (func (export "f") (param i32)))
+            (core instance $c (instantiate $m))
+            (component $D (type (record (field "a" u8))))
+            (instance $d (instantiate $D))
+            (func (export "f") (param "x" u32) (canon lift (core func $c "f"))))"#,
+    )
+    .unwrap();
+    let options = TranslateOptions::default();
+    assert!(translate(&bytes, &options).is_ok());
+    for end in 0..bytes.len() {
+        let _ = translate(&bytes[..end], &options);
+    }
+    for at in 0..bytes.len() {
+        for change in [1u8, 0x7f, 0x80] {
+            let mut broken = bytes.clone();
+            broken[at] = broken[at].wrapping_add(change);
+            if let Err(TranslateError::Internal { expected, .. }) = translate(&broken, &options) {
+                panic!("the validator let something pass: expected {expected}, byte {at} + {change}");
+            }
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! [`Config`], and the [`Engine`] that is made of it.
+
+use alloc::sync::Arc;
+use core::fmt;
+
+use canon_async::Limits;
+use canon_async::spec::Features;
+use canon_async::store::Choose;
+#[cfg(feature = "translate")]
+use canon_async_component::{CoreFeatures, PlanLimits, TranslateOptions};
+
+/// What components may use and how much. The default is what a PC can give to code that it doesn't trust.
+#[derive(Clone, Debug)]
+pub struct Config {
+    limits: Limits,
+    features: Features,
+    #[cfg(feature = "translate")]
+    core_features: CoreFeatures,
+    #[cfg(feature = "translate")]
+    plan_limits: PlanLimits,
+    host_bytes: u32,
+    memory_bytes: usize,
+    table_elements: usize,
+    stack: Stack,
+    eager: bool,
+    choose: Choose,
+}
+
+/// wasmi's stacks. Bytes, and how many.
+#[derive(Clone, Copy, Debug)]
+struct Stack {
+    min: usize,
+    max: usize,
+    depth: usize,
+    cached: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            limits: Limits::HEAP,
+            features: Features::ALL,
+            #[cfg(feature = "translate")]
+            core_features: CoreFeatures::default(),
+            #[cfg(feature = "translate")]
+            plan_limits: PlanLimits::default(),
+            host_bytes: 64 << 20,
+            memory_bytes: 4 << 30_u32.min(usize::BITS.saturating_sub(3)),
+            table_elements: 10_000_000,
+            // wasmi's own, but for the cache: with wasmi's two, a chain of three guests allocates a stack for each call.
+            stack: Stack { min: 1_000, max: 1_000_000, depth: 1_000, cached: 16 },
+            eager: false,
+            choose: Choose::Eager,
+        }
+    }
+}
+
+impl Config {
+    /// The default.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How much of everything that the Component Model keeps: tasks, handles, and so on. Default: [`Limits::HEAP`].
+    pub fn limits(&mut self, limits: Limits) -> &mut Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Which of the Component Model's gated features components may use. Default: all that are implemented.
+    pub fn features(&mut self, features: Features) -> &mut Self {
+        self.features = features;
+        self
+    }
+
+    /// What the core modules of components may use. What wasmi hasn't, it refuses when a component is compiled.
+    #[cfg(feature = "translate")]
+    pub fn core_features(&mut self, features: CoreFeatures) -> &mut Self {
+        self.core_features = features;
+        self
+    }
+
+    /// How large the plan of a component may get.
+    #[cfg(feature = "translate")]
+    pub fn plan_limits(&mut self, limits: PlanLimits) -> &mut Self {
+        self.plan_limits = limits;
+        self
+    }
+
+    /// The most bytes of values on their way between a guest and the host. Default: 64 MiB.
+    pub fn host_bytes(&mut self, bytes: u32) -> &mut Self {
+        self.host_bytes = bytes;
+        self
+    }
+
+    /// The most bytes of all linear memories of a store together; `memory.grow` above it answers -1. Default: 4 GiB
+    /// (1 GiB where addresses have 32 bits).
+    pub fn memory_bytes(&mut self, bytes: usize) -> &mut Self {
+        self.memory_bytes = bytes;
+        self
+    }
+
+    /// The most elements of all tables of a store together; `table.grow` above it answers -1. Default: 10 million.
+    pub fn table_elements(&mut self, elements: usize) -> &mut Self {
+        self.table_elements = elements;
+        self
+    }
+
+    /// The bytes that a guest's stack starts with. Each suspended guest keeps at least as much: 0 costs an allocation or
+    /// two for each call, and is for devices. Default: 1000. No more than the maximum counts.
+    pub fn min_stack_bytes(&mut self, bytes: usize) -> &mut Self {
+        self.stack.min = bytes;
+        self
+    }
+
+    /// The most bytes of one guest stack. Default: 1 MB.
+    pub fn max_stack_bytes(&mut self, bytes: usize) -> &mut Self {
+        self.stack.max = bytes;
+        self
+    }
+
+    /// How deep functions of one guest stack may call each other. Default: 1000.
+    pub fn max_call_depth(&mut self, depth: usize) -> &mut Self {
+        self.stack.depth = depth;
+        self
+    }
+
+    /// How many stacks that are not in use are kept for the next call. As many as guests call each other deep make calls
+    /// free of allocation; 0 is for devices. Default: 16.
+    pub fn max_cached_stacks(&mut self, stacks: usize) -> &mut Self {
+        self.stack.cached = stacks;
+        self
+    }
+
+    /// Whether core functions are compiled with their component, and not each when it is first called. Default: no.
+    pub fn eager(&mut self, eager: bool) -> &mut Self {
+        self.eager = eager;
+        self
+    }
+
+    /// How the scheduler chooses where the spec leaves it free. Default: [`Choose::Eager`].
+    pub fn choose(&mut self, choose: Choose) -> &mut Self {
+        self.choose = choose;
+        self
+    }
+
+    fn wasmi(&self) -> wasmi::Config {
+        let mut config = wasmi::Config::default();
+        // In this order wasmi finds no minimum above its maximum, which would be a panic.
+        let max = self.stack.max;
+        config
+            .set_min_stack_height(0)
+            .set_max_stack_height(max)
+            .set_min_stack_height(self.stack.min.min(max));
+        config.set_max_recursion_depth(self.stack.depth).set_max_cached_stacks(self.stack.cached);
+        config.consume_fuel(false);
+        config.ignore_custom_sections(true);
+        config.compilation_mode(if self.eager {
+            wasmi::CompilationMode::Eager
+        } else {
+            wasmi::CompilationMode::LazyTranslation
+        });
+        config
+    }
+}
+
+/// wasmi with a [`Config`]. A clone is the same engine; stores of one engine share its stacks.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    wasmi: wasmi::Engine,
+    config: Config,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Engine").field(&self.0.config).finish()
+    }
+}
+
+impl Engine {
+    /// An engine.
+    pub fn new(config: &Config) -> Self {
+        Self(Arc::new(Inner { wasmi: wasmi::Engine::new(&config.wasmi()), config: config.clone() }))
+    }
+
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    pub(crate) fn wasmi(&self) -> &wasmi::Engine {
+        &self.0.wasmi
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        self.0.config.limits
+    }
+
+    pub(crate) fn choose(&self) -> Choose {
+        self.0.config.choose
+    }
+
+    pub(crate) fn host_bytes(&self) -> u32 {
+        self.0.config.host_bytes
+    }
+
+    pub(crate) fn budget(&self) -> (usize, usize) {
+        (self.0.config.memory_bytes, self.0.config.table_elements)
+    }
+
+    #[cfg(feature = "translate")]
+    pub(crate) fn translate_options(&self) -> TranslateOptions {
+        let Config { features, core_features, plan_limits, .. } = &self.0.config;
+        TranslateOptions { features: *features, core: *core_features, limits: *plan_limits }
+    }
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Self::new(&Config::default())
+    }
+}

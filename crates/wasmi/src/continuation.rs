@@ -1,0 +1,140 @@
+//! Guests that are suspended, by thread.
+//!
+//! A continuation of wasmi may be resumed on its own store alone (on another wasmi panics), so they lie in the data of that store and
+//! never leave it but to be resumed on it.
+
+use alloc::vec::Vec;
+
+use canon_async::Error;
+use canon_async::id::ThreadId;
+use wasmi::{Func, ResumableCall, ResumableCallHostTrap, StoreContextMut, Val};
+#[cfg(feature = "std")]
+use wasmi::{TypedResumableCall, TypedResumableCallHostTrap};
+
+use crate::embedding::to_bits;
+use crate::state::State;
+
+/// Frames of a guest below a built-in that has not answered yet.
+pub(crate) enum Frames {
+    /// Their root has a result, or not.
+    Any(ResumableCallHostTrap, bool),
+    #[cfg(feature = "std")]
+    Unit(TypedResumableCallHostTrap<()>),
+    #[cfg(feature = "std")]
+    Word(TypedResumableCallHostTrap<u32>),
+}
+
+/// How a stretch of wasm ended that did not trap in wasm.
+pub(crate) enum Ran {
+    Returned(u64),
+    /// A host function failed, or blocks.
+    Stopped(Frames),
+    OutOfFuel,
+}
+
+impl Frames {
+    /// What the host function said.
+    pub fn host_error(&self) -> &wasmi::Error {
+        match self {
+            Self::Any(frames, _) => frames.host_error(),
+            #[cfg(feature = "std")]
+            Self::Unit(frames) => frames.host_error(),
+            #[cfg(feature = "std")]
+            Self::Word(frames) => frames.host_error(),
+        }
+    }
+
+    /// The host function answers `value`. What suspends is packed: its answer is one `i64`, whatever its guest sees.
+    pub fn resume<T>(self, ctx: StoreContextMut<'_, State<T>>, value: u64) -> Result<Ran, wasmi::Error> {
+        let value = [Val::I64(value as i64)];
+        match self {
+            Self::Any(frames, result) => Ran::of(result, |out| frames.resume(ctx, &value, out)),
+            #[cfg(feature = "std")]
+            Self::Unit(frames) => frames.resume(ctx, &value).map(|call| match call {
+                TypedResumableCall::Finished(()) => Ran::Returned(0),
+                TypedResumableCall::HostTrap(frames) => Ran::Stopped(Self::Unit(frames)),
+                TypedResumableCall::OutOfFuel(_) => Ran::OutOfFuel,
+            }),
+            #[cfg(feature = "std")]
+            Self::Word(frames) => frames.resume(ctx, &value).map(|call| match call {
+                TypedResumableCall::Finished(word) => Ran::Returned(u64::from(word)),
+                TypedResumableCall::HostTrap(frames) => Ran::Stopped(Self::Word(frames)),
+                TypedResumableCall::OutOfFuel(_) => Ran::OutOfFuel,
+            }),
+        }
+    }
+}
+
+impl Ran {
+    /// Runs a function with a result, or without.
+    pub fn of(
+        result: bool,
+        run: impl FnOnce(&mut [Val]) -> Result<ResumableCall, wasmi::Error>,
+    ) -> Result<Self, wasmi::Error> {
+        let mut out = [Val::I32(0)];
+        let call = run(out.get_mut(..usize::from(result)).unwrap_or(&mut []))?;
+        let [out] = out;
+        Ok(match call {
+            ResumableCall::Finished => Self::Returned(to_bits(&out)),
+            ResumableCall::HostTrap(frames) => Self::Stopped(Frames::Any(frames, result)),
+            ResumableCall::OutOfFuel(_) => Self::OutOfFuel,
+        })
+    }
+}
+
+/// What is kept for a thread that does not run.
+pub(crate) enum Parked {
+    Frames(Frames),
+    /// A function that was not called yet.
+    Func(Func),
+}
+
+/// At most one for each thread of the store. Slots are as many as there ever were threads at once.
+pub(crate) struct Continuations {
+    slots: Vec<Option<(ThreadId, Parked)>>,
+    len: usize,
+}
+
+impl Continuations {
+    pub fn new() -> Self {
+        Self { slots: Vec::new(), len: 0 }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Keeps something for a thread that has nothing yet.
+    ///
+    /// # Errors
+    /// `Bug`: there is something already, of this thread or of one that is gone.
+    pub fn park(&mut self, thread: ThreadId, parked: Parked) -> Result<(), Error> {
+        if self.slots.len() <= thread.index() {
+            self.slots.resize_with(thread.index().saturating_add(1), || None);
+        }
+        match self.slots.get_mut(thread.index()) {
+            Some(slot @ None) => {
+                *slot = Some((thread, parked));
+                self.len = self.len.saturating_add(1);
+                Ok(())
+            }
+            _ => Err(Error::Bug("a thread was parked over another")),
+        }
+    }
+
+    /// Takes what is kept for a thread.
+    ///
+    /// # Errors
+    /// `Bug`: there is nothing, or it is another thread's.
+    pub fn take(&mut self, thread: ThreadId) -> Result<Parked, Error> {
+        let slot = self.slots.get_mut(thread.index());
+        match slot.and_then(|slot| slot.take_if(|(owner, _)| *owner == thread)) {
+            Some((_, parked)) => {
+                self.len = self.len.saturating_sub(1);
+                Ok(parked)
+            }
+            None => Err(Error::Bug("a thread was resumed that is not parked")),
+        }
+    }
+}

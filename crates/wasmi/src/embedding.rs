@@ -1,0 +1,344 @@
+//! [`Wx`]: what the core sees of wasmi.
+
+use alloc::borrow::Cow;
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use core::fmt;
+
+use canon_async::id::{FuncRef, HostCall, MemoryRef, TableRef, ThreadId};
+use canon_async::spec::MAX_CORE_PARAMS;
+use canon_async::{Embedding, Error, Heap, Outcome, Store, Trap};
+use canon_async_component::plan::{CoreFuncType, CoreType};
+use wasmi::{AsContextMut as _, Nullable, Ref, StoreContextMut, TrapCode, Val as CoreVal};
+
+use crate::continuation::{Parked, Ran};
+use crate::state::{CoreFunc, HOST_MEMORY, HostEntry, State, WasmFunc};
+use crate::store::Caller;
+#[cfg(feature = "std")]
+use crate::typed::Typed;
+
+/// [`Trap::Engine`] of an error of wasmi that has no trap code.
+pub(crate) const OTHER_TRAP: u32 = 0x100;
+/// [`Trap::Engine`] of a host function's error.
+pub(crate) const HOST_TRAP: u32 = 0x101;
+
+/// A wasmi store as an [`Embedding`] and a [`canon_async_component::Engine`].
+///
+/// It is a type of its own since Rust's orphan rule does not let wasmi's types implement the core's traits.
+pub struct Wx<'a, T: 'static>(pub(crate) StoreContextMut<'a, State<T>>);
+
+impl<T> fmt::Debug for Wx<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Wx").field(&self.state().core).finish()
+    }
+}
+
+/// A built-in suspends: its host function "fails" with this, which makes wasmi set the frames aside.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Block;
+
+/// The core's error on its way through wasmi.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Carried(pub Error);
+
+impl fmt::Display for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a guest blocks")
+    }
+}
+
+impl fmt::Display for Carried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl wasmi::errors::HostError for Block {}
+impl wasmi::errors::HostError for Carried {}
+
+/// Raw bits as wasmi's value.
+pub(crate) fn to_core(ty: CoreType, bits: u64) -> CoreVal {
+    match ty {
+        CoreType::I32 => CoreVal::I32(bits as u32 as i32),
+        CoreType::I64 => CoreVal::I64(bits as i64),
+        CoreType::F32 => CoreVal::F32(wasmi::F32::from_bits(bits as u32)),
+        CoreType::F64 => CoreVal::F64(wasmi::F64::from_bits(bits)),
+    }
+}
+
+/// wasmi's value as raw bits; 0 for vectors and references, which no function that is called here answers.
+pub(crate) fn to_bits(val: &CoreVal) -> u64 {
+    match val {
+        CoreVal::I32(v) => u64::from(*v as u32),
+        CoreVal::I64(v) => *v as u64,
+        CoreVal::F32(v) => u64::from(v.to_bits()),
+        CoreVal::F64(v) => v.to_bits(),
+        _ => 0,
+    }
+}
+
+/// What there is to call.
+enum Target<T: 'static> {
+    #[cfg(feature = "std")]
+    Typed(Typed),
+    /// With its number of parameters, and whether it has a result.
+    Wasm(wasmi::Func, usize, bool),
+    Host(Arc<HostEntry<T>>),
+    HostRealloc,
+}
+
+type Args = [CoreVal; MAX_CORE_PARAMS];
+
+const NO_ARGS: Args = [const { CoreVal::I32(0) }; MAX_CORE_PARAMS];
+const UNCALLABLE: Error = Error::Misuse("a core function of a type that can't be called");
+const NO_HOST_CALL: Error = Error::Misuse("a host function was called where it can't be");
+const NO_FUEL: Error = Error::Misuse("out of fuel: wasmi's fuel is not supported");
+
+impl<T> Wx<'_, T> {
+    pub(crate) fn state(&self) -> &State<T> {
+        self.0.data()
+    }
+
+    pub(crate) fn state_mut(&mut self) -> &mut State<T> {
+        self.0.data_mut()
+    }
+
+    /// The core's error with its text.
+    pub(crate) fn explain(&mut self, error: Error) -> crate::Error {
+        match (error, &self.state().trap_text) {
+            (Error::Trap(Trap::Engine(_)), Some(text)) => {
+                crate::Error::Trap { error, text: text.to_string() }
+            }
+            _ => crate::Error::plain(error),
+        }
+    }
+
+    /// wasmi's error as the core's; what the number does not say is kept as text.
+    pub(crate) fn error_of(&mut self, error: &wasmi::Error) -> Error {
+        if let Some(Carried(error)) = error.downcast_ref::<Carried>() {
+            return *error;
+        }
+        if error.downcast_ref::<Block>().is_some() {
+            return Error::Bug("a guest blocked where it can't be set aside");
+        }
+        match error.as_trap_code() {
+            Some(TrapCode::OutOfFuel) => NO_FUEL,
+            Some(code) => self.trap(u32::from(u8::from(code)), Cow::Borrowed(code.trap_message())),
+            None => self.trap(OTHER_TRAP, Cow::Owned(error.to_string())),
+        }
+    }
+
+    /// A trap that the core knows by a number.
+    pub(crate) fn trap(&mut self, code: u32, text: Cow<'static, str>) -> Error {
+        self.state_mut().trap_text = Some(text);
+        Error::Trap(Trap::Engine(code))
+    }
+
+    /// What a reference stands for.
+    fn target(&self, func: FuncRef, args: &[u64]) -> Result<Target<T>, Error> {
+        match self.state().funcs.get(func.index()) {
+            #[cfg(feature = "std")]
+            Some(CoreFunc::Wasm(WasmFunc { typed: Some(typed), .. })) => Ok(Target::Typed(*typed)),
+            Some(CoreFunc::Wasm(entry)) => {
+                let CoreFuncType { params, results } = entry.ty.as_ref().ok_or(UNCALLABLE)?;
+                if params.len() != args.len() || params.len() > MAX_CORE_PARAMS || results.len() > 1 {
+                    return Err(UNCALLABLE);
+                }
+                Ok(Target::Wasm(entry.func, params.len(), !results.is_empty()))
+            }
+            Some(CoreFunc::Host(entry)) => Ok(Target::Host(entry.clone())),
+            Some(CoreFunc::HostRealloc) => Ok(Target::HostRealloc),
+            None => Err(Error::Misuse("an unknown core function")),
+        }
+    }
+
+    /// Arguments as wasmi takes them.
+    fn core_args(&self, func: FuncRef, args: &[u64], vals: &mut Args) {
+        if let Some(CoreFunc::Wasm(WasmFunc { ty: Some(ty), .. })) = self.state().funcs.get(func.index()) {
+            for ((to, bits), ty) in vals.iter_mut().zip(args).zip(&ty.params) {
+                *to = to_core(*ty, *bits);
+            }
+        }
+    }
+
+    /// Runs wasm that can be set aside, for a thread.
+    fn run(
+        &mut self,
+        thread: ThreadId,
+        run: impl FnOnce(StoreContextMut<'_, State<T>>) -> Result<Ran, wasmi::Error>,
+    ) -> Result<Outcome, Error> {
+        let plain = core::mem::replace(&mut self.state_mut().plain, false);
+        let ran = run(self.0.as_context_mut());
+        self.state_mut().plain = plain;
+        match ran {
+            Ok(Ran::Returned(bits)) => Ok(Outcome::Returned(bits)),
+            Ok(Ran::Stopped(frames)) => {
+                if frames.host_error().downcast_ref::<Block>().is_none() {
+                    return Err(self.error_of(frames.host_error()));
+                }
+                self.state_mut().parked.park(thread, Parked::Frames(frames))?;
+                Ok(Outcome::Blocked)
+            }
+            Ok(Ran::OutOfFuel) => Err(NO_FUEL),
+            Err(error) => Err(self.error_of(&error)),
+        }
+    }
+
+    /// Runs wasm that can't be set aside.
+    fn run_plain<R>(
+        &mut self,
+        run: impl FnOnce(StoreContextMut<'_, State<T>>) -> Result<R, wasmi::Error>,
+    ) -> Result<R, Error> {
+        let plain = core::mem::replace(&mut self.state_mut().plain, true);
+        let result = run(self.0.as_context_mut());
+        self.state_mut().plain = plain;
+        result.map_err(|error| self.error_of(&error))
+    }
+
+    fn call_host(&mut self, entry: &HostEntry<T>, args: &[u64]) -> Result<Outcome, Error> {
+        let args = entry.sig.decode_args(args, &mut self.state_mut().host_memory);
+        let args = args.map_err(|error| self.host_error(error.into()))?;
+        let val = (entry.func.0)(Caller(Wx(self.0.as_context_mut())), &args);
+        let val = val.map_err(|error| self.host_error(error))?;
+        let bits = entry.sig.encode_result(val.as_ref(), &mut self.state_mut().host_memory);
+        bits.map(Outcome::Returned).map_err(|error| self.host_error(error.into()))
+    }
+
+    /// A host function's error as the core's.
+    fn host_error(&mut self, error: crate::Error) -> Error {
+        match error {
+            crate::Error::Trap { error: error @ Error::Trap(Trap::Engine(_)), text } => {
+                self.state_mut().trap_text = Some(Cow::Owned(text));
+                error
+            }
+            crate::Error::Trap { error, .. } => error,
+            crate::Error::Value(canon_async_component::ValError::Core(error)) => error,
+            other => self.trap(HOST_TRAP, Cow::Owned(other.to_string())),
+        }
+    }
+}
+
+impl<T> Embedding for Wx<'_, T> {
+    type Profile = Heap;
+
+    fn store(&mut self) -> &mut Store<Heap> {
+        &mut self.state_mut().core
+    }
+
+    fn memory(&mut self, memory: MemoryRef) -> Result<&mut [u8], Error> {
+        if memory == HOST_MEMORY {
+            return Ok(self.state_mut().host_memory.bytes_mut());
+        }
+        let memory = self.state().wasm_memory(memory).ok_or(Error::Misuse("an unknown memory"))?;
+        Ok(memory.data_mut(&mut self.0))
+    }
+
+    fn call(&mut self, thread: ThreadId, func: FuncRef, args: &[u64]) -> Result<Outcome, Error> {
+        match self.target(func, args)? {
+            #[cfg(feature = "std")]
+            Target::Typed(typed) => {
+                let mut fits = true;
+                let outcome = self.run(thread, |ctx| {
+                    let ran = typed.call_resumable(ctx, args);
+                    fits = ran.is_some();
+                    ran.unwrap_or(Ok(Ran::Returned(0)))
+                });
+                if fits { outcome } else { Err(UNCALLABLE) }
+            }
+            Target::Wasm(wasm, params, result) => {
+                let mut vals = NO_ARGS;
+                self.core_args(func, args, &mut vals);
+                let vals = vals.get(..params).unwrap_or(&[]);
+                self.run(thread, |ctx| Ran::of(result, |out| wasm.call_resumable(ctx, vals, out)))
+            }
+            Target::Host(entry) => self.call_host(&entry, args),
+            Target::HostRealloc => Err(NO_HOST_CALL),
+        }
+    }
+
+    fn resume(&mut self, thread: ThreadId, value: u64) -> Result<Outcome, Error> {
+        match self.state_mut().parked.take(thread)? {
+            Parked::Frames(frames) => self.run(thread, |ctx| frames.resume(ctx, value)),
+            Parked::Func(_) => Err(Error::Bug("a thread was resumed that has not started")),
+        }
+    }
+
+    fn call_leaf(&mut self, func: FuncRef, args: &[u64]) -> Result<u64, Error> {
+        match self.target(func, args)? {
+            #[cfg(feature = "std")]
+            Target::Typed(typed) => {
+                self.run_plain(|ctx| typed.call(ctx, args).transpose())?.ok_or(UNCALLABLE)
+            }
+            Target::Wasm(wasm, params, result) => {
+                let (mut vals, mut out) = (NO_ARGS, [CoreVal::I32(0)]);
+                self.core_args(func, args, &mut vals);
+                let vals = vals.get(..params).unwrap_or(&[]);
+                let results = out.get_mut(..usize::from(result)).unwrap_or(&mut []);
+                self.run_plain(|ctx| wasm.call(ctx, vals, results))?;
+                let [out] = out;
+                Ok(to_bits(&out))
+            }
+            Target::HostRealloc => {
+                let arg = |index: usize| args.get(index).copied().unwrap_or(0) as u32;
+                self.state_mut().host_memory.realloc(arg(0), arg(1), arg(2), arg(3)).map(u64::from)
+            }
+            Target::Host(_) => Err(NO_HOST_CALL),
+        }
+    }
+
+    fn discard(&mut self, thread: ThreadId) {
+        // Nothing there is nothing to do.
+        let _ = self.state_mut().parked.take(thread);
+    }
+
+    fn thread_func(&mut self, thread: ThreadId, table: TableRef, index: u32) -> Result<(), Error> {
+        let table =
+            self.state().tables.get(table.index()).copied().ok_or(Error::Misuse("an unknown table"))?;
+        let func = match table.get(&self.0, u64::from(index)) {
+            Some(Ref::Func(Nullable::Val(func))) => func,
+            _ => return Err(Trap::UnknownTableElement(index).into()),
+        };
+        let ty = func.ty(&self.0);
+        if ty.params() != [wasmi::ValType::I32] || !ty.results().is_empty() {
+            return Err(Trap::ThreadFuncType(index).into());
+        }
+        self.state_mut().parked.park(thread, Parked::Func(func))
+    }
+
+    fn start_thread(&mut self, thread: ThreadId, arg: u64) -> Result<Outcome, Error> {
+        match self.state_mut().parked.take(thread)? {
+            Parked::Func(func) => {
+                let arg = [CoreVal::I32(arg as u32 as i32)];
+                self.run(thread, |ctx| Ran::of(false, |out| func.call_resumable(ctx, &arg, out)))
+            }
+            Parked::Frames(_) => Err(Error::Bug("a thread was started twice")),
+        }
+    }
+
+    fn can_suspend(&self) -> bool {
+        !self.state().plain
+    }
+
+    fn host_args(&mut self, call: HostCall, args: &mut [u64]) -> Result<(), Error> {
+        let State { host_calls, host_memory, .. } = self.state_mut();
+        host_calls.write_args(call, host_memory, args)
+    }
+
+    fn host_result(&mut self, call: HostCall, results: Option<&[u64]>) -> Result<(), Error> {
+        let State { host_calls, host_memory, .. } = self.state_mut();
+        host_calls.read_result(call, host_memory, results)
+    }
+
+    fn host_lost(&mut self, call: HostCall) {
+        self.state_mut().host_calls.lost(call);
+    }
+
+    fn copy(
+        &mut self,
+        (to, to_at): (MemoryRef, usize),
+        (from, from_at): (MemoryRef, usize),
+        len: usize,
+    ) -> Result<(), Error> {
+        crate::shim::copy(self, (to, to_at), (from, from_at), len)
+    }
+}

@@ -1,0 +1,194 @@
+//! What components are linked on: [`canon_async_component::Engine`] for wasmi.
+
+use alloc::borrow::Cow;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use canon_async::canon::Builtin;
+use canon_async::id::{FuncRef, MemoryRef, TableRef};
+use canon_async_component::plan::{CoreFuncType, CoreType};
+use canon_async_component::{CoreExtern, Engine, EngineError, HostSig, ImportArg};
+use wasmi::errors::{ErrorKind, InstantiationError};
+use wasmi::{Extern, ExternType, FuncType, Instance, Memory, Module, TrapCode, ValType};
+
+use crate::embedding::{Carried, Wx};
+use crate::linker::HostFunc;
+use crate::shim;
+use crate::state::{CoreFunc, HOST_MEMORY, HOST_REALLOC, HostEntry, WasmFunc};
+
+impl<T> Engine for Wx<'_, T> {
+    type Module = Module;
+    type Instance = Instance;
+    type HostFunc = HostFunc<T>;
+
+    fn compile(&mut self, wasm: &[u8]) -> Result<Module, EngineError> {
+        if let Some(module) = self.state().linking.as_ref().and_then(|component| component.compiled(wasm)) {
+            return Ok(module.clone());
+        }
+        Module::new(self.0.engine(), wasm).map_err(|error| EngineError::Text(error.to_string()))
+    }
+
+    fn instantiate(&mut self, module: &Module, imports: &[ImportArg<'_>]) -> Result<Instance, EngineError> {
+        let mut given = BTreeMap::new();
+        for import in imports {
+            let item = self.extern_of(import.item).ok_or_else(|| refused(import.module, import.field))?;
+            given.insert((import.module, import.field, kind(&item.ty(&self.0))), item);
+        }
+        // By name: wasmi has a module's imports in an order of its own, and a module that the host provides may
+        // import less than its type says. Equal names get equal things.
+        let wanted = module.imports().map(|import| {
+            let name = (import.module(), import.name(), kind(import.ty()));
+            given.get(&name).copied().ok_or_else(|| refused(import.module(), import.name()))
+        });
+        let externs = wanted.collect::<Result<Vec<_>, _>>()?;
+        let plain = core::mem::replace(&mut self.state_mut().plain, true);
+        let made = Instance::new(&mut self.0, module, &externs);
+        self.state_mut().plain = plain;
+        made.map_err(|error| self.instantiation_error(&error))
+    }
+
+    fn export(&mut self, instance: Instance, name: &str) -> Option<CoreExtern> {
+        match instance.get_export(&self.0, name)? {
+            Extern::Func(func) => self.add_func(func).ok().map(CoreExtern::Func),
+            Extern::Memory(memory) => self.add_memory(memory).map(CoreExtern::Memory),
+            Extern::Table(table) => {
+                let tables = &mut self.state_mut().tables;
+                let index = u32::try_from(tables.len()).ok()?;
+                tables.push(table);
+                Some(CoreExtern::Table(TableRef::from_index(index)))
+            }
+            Extern::Global(global) => {
+                let globals = &mut self.state_mut().globals;
+                let index = u32::try_from(globals.len()).ok()?;
+                globals.push(global);
+                Some(CoreExtern::Global(index))
+            }
+        }
+    }
+
+    fn builtin(&mut self, builtin: Builtin, ty: &CoreFuncType) -> Result<FuncRef, EngineError> {
+        let func = shim::function(self, builtin, ty)?;
+        self.add_func(func)
+    }
+
+    fn host_func(&mut self, func: &HostFunc<T>, sig: HostSig) -> Result<FuncRef, EngineError> {
+        let entry = CoreFunc::Host(Arc::new(HostEntry { func: func.clone(), sig }));
+        self.state_mut().add_func(entry).ok_or_else(too_many)
+    }
+
+    fn host_memory(&mut self) -> MemoryRef {
+        HOST_MEMORY
+    }
+
+    fn host_realloc(&mut self) -> FuncRef {
+        HOST_REALLOC
+    }
+
+    fn func_type(&mut self, func: FuncRef) -> Option<CoreFuncType> {
+        match self.state().funcs.get(func.index())? {
+            CoreFunc::Wasm(entry) => entry.ty.clone(),
+            CoreFunc::HostRealloc => Some(CoreFuncType::new(&[CoreType::I32; 4], &[CoreType::I32])),
+            CoreFunc::Host(_) => None,
+        }
+    }
+
+    fn last_trap_text(&self) -> Option<&str> {
+        self.state().trap_text.as_deref()
+    }
+}
+
+fn refused(module: &str, field: &str) -> EngineError {
+    EngineError::Text(format!("import \"{module}\" \"{field}\": there is nothing that fits"))
+}
+
+/// Functions, tables, memories and globals may have the same name.
+fn kind(ty: &ExternType) -> u8 {
+    match ty {
+        ExternType::Func(_) => 0,
+        ExternType::Table(_) => 1,
+        ExternType::Memory(_) => 2,
+        ExternType::Global(_) => 3,
+    }
+}
+
+fn too_many() -> EngineError {
+    EngineError::Text("too many core functions".to_string())
+}
+
+impl<T> Wx<'_, T> {
+    fn add_func(&mut self, func: wasmi::Func) -> Result<FuncRef, EngineError> {
+        let ty = core_type(&func.ty(&self.0));
+        let entry = WasmFunc {
+            func,
+            #[cfg(feature = "std")]
+            typed: ty.as_ref().and_then(|ty| crate::typed::Typed::new(&self.0, func, ty)),
+            ty,
+        };
+        self.state_mut().add_func(CoreFunc::Wasm(entry)).ok_or_else(too_many)
+    }
+
+    /// The same reference for the same memory: the core compares them.
+    fn add_memory(&mut self, memory: Memory) -> Option<MemoryRef> {
+        let known = self.state().memories.iter().position(|known| self.same(known, &memory));
+        let index = match known {
+            Some(index) => index,
+            None => {
+                self.state_mut().memories.push(memory);
+                self.state().memories.len().saturating_sub(1)
+            }
+        };
+        u32::try_from(index).ok()?.checked_add(1).map(MemoryRef::from_index)
+    }
+
+    /// wasmi's handles can't be compared. Bytes at one address are one memory's; an empty memory has none, and is told by
+    /// what its handle looks like.
+    fn same(&self, a: &Memory, b: &Memory) -> bool {
+        let at = |memory: &Memory| (memory.data_ptr(&self.0), memory.data_size(&self.0));
+        at(a) == at(b) && (at(a).1 > 0 || format!("{a:?}") == format!("{b:?}"))
+    }
+
+    fn extern_of(&self, item: CoreExtern) -> Option<Extern> {
+        let state = self.state();
+        match item {
+            CoreExtern::Func(func) => match state.funcs.get(func.index())? {
+                CoreFunc::Wasm(entry) => Some(Extern::Func(entry.func)),
+                CoreFunc::Host(_) | CoreFunc::HostRealloc => None,
+            },
+            CoreExtern::Memory(memory) => state.wasm_memory(memory).map(Extern::Memory),
+            CoreExtern::Table(table) => state.tables.get(table.index()).copied().map(Extern::Table),
+            CoreExtern::Global(global) => state.globals.get(global as usize).copied().map(Extern::Global),
+            CoreExtern::Tag(_) => None,
+        }
+    }
+
+    /// What fails while the start function runs, or while memories and tables are filled, is a trap; what fails before is not.
+    fn instantiation_error(&mut self, error: &wasmi::Error) -> EngineError {
+        if let ErrorKind::Instantiation(InstantiationError::ElementSegmentDoesNotFit { .. }) = error.kind() {
+            let code = TrapCode::TableOutOfBounds;
+            return self.trap(u32::from(u8::from(code)), Cow::Borrowed(code.trap_message())).into();
+        }
+        let ran = error.as_trap_code().is_some() || error.downcast_ref::<Carried>().is_some();
+        if ran || matches!(error.kind(), ErrorKind::Host(_)) {
+            return EngineError::Run(self.error_of(error));
+        }
+        EngineError::Text(error.to_string())
+    }
+}
+
+/// `None` where there are vectors or references in it.
+fn core_type(ty: &FuncType) -> Option<CoreFuncType> {
+    let convert = |types: &[ValType]| {
+        let types = types.iter().map(|ty| match ty {
+            ValType::I32 => Some(CoreType::I32),
+            ValType::I64 => Some(CoreType::I64),
+            ValType::F32 => Some(CoreType::F32),
+            ValType::F64 => Some(CoreType::F64),
+            _ => None,
+        });
+        types.collect::<Option<Vec<_>>>()
+    };
+    Some(CoreFuncType { params: convert(ty.params())?, results: convert(ty.results())? })
+}

@@ -1,0 +1,94 @@
+//! [`Error`].
+
+use alloc::string::{String, ToString};
+use core::fmt;
+
+#[cfg(feature = "translate")]
+use canon_async_component::TranslateError;
+use canon_async_component::{LinkError, ValError};
+
+/// Why something failed.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The bytes are no component that can run here.
+    #[cfg(feature = "translate")]
+    Component(TranslateError),
+    /// wasmi refused a core module; its own text.
+    Module(String),
+    /// A component could not be instantiated.
+    Link(LinkError),
+    /// The core's error: a guest trapped, a limit was reached, or this crate was misused.
+    Trap {
+        /// Which.
+        error: canon_async::Error,
+        /// In words: wasmi's, the host function's, or those of `error`.
+        text: String,
+    },
+    /// A value of the host could not cross the boundary.
+    Value(ValError),
+    /// The call was cancelled before it returned.
+    Cancelled,
+    /// What a host function says: to its guest it is a trap with this text.
+    Host(String),
+}
+
+impl Error {
+    /// A host function's own error: the guest that called it traps with this text.
+    pub fn host(text: impl fmt::Display) -> Self {
+        Self::Host(text.to_string())
+    }
+
+    /// The core's error, where it is one.
+    pub fn core(&self) -> Option<canon_async::Error> {
+        match self {
+            Self::Trap { error, .. } | Self::Link(LinkError::Store(error)) => Some(*error),
+            Self::Value(ValError::Core(error)) => Some(*error),
+            _ => None,
+        }
+    }
+
+    /// The core's error in its own words.
+    pub(crate) fn plain(error: canon_async::Error) -> Self {
+        let text = match error {
+            canon_async::Error::Trap(trap) => trap.to_string(),
+            other => other.to_string(),
+        };
+        Self::Trap { error, text }
+    }
+
+    pub(crate) fn misuse(text: &'static str) -> Self {
+        Self::plain(canon_async::Error::Misuse(text))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            #[cfg(feature = "translate")]
+            Self::Component(error) => error.fmt(f),
+            Self::Module(text) => write!(f, "core module: {text}"),
+            Self::Link(error) => error.fmt(f),
+            Self::Trap { error: canon_async::Error::Trap(_), text } => write!(f, "wasm trap: {text}"),
+            Self::Trap { text, .. } => f.write_str(text),
+            Self::Value(error) => error.fmt(f),
+            Self::Cancelled => f.write_str("the call was cancelled"),
+            Self::Host(text) => f.write_str(text),
+        }
+    }
+}
+
+impl core::error::Error for Error {}
+
+#[cfg(feature = "translate")]
+impl From<TranslateError> for Error {
+    fn from(error: TranslateError) -> Self {
+        Self::Component(error)
+    }
+}
+
+impl From<ValError> for Error {
+    fn from(error: ValError) -> Self {
+        Self::Value(error)
+    }
+}

@@ -1,0 +1,180 @@
+//! [`Instance`], [`Func`] and [`Call`].
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use core::task::Poll;
+
+use canon_async::id::{HostCall, TaskId};
+use canon_async::{Trap, run};
+use canon_async_component::host::CallState;
+pub use canon_async_component::instance::Extern;
+use canon_async_component::types::{FuncType, TypeTable};
+use canon_async_component::{Val, instance};
+
+use crate::error::Error;
+use crate::state::StoreId;
+use crate::store::{AsContext, AsContextMut};
+
+const OTHER_STORE: &str = "something of another store";
+
+/// An instance of a component. It lives in its store; this is what it exports.
+#[derive(Clone, Debug)]
+pub struct Instance {
+    pub(crate) store: StoreId,
+    pub(crate) inner: instance::Instance,
+}
+
+impl Instance {
+    /// The function at a path: `name`, or `instance#name` for one in an instance that it exports. `None` where there is
+    /// none, or where the instance is of another store.
+    pub fn func(&self, ctx: impl AsContext, path: &str) -> Option<Func> {
+        if ctx.context().data().id != self.store {
+            return None;
+        }
+        Some(Func { store: self.store, inner: self.inner.func(path)?.clone() })
+    }
+
+    /// What it exports at a path.
+    pub fn get(&self, path: &str) -> Option<&Extern> {
+        self.inner.get(path)
+    }
+
+    /// Everything that it exports.
+    pub fn exports(&self) -> &BTreeMap<String, Extern> {
+        self.inner.exports()
+    }
+
+    /// The types that its exports mention.
+    pub fn types(&self) -> &TypeTable {
+        &self.inner.types().table
+    }
+}
+
+/// A component function.
+#[derive(Clone, Debug)]
+pub struct Func {
+    store: StoreId,
+    inner: instance::Func,
+}
+
+impl Func {
+    /// Its type.
+    pub fn ty(&self) -> &FuncType {
+        self.inner.ty()
+    }
+
+    /// The types that [`Func::ty`] mentions.
+    pub fn types(&self) -> &TypeTable {
+        &self.inner.types().table
+    }
+
+    /// Calls it, and runs whatever is ready until it has returned. In a host function it has to return without that:
+    /// there nothing else may run.
+    ///
+    /// # Errors
+    /// `Value`: the arguments are not of its type. `Trap`: its trap or that of something else that ran; a deadlock, where nothing is
+    /// ready and it has not returned (the call stays, and is forgotten); a limit. `Cancelled`.
+    pub fn call(&self, mut ctx: impl AsContextMut, args: &[Val]) -> Result<Option<Val>, Error> {
+        self.start(&mut ctx, args)?.result(ctx)
+    }
+
+    /// Starts a call, which runs until it blocks; [`Store::tick`](crate::Store::tick) goes on with it.
+    ///
+    /// # Errors
+    /// As [`Func::call`].
+    pub fn start(&self, mut ctx: impl AsContextMut, args: &[Val]) -> Result<Call, Error> {
+        let mut wx = ctx.wx();
+        let state = wx.state_mut();
+        if state.id != self.store {
+            return Err(Error::misuse(OTHER_STORE));
+        }
+        let number = state.host_calls.start(&self.inner, args.to_vec())?;
+        match run::call(&mut wx, self.inner.lift(), number) {
+            Ok(task) => Ok(Call { store: self.store, task, number, taken: false }),
+            Err(error) => {
+                wx.state_mut().host_calls.remove(number);
+                Err(wx.explain(error))
+            }
+        }
+    }
+}
+
+/// A call of the host that was started. One that nobody asks for its result keeps a place in its store:
+/// [`Call::forget`] gives it back.
+#[derive(Debug)]
+#[must_use = "a call that is not asked for its result has to be forgotten: Call::forget"]
+pub struct Call {
+    store: StoreId,
+    task: TaskId,
+    number: HostCall,
+    taken: bool,
+}
+
+impl Call {
+    /// The result, if the call has returned. Runs nothing.
+    ///
+    /// # Errors
+    /// `Trap(CannotEnter)` where its instance trapped in another call, so that it will never return; `Cancelled`; `Value` where the
+    /// result could not be decoded; `Misuse` once the result was taken, or with another store.
+    pub fn poll(&mut self, mut ctx: impl AsContextMut) -> Result<Poll<Option<Val>>, Error> {
+        let mut wx = ctx.wx();
+        let state = wx.state_mut();
+        if state.id != self.store {
+            return Err(Error::misuse(OTHER_STORE));
+        }
+        if self.taken {
+            return Err(Error::misuse("the result of a call was taken twice"));
+        }
+        if !state.core.is_resolved(self.task) {
+            return Ok(Poll::Pending);
+        }
+        self.taken = true;
+        match state.host_calls.remove(self.number) {
+            Some(CallState::Returned(val)) => Ok(Poll::Ready(val)),
+            Some(CallState::Failed(error)) => Err(Error::Value(error)),
+            Some(CallState::Cancelled) => Err(Error::Cancelled),
+            Some(CallState::Lost | CallState::Pending) | None => Err(Error::plain(Trap::CannotEnter.into())),
+        }
+    }
+
+    /// Runs whatever is ready until the call has returned.
+    ///
+    /// # Errors
+    /// As [`Func::call`] and [`Call::poll`].
+    pub fn result(mut self, mut ctx: impl AsContextMut) -> Result<Option<Val>, Error> {
+        if let Poll::Ready(val) = self.poll(&mut ctx)? {
+            return Ok(val);
+        }
+        let mut wx = ctx.wx();
+        if let Err(error) = run::run_until(&mut wx, self.task) {
+            let error = wx.explain(error);
+            self.forget(ctx);
+            return Err(error);
+        }
+        match self.poll(ctx)? {
+            Poll::Ready(val) => Ok(val),
+            Poll::Pending => Err(Error::plain(canon_async::Error::Bug("a resolved call is pending"))),
+        }
+    }
+
+    /// Asks for its cancellation; nothing where it has returned. It ends now or later, and may still return a value.
+    ///
+    /// # Errors
+    /// `Trap`: of the guest, when it is told; `Misuse` with another store.
+    pub fn cancel(&mut self, mut ctx: impl AsContextMut) -> Result<(), Error> {
+        let mut wx = ctx.wx();
+        if wx.state_mut().id != self.store {
+            return Err(Error::misuse(OTHER_STORE));
+        }
+        run::cancel(&mut wx, self.task).map_err(|error| wx.explain(error))
+    }
+
+    /// Nobody will ask for the result. The call goes on.
+    pub fn forget(self, mut ctx: impl AsContextMut) {
+        let mut wx = ctx.wx();
+        if wx.state_mut().id != self.store || self.taken {
+            return;
+        }
+        wx.state_mut().host_calls.abandon(self.number);
+    }
+}

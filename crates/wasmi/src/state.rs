@@ -1,0 +1,196 @@
+//! What lives in wasmi's store beside the guests: the core's store, and the tables that the core's ids point into.
+
+use alloc::borrow::Cow;
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use canon_async::Heap;
+use canon_async::id::{FuncRef, MemoryRef};
+use canon_async_component::plan::CoreFuncType;
+use canon_async_component::{HostCalls, HostMemory, HostSig};
+use wasmi::errors::{MemoryError, TableError};
+use wasmi::{Global, Memory, Module, ResourceLimiter, Table, TypedFunc};
+
+use crate::component::Component;
+use crate::config::Engine;
+use crate::continuation::Continuations;
+use crate::linker::HostFunc;
+
+/// Tells stores apart: things that belong to one carry it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct StoreId(usize);
+
+impl StoreId {
+    fn new() -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// The data of the wasmi store.
+pub struct State<T: 'static> {
+    pub(crate) id: StoreId,
+    pub(crate) engine: Engine,
+    pub(crate) data: T,
+    pub(crate) core: canon_async::Store<Heap>,
+    pub(crate) parked: Continuations,
+    pub(crate) funcs: Vec<CoreFunc<T>>,
+    /// By [`MemoryRef`] less one: the host's memory comes first.
+    pub(crate) memories: Vec<Memory>,
+    pub(crate) tables: Vec<Table>,
+    pub(crate) globals: Vec<Global>,
+    pub(crate) host_memory: HostMemory,
+    pub(crate) host_calls: HostCalls,
+    /// The packing shims that were compiled, by signature.
+    pub(crate) shims: BTreeMap<CoreFuncType, Module>,
+    /// What copies from one memory to another, by the two memories.
+    pub(crate) copiers: BTreeMap<(MemoryRef, MemoryRef), Copier>,
+    /// The seventeenth argument of a packed call, between the shim's two calls.
+    pub(crate) last_arg: u64,
+    /// The innermost frames of wasm belong to a call that can't be set aside.
+    pub(crate) plain: bool,
+    /// What wasmi or a host function said of the last trap that the core knows by a number.
+    pub(crate) trap_text: Option<Cow<'static, str>>,
+    pub(crate) budget: Budget,
+    /// The component that is being instantiated, whose modules are compiled.
+    pub(crate) linking: Option<Component>,
+}
+
+/// Copies: to, from, length.
+pub(crate) type Copier = TypedFunc<(u32, u32, u32), ()>;
+
+/// What a [`FuncRef`] stands for.
+pub(crate) enum CoreFunc<T: 'static> {
+    /// A function of a guest, or a built-in.
+    Wasm(WasmFunc),
+    /// A host function.
+    Host(Arc<HostEntry<T>>),
+    /// [`HostMemory::realloc`].
+    HostRealloc,
+}
+
+pub(crate) struct WasmFunc {
+    pub func: wasmi::Func,
+    /// `None`: it has vectors or references in its type, and can't be called from here.
+    pub ty: Option<CoreFuncType>,
+    /// The same, where its type is one of the commonest: more code, for speed.
+    #[cfg(feature = "std")]
+    pub typed: Option<crate::typed::Typed>,
+}
+
+pub(crate) struct HostEntry<T: 'static> {
+    pub func: HostFunc<T>,
+    pub sig: HostSig,
+}
+
+/// The host's memory.
+pub(crate) const HOST_MEMORY: MemoryRef = MemoryRef::from_index(0);
+/// Its `realloc`.
+pub(crate) const HOST_REALLOC: FuncRef = FuncRef::from_index(0);
+
+impl<T> State<T> {
+    pub(crate) fn new(engine: &Engine, data: T) -> Self {
+        let mut core = canon_async::Store::with_limits(engine.limits());
+        core.set_choose(engine.choose());
+        let (memory_bytes, table_elements) = engine.budget();
+        Self {
+            id: StoreId::new(),
+            engine: engine.clone(),
+            data,
+            core,
+            parked: Continuations::new(),
+            funcs: Vec::from([CoreFunc::HostRealloc]),
+            memories: Vec::new(),
+            tables: Vec::new(),
+            globals: Vec::new(),
+            host_memory: HostMemory::new(engine.host_bytes()),
+            host_calls: HostCalls::new(),
+            shims: BTreeMap::new(),
+            copiers: BTreeMap::new(),
+            last_arg: 0,
+            plain: false,
+            trap_text: None,
+            budget: Budget { memory_bytes, table_elements },
+            linking: None,
+        }
+    }
+
+    /// Adds a core function; `None` past 2^32 of them.
+    pub(crate) fn add_func(&mut self, func: CoreFunc<T>) -> Option<FuncRef> {
+        let index = u32::try_from(self.funcs.len()).ok()?;
+        self.funcs.push(func);
+        Some(FuncRef::from_index(index))
+    }
+
+    /// The wasmi memory behind a reference; `None` for the host's.
+    pub(crate) fn wasm_memory(&self, memory: MemoryRef) -> Option<Memory> {
+        self.memories.get(memory.index().checked_sub(1)?).copied()
+    }
+}
+
+/// What all memories and tables of a store may still take.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    memory_bytes: usize,
+    table_elements: usize,
+}
+
+impl Budget {
+    fn take(left: &mut usize, (current, desired): (usize, usize), maximum: Option<usize>) -> bool {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return false;
+        }
+        match left.checked_sub(desired.saturating_sub(current)) {
+            Some(less) => {
+                *left = less;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+type LimiterResult<T> = Result<T, wasmi_core::LimiterError>;
+
+impl ResourceLimiter for Budget {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> LimiterResult<bool> {
+        Ok(Self::take(&mut self.memory_bytes, (current, desired), maximum))
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> LimiterResult<bool> {
+        Ok(Self::take(&mut self.table_elements, (current, desired), maximum))
+    }
+
+    // The system had not what the budget would have allowed: rare, and then the budget stays smaller.
+    fn memory_grow_failed(&mut self, _: &MemoryError) -> LimiterResult<()> {
+        Ok(())
+    }
+
+    fn table_grow_failed(&mut self, _: &TableError) -> LimiterResult<()> {
+        Ok(())
+    }
+
+    fn instances(&self) -> usize {
+        usize::MAX
+    }
+
+    fn tables(&self) -> usize {
+        usize::MAX
+    }
+
+    fn memories(&self) -> usize {
+        usize::MAX
+    }
+}

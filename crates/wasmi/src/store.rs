@@ -1,0 +1,172 @@
+//! [`Store`], [`Caller`], and the traits that make them interchangeable.
+
+use core::fmt;
+
+use canon_async::Embedding as _;
+use wasmi::{AsContextMut as _, StoreContext};
+
+use crate::config::Engine;
+use crate::embedding::Wx;
+use crate::error::Error;
+use crate::state::State;
+
+/// Component instances, all that they hold, and data of the host.
+///
+/// Everything in a store is freed with it, and nothing before: instances are not freed one by one.
+pub struct Store<T: 'static>(pub(crate) wasmi::Store<State<T>>);
+
+impl<T: fmt::Debug> fmt::Debug for Store<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.0.data();
+        f.debug_struct("Store").field("core", &state.core).field("data", &state.data).finish_non_exhaustive()
+    }
+}
+
+impl<T> Store<T> {
+    /// An empty store, with the limits of the engine's [`Config`](crate::Config).
+    pub fn new(engine: &Engine, data: T) -> Self {
+        let mut store = wasmi::Store::new(engine.wasmi(), State::new(engine, data));
+        store.limiter(|state| &mut state.budget);
+        Self(store)
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.0.data().engine
+    }
+
+    /// The host's data.
+    pub fn data(&self) -> &T {
+        &self.0.data().data
+    }
+
+    /// The host's data.
+    pub fn data_mut(&mut self) -> &mut T {
+        &mut self.0.data_mut().data
+    }
+
+    /// The host's data; all else is dropped.
+    pub fn into_data(self) -> T {
+        self.0.into_data().data
+    }
+
+    /// What the Component Model keeps: how much there is, its limits, its invariants.
+    pub fn core(&self) -> &canon_async::Store<canon_async::Heap> {
+        &self.0.data().core
+    }
+
+    /// The store as the core and the component crate see it.
+    pub fn embedding(&mut self) -> Wx<'_, T> {
+        Wx(self.0.as_context_mut())
+    }
+
+    /// Runs one thread that is ready; `false` where none is.
+    ///
+    /// # Errors
+    /// `Trap`: that thread's trap. What it ran in is not entered again; calls into other components go on.
+    pub fn tick(&mut self) -> Result<bool, Error> {
+        let result = canon_async::run::tick(&mut self.embedding());
+        result.map_err(|error| self.embedding().explain(error))
+    }
+
+    /// How many guests are suspended in wasmi now, for tests and statistics.
+    pub fn suspended(&self) -> usize {
+        self.0.data().parked.len()
+    }
+}
+
+/// What a host function gets: the store that called it.
+pub struct Caller<'a, T: 'static>(pub(crate) Wx<'a, T>);
+
+impl<T> fmt::Debug for Caller<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Caller")
+    }
+}
+
+impl<T> Caller<'_, T> {
+    /// The host's data.
+    pub fn data(&self) -> &T {
+        &self.0.state().data
+    }
+
+    /// The host's data.
+    pub fn data_mut(&mut self) -> &mut T {
+        &mut self.0.state_mut().data
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.0.state().engine
+    }
+
+    /// What the Component Model keeps.
+    pub fn core(&mut self) -> &canon_async::Store<canon_async::Heap> {
+        self.0.store()
+    }
+}
+
+/// A [`Store`], or the [`Caller`] of a host function, to look at.
+pub trait AsContext {
+    /// The host's data.
+    type Data: 'static;
+
+    #[doc(hidden)]
+    fn context(&self) -> StoreContext<'_, State<Self::Data>>;
+}
+
+/// A [`Store`], or the [`Caller`] of a host function.
+pub trait AsContextMut: AsContext {
+    #[doc(hidden)]
+    fn wx(&mut self) -> Wx<'_, Self::Data>;
+}
+
+impl<T> AsContext for Store<T> {
+    type Data = T;
+
+    fn context(&self) -> StoreContext<'_, State<T>> {
+        wasmi::AsContext::as_context(&self.0)
+    }
+}
+
+impl<T> AsContextMut for Store<T> {
+    fn wx(&mut self) -> Wx<'_, T> {
+        self.embedding()
+    }
+}
+
+impl<T> AsContext for Caller<'_, T> {
+    type Data = T;
+
+    fn context(&self) -> StoreContext<'_, State<T>> {
+        wasmi::AsContext::as_context(&self.0.0)
+    }
+}
+
+impl<T> AsContextMut for Caller<'_, T> {
+    fn wx(&mut self) -> Wx<'_, T> {
+        Wx(self.0.0.as_context_mut())
+    }
+}
+
+impl<C: AsContext> AsContext for &C {
+    type Data = C::Data;
+
+    fn context(&self) -> StoreContext<'_, State<C::Data>> {
+        (**self).context()
+    }
+}
+
+impl<C: AsContext> AsContext for &mut C {
+    type Data = C::Data;
+
+    fn context(&self) -> StoreContext<'_, State<C::Data>> {
+        (**self).context()
+    }
+}
+
+impl<C: AsContextMut> AsContextMut for &mut C {
+    fn wx(&mut self) -> Wx<'_, C::Data> {
+        (**self).wx()
+    }
+}

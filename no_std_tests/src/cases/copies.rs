@@ -1,0 +1,765 @@
+//! `stream.*` and `future.*`.
+
+use super::cases;
+use crate::op::*;
+use crate::script;
+use crate::world::*;
+use canon_async::Trap;
+use canon_async::canon::Builtin;
+use canon_async::canon::Builtin::*;
+use canon_async::error::{EndAction, Error};
+use canon_async::id::TableRef;
+use canon_async::storage::Profile;
+
+cases! {
+    stream_write_then_read_moves_bytes,
+    stream_read_then_write_moves_bytes,
+    stream_write_longer_than_read_stays_pending,
+    stream_read_longer_than_write_event_grows,
+    stream_write_zero_to_waiting_reader_completes_at_once,
+    stream_read_zero_of_waiting_writer_completes_at_once,
+    stream_write_zero_to_waiting_zero_reader_completes_writer,
+    stream_read_zero_of_waiting_zero_writer_swaps,
+    stream_write_full_pending_reader_notified_and_waits,
+    stream_write_zero_zero_no_memory_checked,
+    stream_drop_readable_while_write_pending_dropped_with_progress,
+    stream_drop_writable_while_read_pending_dropped,
+    stream_write_after_drop_dropped,
+    stream_cancel_read_no_bytes_cancelled,
+    stream_cancel_read_after_bytes_completed,
+    stream_cancel_write_then_write_again,
+    stream_read_sync_blocks_until_write needs Waitables,
+    stream_write_sync_partial_returns,
+    stream_new_unit_counts_without_memory,
+    stream_passed_on_read_by_other,
+    stream_passed_on_while_writer_pending,
+    stream_result_handle_to_caller needs Waitables,
+    stream_element_u32_moves_aligned,
+    future_write_then_read_completes,
+    future_read_then_write_completes,
+    future_read_again_traps,
+    future_write_readable_dropped_dropped,
+    future_drop_readable_while_write_pending_dropped,
+    future_cancel_read_then_read_again,
+    future_cancel_write_then_write_again,
+    future_drop_writable_after_dropped_write,
+    future_write_sync_blocks_until_read,
+}
+
+const R: u32 = 0xffff_ffff;
+const BLOCKED: Val = k(R as u64);
+const READ: Builtin = StreamRead(STREAM, async_opts(A));
+const WRITE: Builtin = StreamWrite(STREAM, async_opts(A));
+const NEW: Op = run(StreamNew(STREAM), &[]);
+const DROP_R: Op = run(StreamDropReadable(STREAM), &[k(1)]);
+const DROP_W: Op = run(StreamDropWritable(STREAM), &[k(2)]);
+const RETURN: Op = run(task_return(A), &[]);
+const COMPLETED: u64 = 0;
+const DROPPED: u64 = 1;
+const CANCELLED: u64 = 2;
+
+/// `n` elements, with a result.
+const fn n(n: u64, result: u64) -> Val {
+    k(n << 4 | result)
+}
+
+/// Runs one async function of A, whose memory at 32 is `data`, to its end; then A's memory at 64 is as it says.
+fn one<P: Profile>(script: Script, data: &[u8], expected: &[u8]) -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None])?;
+    let f = w.lift(Func::Async, async_opts(A), script)?;
+    w.bytes(A)[32..32 + data.len()].copy_from_slice(data);
+    let task = w.call(f, 0)?;
+    w.run_until(task)?;
+    w.ticks()?;
+    assert_eq!(&w.bytes(A)[64..64 + expected.len()], expected);
+    w.done()
+}
+
+// SharedStreamImpl.read
+fn stream_write_then_read_moves_bytes<P: Profile>() -> Result<(), Error> {
+    one::<P>(
+        script![
+            NEW,
+            call(WRITE, &[k(2), k(32), k(3)], 0),
+            Op::Eq(R0, BLOCKED),
+            call(READ, &[k(1), k(64), k(3)], 0),
+            Op::Eq(R0, n(3, COMPLETED)),
+            call(StreamCancelWrite(STREAM, false), &[k(2)], 0),
+            Op::Eq(R0, n(3, COMPLETED)),
+            DROP_R,
+            DROP_W,
+            RETURN,
+        ],
+        b"abc",
+        b"abc\0",
+    )
+}
+
+// SharedStreamImpl.write
+fn stream_read_then_write_moves_bytes<P: Profile>() -> Result<(), Error> {
+    one::<P>(
+        script![
+            NEW,
+            call(READ, &[k(1), k(64), k(3)], 0),
+            Op::Eq(R0, BLOCKED),
+            call(WRITE, &[k(2), k(32), k(3)], 0),
+            Op::Eq(R0, n(3, COMPLETED)),
+            call(StreamCancelRead(STREAM, true), &[k(1)], 0),
+            Op::Eq(R0, n(3, COMPLETED)),
+            DROP_R,
+            DROP_W,
+            RETURN,
+        ],
+        b"abc",
+        b"abc\0",
+    )
+}
+
+fn stream_write_longer_than_read_stays_pending<P: Profile>() -> Result<(), Error> {
+    one::<P>(
+        script![
+            NEW,
+            run(WRITE, &[k(2), k(32), k(5)]),
+            call(READ, &[k(1), k(64), k(2)], 0),
+            Op::Eq(R0, n(2, COMPLETED)),
+            call(READ, &[k(1), k(66), k(2)], 0),
+            Op::Eq(R0, n(2, COMPLETED)),
+            call(READ, &[k(1), k(68), k(2)], 0),
+            Op::Eq(R0, n(1, COMPLETED)),
+            call(StreamCancelWrite(STREAM, true), &[k(2)], 0),
+            Op::Eq(R0, n(5, COMPLETED)),
+            DROP_R,
+            DROP_W,
+            RETURN,
+        ],
+        b"abcde",
+        b"abcde\0",
+    )
+}
+
+// stream_event: `buffer.progress` when it is delivered.
+fn stream_read_longer_than_write_event_grows<P: Profile>() -> Result<(), Error> {
+    one::<P>(
+        script![
+            NEW,
+            run(READ, &[k(1), k(64), k(8)]),
+            call(WRITE, &[k(2), k(32), k(2)], 0),
+            Op::Eq(R0, n(2, COMPLETED)),
+            call(WRITE, &[k(2), k(34), k(1)], 0),
+            Op::Eq(R0, n(1, COMPLETED)),
+            call(WRITE, &[k(2), k(35), k(2)], 0),
+            Op::Eq(R0, n(2, COMPLETED)),
+            call(WaitableSetNew, &[], 1),
+            run(WaitableJoin, &[k(1), R1]),
+            call(WaitableSetPoll(memory(A)), &[R1, k(16)], 0),
+            Op::Eq(R0, k(2)),
+            Op::Load32(0, k(20)),
+            Op::Eq(R0, n(5, COMPLETED)),
+            DROP_R,
+            run(WaitableSetDrop, &[R1]),
+            DROP_W,
+            RETURN,
+        ],
+        b"abcde",
+        b"abcde\0",
+    )
+}
+
+// SharedStreamImpl.write: `src_buffer.remain() > 0` is false.
+fn stream_write_zero_to_waiting_reader_completes_at_once<P: Profile>() -> Result<(), Error> {
+    one::<P>(
+        script![
+            NEW,
+            run(READ, &[k(1), k(64), k(8)]),
+            call(WRITE, &[k(2), k(32), k(0)], 0),
+            Op::Eq(R0, n(0, COMPLETED)),
+            call(WRITE, &[k(2), k(32), k(1)], 0),
+            Op::Eq(R0, n(1, COMPLETED)),
+            call(StreamCancelRead(STREAM, true), &[k(1)], 0),
+            Op::Eq(R0, n(1, COMPLETED)),
+            DROP_R,
+            DROP_W,
+            RETURN,
+        ],
+        b"a",
+        b"a\0",
+    )
+}
+
+fn stream_read_zero_of_waiting_writer_completes_at_once<P: Profile>() -> Result<(), Error> {
+    one::<P>(
+        script![
+            NEW,
+            run(WRITE, &[k(2), k(32), k(1)]),
+            call(READ, &[k(1), k(64), k(0)], 0),
+            Op::Eq(R0, n(0, COMPLETED)),
+            call(StreamCancelWrite(STREAM, true), &[k(2)], 0),
+            Op::Eq(R0, n(0, CANCELLED)),
+            DROP_R,
+            DROP_W,
+            RETURN,
+        ],
+        b"a",
+        b"\0",
+    )
+}
+
+// SharedStreamImpl.write: both are of length zero: the writer completes, the reader waits on.
+fn stream_write_zero_to_waiting_zero_reader_completes_writer<P: Profile>() -> Result<(), Error> {
+    one::<P>(
+        script![
+            NEW,
+            call(READ, &[k(1), k(64), k(0)], 0),
+            Op::Eq(R0, BLOCKED),
+            call(WRITE, &[k(2), k(32), k(0)], 0),
+            Op::Eq(R0, n(0, COMPLETED)),
+            call(StreamCancelRead(STREAM, true), &[k(1)], 0),
+            Op::Eq(R0, n(0, CANCELLED)),
+            DROP_R,
+            DROP_W,
+            RETURN,
+        ],
+        b"",
+        b"",
+    )
+}
+
+// SharedStreamImpl.read: the writer is notified, the reader waits.
+fn stream_read_zero_of_waiting_zero_writer_swaps<P: Profile>() -> Result<(), Error> {
+    one::<P>(
+        script![
+            NEW,
+            call(WRITE, &[k(2), k(32), k(0)], 0),
+            Op::Eq(R0, BLOCKED),
+            call(READ, &[k(1), k(64), k(0)], 0),
+            Op::Eq(R0, BLOCKED),
+            call(StreamCancelWrite(STREAM, true), &[k(2)], 0),
+            Op::Eq(R0, n(0, COMPLETED)),
+            call(WRITE, &[k(2), k(32), k(1)], 0),
+            Op::Eq(R0, BLOCKED),
+            call(StreamCancelRead(STREAM, true), &[k(1)], 0),
+            Op::Eq(R0, n(0, COMPLETED)),
+            call(StreamCancelWrite(STREAM, true), &[k(2)], 0),
+            Op::Eq(R0, n(0, CANCELLED)),
+            DROP_R,
+            DROP_W,
+            RETURN,
+        ],
+        b"",
+        b"",
+    )
+}
+
+/// The reader's buffer is full and its event not delivered yet: a further write waits.
+fn stream_write_full_pending_reader_notified_and_waits<P: Profile>() -> Result<(), Error> {
+    one::<P>(
+        script![
+            NEW,
+            run(READ, &[k(1), k(64), k(1)]),
+            call(WRITE, &[k(2), k(32), k(1)], 0),
+            Op::Eq(R0, n(1, COMPLETED)),
+            call(WRITE, &[k(2), k(33), k(1)], 0),
+            Op::Eq(R0, BLOCKED),
+            call(StreamCancelRead(STREAM, true), &[k(1)], 0),
+            Op::Eq(R0, n(1, COMPLETED)),
+            call(READ, &[k(1), k(65), k(1)], 0),
+            Op::Eq(R0, n(1, COMPLETED)),
+            call(StreamCancelWrite(STREAM, true), &[k(2)], 0),
+            Op::Eq(R0, n(1, COMPLETED)),
+            DROP_R,
+            DROP_W,
+            RETURN,
+        ],
+        b"ab",
+        b"ab\0",
+    )
+}
+
+// BufferGuestImpl: only `if t and length > 0`.
+fn stream_write_zero_zero_no_memory_checked<P: Profile>() -> Result<(), Error> {
+    one::<P>(
+        script![
+            NEW,
+            call(WRITE, &[k(2), k(R as u64), k(0)], 0),
+            Op::Eq(R0, BLOCKED),
+            call(StreamCancelWrite(STREAM, true), &[k(2)], 0),
+            Op::Eq(R0, n(0, CANCELLED)),
+            DROP_R,
+            DROP_W,
+            RETURN,
+        ],
+        b"",
+        b"",
+    )
+}
+
+// SharedStreamImpl.drop
+fn stream_drop_readable_while_write_pending_dropped_with_progress<P: Profile>() -> Result<(), Error> {
+    one::<P>(
+        script![
+            NEW,
+            run(WRITE, &[k(2), k(32), k(4)]),
+            run(READ, &[k(1), k(64), k(2)]),
+            DROP_R,
+            call(StreamCancelWrite(STREAM, true), &[k(2)], 0),
+            Op::Eq(R0, n(2, DROPPED)),
+            DROP_W,
+            RETURN,
+        ],
+        b"abcd",
+        b"ab\0",
+    )
+}
+
+fn stream_drop_writable_while_read_pending_dropped<P: Profile>() -> Result<(), Error> {
+    one::<P>(
+        script![
+            NEW,
+            run(READ, &[k(1), k(64), k(2)]),
+            DROP_W,
+            call(StreamCancelRead(STREAM, false), &[k(1)], 0),
+            Op::Eq(R0, n(0, DROPPED)),
+            DROP_R,
+            RETURN,
+        ],
+        b"",
+        b"\0",
+    )
+}
+
+fn stream_write_after_drop_dropped<P: Profile>() -> Result<(), Error> {
+    one::<P>(
+        script![NEW, DROP_R, call(WRITE, &[k(2), k(32), k(4)], 0), Op::Eq(R0, n(0, DROPPED)), DROP_W, RETURN],
+        b"",
+        b"",
+    )
+}
+
+// cancel_copy
+fn stream_cancel_read_no_bytes_cancelled<P: Profile>() -> Result<(), Error> {
+    one::<P>(
+        script![
+            NEW,
+            run(READ, &[k(1), k(64), k(2)]),
+            call(StreamCancelRead(STREAM, false), &[k(1)], 0),
+            Op::Eq(R0, n(0, CANCELLED)),
+            call(WRITE, &[k(2), k(32), k(1)], 0),
+            Op::Eq(R0, BLOCKED),
+            call(READ, &[k(1), k(64), k(1)], 0),
+            Op::Eq(R0, n(1, COMPLETED)),
+            DROP_R,
+            call(StreamCancelWrite(STREAM, true), &[k(2)], 0),
+            Op::Eq(R0, n(1, DROPPED)),
+            DROP_W,
+            RETURN,
+        ],
+        b"a",
+        b"a",
+    )
+}
+
+fn stream_cancel_read_after_bytes_completed<P: Profile>() -> Result<(), Error> {
+    one::<P>(
+        script![
+            NEW,
+            run(READ, &[k(1), k(64), k(4)]),
+            run(WRITE, &[k(2), k(32), k(1)]),
+            call(StreamCancelRead(STREAM, false), &[k(1)], 0),
+            Op::Eq(R0, n(1, COMPLETED)),
+            // Its buffer is not pending any more.
+            call(WRITE, &[k(2), k(32), k(1)], 0),
+            Op::Eq(R0, BLOCKED),
+            call(StreamCancelWrite(STREAM, false), &[k(2)], 0),
+            Op::Eq(R0, n(0, CANCELLED)),
+            DROP_R,
+            DROP_W,
+            RETURN,
+        ],
+        b"a",
+        b"a\0",
+    )
+}
+
+fn stream_cancel_write_then_write_again<P: Profile>() -> Result<(), Error> {
+    one::<P>(
+        script![
+            NEW,
+            run(WRITE, &[k(2), k(32), k(4)]),
+            call(StreamCancelWrite(STREAM, false), &[k(2)], 0),
+            Op::Eq(R0, n(0, CANCELLED)),
+            run(READ, &[k(1), k(64), k(4)]),
+            call(WRITE, &[k(2), k(32), k(4)], 0),
+            Op::Eq(R0, n(4, COMPLETED)),
+            run(StreamCancelRead(STREAM, false), &[k(1)]),
+            DROP_R,
+            DROP_W,
+            RETURN,
+        ],
+        b"abcd",
+        b"abcd",
+    )
+}
+
+// Waitable.wait_for_pending_event
+fn stream_read_sync_blocks_until_write<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None])?;
+    const MAIN: Script = &[
+        NEW,
+        call(ThreadNewIndirect(TableRef::from_index(0)), &[k(0), k(0)], 0),
+        run(ThreadResumeLater, &[R0]),
+        call(StreamRead(STREAM, sync_opts(A)), &[k(1), k(64), k(4)], 0),
+        Op::Eq(R0, n(2, COMPLETED)),
+        run(StreamNew(STREAM_BOOL), &[]),
+        run(StreamDropReadable(STREAM_BOOL), &[k(3)]),
+        run(StreamDropWritable(STREAM_BOOL), &[k(4)]),
+        run(StreamNew(STREAM_UNIT), &[]),
+        run(WaitableSetNew, &[]),
+        run(StreamDropReadable(STREAM_UNIT), &[k(4)]),
+        run(StreamDropWritable(STREAM_UNIT), &[k(3)]),
+        run(WaitableSetDrop, &[k(5)]),
+        DROP_R,
+        DROP_W,
+        RETURN,
+    ];
+    w.set_table(
+        0,
+        A,
+        script![Op::Mark(1), call(WRITE, &[k(2), k(32), k(2)], 0), Op::Eq(R0, n(2, COMPLETED))],
+    );
+    let f = w.lift(Func::Async, async_opts(A), MAIN)?;
+    let task = w.call(f, 0)?;
+    w.run_until(task)?;
+    assert_eq!(w.marks(), [1]);
+    w.done()?;
+    // The profile that is too small for both ends of three streams at a time says so.
+    let mut w = World::<P>::new(&[None])?;
+    let f = w.lift(Func::Async, async_opts(A), script![NEW, NEW, NEW, Op::Trap(1)])?;
+    match w.call(f, 0) {
+        Err(Error::Trap(Trap::Engine(1))) => w.done(),
+        Err(error) => Err(error),
+        Ok(_) => panic!("it traps"),
+    }
+}
+
+fn stream_write_sync_partial_returns<P: Profile>() -> Result<(), Error> {
+    one::<P>(
+        script![
+            NEW,
+            run(READ, &[k(1), k(64), k(2)]),
+            call(StreamWrite(STREAM, sync_opts(A)), &[k(2), k(32), k(4)], 0),
+            Op::Eq(R0, n(2, COMPLETED)),
+            run(StreamCancelRead(STREAM, false), &[k(1)]),
+            DROP_R,
+            call(StreamWrite(STREAM, sync_opts(A)), &[k(2), k(32), k(4)], 0),
+            Op::Eq(R0, n(0, DROPPED)),
+            DROP_W,
+            RETURN,
+        ],
+        b"abcd",
+        b"ab\0",
+    )
+}
+
+fn stream_new_unit_counts_without_memory<P: Profile>() -> Result<(), Error> {
+    one::<P>(
+        script![
+            run(StreamNew(STREAM_UNIT), &[]),
+            run(StreamRead(STREAM_UNIT, async_opts(A)), &[k(1), k(R as u64), k((1 << 28) - 1)]),
+            call(StreamWrite(STREAM_UNIT, async_opts(A)), &[k(2), k(R as u64), k((1 << 28) - 1)], 0),
+            Op::Eq(R0, n((1 << 28) - 1, COMPLETED)),
+            call(StreamCancelRead(STREAM_UNIT, false), &[k(1)], 0),
+            Op::Eq(R0, n((1 << 28) - 1, COMPLETED)),
+            run(StreamDropReadable(STREAM_UNIT), &[k(1)]),
+            run(StreamDropWritable(STREAM_UNIT), &[k(2)]),
+            RETURN,
+        ],
+        b"",
+        b"",
+    )
+}
+
+/// B reads what A writes.
+fn passed_on<P: Profile>(caller: Script) -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None, None])?;
+    const READS: Script = &[
+        Op::Eq(R0, k(1)),
+        run(task_return(B), &[]),
+        call(StreamRead(STREAM, sync_opts(B)), &[R0, k(64), k(3)], 1),
+        Op::Eq(R1, n(3, COMPLETED)),
+        run(StreamDropReadable(STREAM), &[R0]),
+    ];
+    let callee = w.lift(Func::AsyncStream, async_opts(B), READS)?;
+    w.lower(callee, async_opts(A))?;
+    let f = w.lift(Func::Async, async_opts(A), caller)?;
+    w.bytes(A)[32..35].copy_from_slice(b"abc");
+    let task = w.call(f, 0)?;
+    w.run_until(task)?;
+    w.ticks()?;
+    assert_eq!(&w.bytes(B)[64..68], b"abc\0");
+    w.done()
+}
+
+// lift_async_value, lower_stream
+fn stream_passed_on_read_by_other<P: Profile>() -> Result<(), Error> {
+    passed_on::<P>(script![
+        NEW,
+        call(low(0), &[k(1)], 0),
+        Op::Eq(R0, k(2)),
+        call(StreamWrite(STREAM, sync_opts(A)), &[k(2), k(32), k(3)], 0),
+        Op::Eq(R0, n(3, COMPLETED)),
+        run(ThreadYield, &[]),
+        DROP_W,
+        RETURN,
+    ])
+}
+
+fn stream_passed_on_while_writer_pending<P: Profile>() -> Result<(), Error> {
+    passed_on::<P>(script![
+        NEW,
+        call(WRITE, &[k(2), k(32), k(3)], 0),
+        Op::Eq(R0, BLOCKED),
+        call(low(0), &[k(1)], 0),
+        Op::Eq(R0, k(2)),
+        run(ThreadYield, &[]),
+        call(StreamCancelWrite(STREAM, true), &[k(2)], 0),
+        Op::Eq(R0, n(3, DROPPED)),
+        DROP_W,
+        RETURN,
+    ])
+}
+
+/// B returns a stream to A, which reads it to its end.
+fn stream_result_handle_to_caller<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None, None])?;
+    const RET: Builtin =
+        TaskReturn { result: Some(canon_async::abi::types::ValType::Defined(STREAM)), options: sync_opts(B) };
+    const MAKES: Script = &[
+        NEW,
+        run(RET, &[k(1)]),
+        call(StreamWrite(STREAM, sync_opts(B)), &[k(2), k(32), k(3)], 0),
+        Op::Eq(R0, n(3, COMPLETED)),
+        DROP_W,
+    ];
+    const CALLER: Script = &[
+        // Fill the table a little, so that the index is another than B's.
+        NEW,
+        run(WaitableSetNew, &[]),
+        run(WaitableSetNew, &[]),
+        call(low(0), &[k(64)], 0),
+        Op::Eq(R0, k(2)),
+        Op::Load32(0, k(64)),
+        Op::Eq(R0, k(5)),
+        call(StreamRead(STREAM, sync_opts(A)), &[R0, k(80), k(8)], 1),
+        Op::Eq(R1, n(3, COMPLETED)),
+        call(StreamRead(STREAM, sync_opts(A)), &[R0, k(83), k(8)], 1),
+        Op::Eq(R1, n(0, DROPPED)),
+        run(StreamDropReadable(STREAM), &[R0]),
+        run(WaitableSetNew, &[]),
+        run(WaitableSetDrop, &[k(5)]),
+        run(WaitableSetDrop, &[k(3)]),
+        run(WaitableSetDrop, &[k(4)]),
+        DROP_R,
+        DROP_W,
+        RETURN,
+    ];
+    let callee = w.lift(Func::AsyncToStream, async_opts(B), MAKES)?;
+    w.lower(callee, async_opts(A))?;
+    let f = w.lift(Func::Async, async_opts(A), CALLER)?;
+    w.bytes(B)[32..35].copy_from_slice(b"xyz");
+    let task = w.call(f, 0)?;
+    w.run_until(task)?;
+    w.ticks()?;
+    assert_eq!(&w.bytes(A)[80..84], b"xyz\0");
+    w.done()
+}
+
+fn stream_element_u32_moves_aligned<P: Profile>() -> Result<(), Error> {
+    one::<P>(
+        script![
+            run(StreamNew(STREAM_U32), &[]),
+            run(StreamRead(STREAM_U32, async_opts(A)), &[k(1), k(64), k(2)]),
+            call(StreamWrite(STREAM_U32, async_opts(A)), &[k(2), k(32), k(1)], 0),
+            Op::Eq(R0, n(1, COMPLETED)),
+            call(StreamWrite(STREAM_U32, async_opts(A)), &[k(2), k(36), k(1)], 0),
+            Op::Eq(R0, n(1, COMPLETED)),
+            call(StreamCancelRead(STREAM_U32, true), &[k(1)], 0),
+            Op::Eq(R0, n(2, COMPLETED)),
+            run(StreamDropReadable(STREAM_U32), &[k(1)]),
+            run(StreamDropWritable(STREAM_U32), &[k(2)]),
+            RETURN,
+        ],
+        b"abcdefgh",
+        b"abcdefgh\0",
+    )
+}
+
+const FNEW: Op = run(FutureNew(FUTURE), &[]);
+const FREAD: Builtin = FutureRead(FUTURE, async_opts(A));
+const FWRITE: Builtin = FutureWrite(FUTURE, async_opts(A));
+const FDROP_R: Op = run(FutureDropReadable(FUTURE), &[k(1)]);
+const FDROP_W: Op = run(FutureDropWritable(FUTURE), &[k(2)]);
+
+// SharedFutureImpl.read
+fn future_write_then_read_completes<P: Profile>() -> Result<(), Error> {
+    one::<P>(
+        script![
+            FNEW,
+            call(FWRITE, &[k(2), k(32)], 0),
+            Op::Eq(R0, BLOCKED),
+            call(FREAD, &[k(1), k(64)], 0),
+            Op::Eq(R0, k(COMPLETED)),
+            call(FutureCancelWrite(FUTURE, true), &[k(2)], 0),
+            Op::Eq(R0, k(COMPLETED)),
+            FDROP_R,
+            FDROP_W,
+            RETURN,
+        ],
+        b"ab",
+        b"a\0",
+    )
+}
+
+fn future_read_then_write_completes<P: Profile>() -> Result<(), Error> {
+    one::<P>(
+        script![
+            FNEW,
+            call(FREAD, &[k(1), k(64)], 0),
+            Op::Eq(R0, BLOCKED),
+            call(FWRITE, &[k(2), k(32)], 0),
+            Op::Eq(R0, k(COMPLETED)),
+            FDROP_W,
+            call(FutureCancelRead(FUTURE, true), &[k(1)], 0),
+            Op::Eq(R0, k(COMPLETED)),
+            FDROP_R,
+            RETURN,
+        ],
+        b"ab",
+        b"a\0",
+    )
+}
+
+fn future_read_again_traps<P: Profile>() -> Result<(), Error> {
+    super::one_traps::<P>(
+        script![
+            FNEW,
+            run(FREAD, &[k(1), k(64)]),
+            run(FWRITE, &[k(2), k(32)]),
+            run(FutureCancelRead(FUTURE, true), &[k(1)]),
+            run(FREAD, &[k(1), k(64)])
+        ],
+        Trap::DoneEnd { action: EndAction::Read, future: true },
+    )
+}
+
+fn future_write_readable_dropped_dropped<P: Profile>() -> Result<(), Error> {
+    one::<P>(
+        script![FNEW, FDROP_R, call(FWRITE, &[k(2), k(32)], 0), Op::Eq(R0, k(DROPPED)), FDROP_W, RETURN],
+        b"",
+        b"",
+    )
+}
+
+// SharedFutureImpl.drop
+fn future_drop_readable_while_write_pending_dropped<P: Profile>() -> Result<(), Error> {
+    one::<P>(
+        script![
+            FNEW,
+            run(FWRITE, &[k(2), k(32)]),
+            FDROP_R,
+            call(FutureCancelWrite(FUTURE, false), &[k(2)], 0),
+            Op::Eq(R0, k(DROPPED)),
+            FDROP_W,
+            RETURN,
+        ],
+        b"a",
+        b"\0",
+    )
+}
+
+fn future_cancel_read_then_read_again<P: Profile>() -> Result<(), Error> {
+    one::<P>(
+        script![
+            FNEW,
+            run(FREAD, &[k(1), k(64)]),
+            call(FutureCancelRead(FUTURE, false), &[k(1)], 0),
+            Op::Eq(R0, k(CANCELLED)),
+            run(FREAD, &[k(1), k(65)]),
+            call(FWRITE, &[k(2), k(32)], 0),
+            Op::Eq(R0, k(COMPLETED)),
+            run(FutureCancelRead(FUTURE, false), &[k(1)]),
+            FDROP_R,
+            FDROP_W,
+            RETURN,
+        ],
+        b"a",
+        b"\0a\0",
+    )
+}
+
+fn future_cancel_write_then_write_again<P: Profile>() -> Result<(), Error> {
+    one::<P>(
+        script![
+            FNEW,
+            run(FWRITE, &[k(2), k(33)]),
+            call(FutureCancelWrite(FUTURE, false), &[k(2)], 0),
+            Op::Eq(R0, k(CANCELLED)),
+            run(FWRITE, &[k(2), k(32)]),
+            call(FREAD, &[k(1), k(64)], 0),
+            Op::Eq(R0, k(COMPLETED)),
+            run(FutureCancelWrite(FUTURE, false), &[k(2)]),
+            FDROP_R,
+            FDROP_W,
+            RETURN,
+        ],
+        b"ab",
+        b"a\0",
+    )
+}
+
+// WritableFutureEnd.drop: DONE after DROPPED too.
+fn future_drop_writable_after_dropped_write<P: Profile>() -> Result<(), Error> {
+    one::<P>(
+        script![
+            FNEW,
+            run(FWRITE, &[k(2), k(32)]),
+            FDROP_R,
+            call(WaitableSetNew, &[], 0),
+            run(WaitableJoin, &[k(2), R0]),
+            call(WaitableSetWait(memory(A)), &[R0, k(64)], 1),
+            Op::Eq(R1, k(5)),
+            FDROP_W,
+            run(WaitableSetDrop, &[R0]),
+            RETURN,
+        ],
+        b"a",
+        &[2, 0, 0, 0, 1, 0, 0, 0],
+    )
+}
+
+fn future_write_sync_blocks_until_read<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None, None])?;
+    const READS: Script = &[
+        run(task_return(B), &[]),
+        run(ThreadYield, &[]),
+        call(FutureRead(FUTURE, sync_opts(B)), &[R0, k(64)], 1),
+        Op::Eq(R1, k(COMPLETED)),
+        run(FutureDropReadable(FUTURE), &[R0]),
+    ];
+    const WRITES: Script = &[
+        FNEW,
+        run(low(0), &[k(1)]),
+        call(FutureWrite(FUTURE, sync_opts(A)), &[k(2), k(32)], 0),
+        Op::Eq(R0, k(COMPLETED)),
+        FDROP_W,
+        RETURN,
+    ];
+    let callee = w.lift(Func::AsyncFuture, async_opts(B), READS)?;
+    w.lower(callee, async_opts(A))?;
+    let f = w.lift(Func::Async, async_opts(A), WRITES)?;
+    w.bytes(A)[32] = 7;
+    let task = w.call(f, 0)?;
+    w.run_until(task)?;
+    w.ticks()?;
+    assert_eq!(w.bytes(B)[64], 7);
+    w.done()
+}

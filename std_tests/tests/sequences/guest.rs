@@ -1,0 +1,380 @@
+//! What guests do with the steps of the tape.
+
+use crate::machine::*;
+use crate::step::Step;
+use canon_async::canon::{self, Builtin};
+use canon_async::error::{Error, Trap};
+use canon_async::id::{InstanceId, LowerId, MemoryRef, TaskId, ThreadId, TypeId, WaitableId};
+use canon_async::state::{
+    CopyEnd, CopyState, Direction, Handle, Kind as Waitable, ResourceHandle, Subtask, TaskState,
+};
+use canon_async::storage::Profile;
+use canon_async::{Outcome, Then};
+
+/// What a thread is and does, looked up once a step.
+#[derive(Clone, Copy)]
+pub struct Here {
+    pub thread: ThreadId,
+    pub task: TaskId,
+    pub instance: u32,
+    pub callback: bool,
+    pub is_async: bool,
+    pub result: bool,
+}
+
+impl<P: Profile> Machine<P> {
+    pub fn here(&self, thread: ThreadId) -> Here {
+        let t = self.store.thread(thread).expect("the current thread");
+        let task = self.store.task(t.task()).expect("its task");
+        let lift = self.store.lift(task.lift().expect("a lift")).expect("the lift");
+        let options = self.store.options(lift.options).expect("its options");
+        let ty = self.store.types().func(lift.ty).expect("its type");
+        Here {
+            thread,
+            task: t.task(),
+            instance: t.instance().as_u32(),
+            callback: options.callback.is_some() && t.is_implicit(),
+            is_async: options.is_async,
+            result: ty.result.is_some(),
+        }
+    }
+
+    /// Runs a guest frame until it returns or suspends.
+    pub fn guest(&mut self, thread: ThreadId) -> Result<Outcome, Error> {
+        let mut wild = false;
+        loop {
+            let here = self.here(thread);
+            let step = if self.mode == Mode::Tape { self.next_step() } else { None };
+            let Some(step) = step else { return self.finish(here) };
+            match step {
+                Step::Wild => {
+                    wild = true;
+                    continue;
+                }
+                Step::Trap => return Err(Trap::Engine(1).into()),
+                Step::Return(code, sel) => return self.ret(here, code, sel, wild),
+                _ => {}
+            }
+            if let Some((builtin, args)) = self.choose(here, step, wild) {
+                wild = false;
+                if self.builtin(thread, builtin, &args)?.is_none() {
+                    return Ok(Outcome::Blocked);
+                }
+            }
+        }
+    }
+
+    /// Calls a built-in; `None` where it suspends.
+    pub fn builtin(
+        &mut self,
+        thread: ThreadId,
+        builtin: Builtin,
+        args: &[u64],
+    ) -> Result<Option<u64>, Error> {
+        let what = format!("{builtin:?}");
+        let name = what.split(['(', ' ']).next().unwrap_or_default().to_string();
+        self.log(format!("  {thread:?} {name}{args:?}"));
+        match canon::call(self, builtin, args) {
+            Ok(Then::Value(value)) => {
+                self.log(format!("  = {value:#x}"));
+                if let Builtin::StreamNew(ty) | Builtin::FutureNew(ty) = builtin {
+                    let instance = self.here(thread).instance;
+                    let end = self.end_at(instance, value as u32).expect("the new end").1.shared();
+                    self.types.insert(end, ty);
+                }
+                self.check();
+                Ok(Some(value))
+            }
+            Ok(Then::Suspend) => {
+                assert!(builtin.may_suspend(), "{what} suspended");
+                self.park(thread, "a built-in");
+                self.check();
+                Ok(None)
+            }
+            Err(error) => Err(self.noted(&name, error)),
+        }
+    }
+
+    /// Resolves the task where it must, and returns.
+    fn finish(&mut self, here: Here) -> Result<Outcome, Error> {
+        self.drop_borrows(here)?;
+        let task = self.store.task(here.task).expect("the task");
+        if here.is_async && !task.is_resolved() && task.num_borrows() == 0 {
+            let (builtin, args) = task_return(here);
+            self.builtin(here.thread, builtin, &args)?;
+        }
+        Ok(Outcome::Returned(0))
+    }
+
+    fn drop_borrows(&mut self, here: Here) -> Result<(), Error> {
+        for (index, handle) in self.resources(here.instance) {
+            if !handle.is_owned() && handle.num_lends == 0 {
+                self.builtin(here.thread, Builtin::ResourceDrop(RESOURCE), &[index.into()])?;
+            }
+        }
+        Ok(())
+    }
+
+    fn ret(&mut self, here: Here, code: u8, sel: u8, wild: bool) -> Result<Outcome, Error> {
+        if wild {
+            return Ok(Outcome::Returned(u64::from(code) | u64::from(sel) << 4));
+        }
+        let sets = self.sets(here.instance);
+        match code {
+            1 | 2 if here.callback => Ok(Outcome::Returned(1)),
+            3.. if here.callback && !sets.is_empty() => {
+                let set = sets[usize::from(sel) % sets.len()];
+                Ok(Outcome::Returned(2 | u64::from(set) << 4))
+            }
+            _ => self.finish(here),
+        }
+    }
+
+    fn handles(&self, instance: u32) -> Vec<(u32, Handle)> {
+        let table = &self.store.instance(InstanceId::from_index(instance)).expect("an instance").handles;
+        (1..=table.high_water()).filter_map(|i| Some((i, *table.get(i)?))).collect()
+    }
+
+    pub fn sets(&self, instance: u32) -> Vec<u32> {
+        let sets = self.handles(instance).into_iter();
+        sets.filter(|(_, h)| matches!(h, Handle::Set(_))).map(|(i, _)| i).collect()
+    }
+
+    pub fn resources(&self, instance: u32) -> Vec<(u32, ResourceHandle)> {
+        let all = self.handles(instance).into_iter();
+        all.filter_map(|(i, h)| if let Handle::Resource(r) = h { Some((i, r)) } else { None }).collect()
+    }
+
+    pub fn waitables(&self, instance: u32) -> Vec<(u32, WaitableId)> {
+        let all = self.handles(instance).into_iter();
+        all.filter_map(|(i, h)| if let Handle::Waitable(w) = h { Some((i, w)) } else { None }).collect()
+    }
+
+    pub fn end(&self, id: WaitableId) -> Option<&CopyEnd> {
+        match self.store.waitable(id)?.kind() {
+            Waitable::End(end) => Some(end),
+            Waitable::Subtask(_) => None,
+        }
+    }
+
+    pub fn subtask(&self, id: WaitableId) -> Option<&Subtask> {
+        match self.store.waitable(id)?.kind() {
+            Waitable::Subtask(subtask) => Some(subtask),
+            Waitable::End(_) => None,
+        }
+    }
+
+    fn end_at(&self, instance: u32, index: u32) -> Option<(WaitableId, &CopyEnd)> {
+        let (_, id) = self.waitables(instance).into_iter().find(|(i, _)| *i == index)?;
+        Some((id, self.end(id)?))
+    }
+
+    pub fn type_of(&self, end: &CopyEnd) -> TypeId {
+        self.types[&end.shared()]
+    }
+
+    fn waitable_where(&self, instance: u32, legal: impl Fn(WaitableId) -> bool) -> Vec<u32> {
+        self.waitables(instance).into_iter().filter(|(_, id)| legal(*id)).map(|(i, _)| i).collect()
+    }
+
+    fn in_set(&self, id: WaitableId) -> bool {
+        self.store.waitable(id).is_some_and(|w| w.in_waitable_set())
+    }
+
+    fn has_waiter(&self, id: WaitableId) -> bool {
+        self.store.waitable(id).is_some_and(|w| w.has_sync_waiter())
+    }
+
+    pub fn threads(&self, instance: u32, suspended: bool) -> Vec<u32> {
+        let table = &self.store.instance(InstanceId::from_index(instance)).expect("an instance").threads;
+        let fits = |id: ThreadId| self.store.thread(id).is_some_and(|t| !suspended || t.is_suspended());
+        (1..=table.high_water()).filter(|i| table.get(*i).is_some_and(|id: &ThreadId| fits(*id))).collect()
+    }
+
+    /// The built-in that a step means here; `None` where there is nothing that it could legally do.
+    fn choose(&self, here: Here, step: Step, wild: bool) -> Option<(Builtin, Vec<u64>)> {
+        let i = here.instance;
+        let memory = MemoryRef::from_index(i);
+        let pick = |legal: Vec<u32>, sel: u8| {
+            if wild {
+                return Some(u64::from(sel));
+            }
+            legal.get(usize::from(sel) % legal.len().max(1)).map(|i| u64::from(*i))
+        };
+        let one = |builtin: Builtin, index: Option<u64>| index.map(|index| (builtin, vec![index]));
+        let plain = |builtin: Builtin| Some((builtin, vec![]));
+        let task = self.store.task(here.task)?;
+        let counter = self.store.instance(InstanceId::from_index(i)).ok()?.backpressure();
+        match step {
+            Step::Call(f, is_async) => self.choose_call(here, f, is_async),
+            Step::Tick => plain(Builtin::ThreadYield),
+            Step::Cancel(sel, is_async) => {
+                let legal = |id| {
+                    self.subtask(id).is_some_and(|s| !s.resolve_delivered() && !s.cancellation_requested())
+                        && (is_async || !self.in_set(id))
+                };
+                one(Builtin::SubtaskCancel { is_async }, pick(self.waitable_where(i, legal), sel))
+            }
+            Step::Context(n) if n > 2 => plain(Builtin::ContextGet(u32::from(n) % 2)),
+            Step::Context(n) => {
+                Some((Builtin::ContextSet(u32::from(n) % 2), vec![here.thread.index() as u64]))
+            }
+            Step::BackpressureInc if counter < 2 => plain(Builtin::BackpressureInc),
+            Step::BackpressureDec if counter > 0 || wild => plain(Builtin::BackpressureDec),
+            Step::TaskReturn if wild || (here.is_async && !task.is_resolved() && task.num_borrows() == 0) => {
+                Some(task_return(here))
+            }
+            Step::TaskCancel
+                if wild
+                    || (here.is_async
+                        && task.state() == TaskState::CancelDelivered
+                        && task.num_borrows() == 0) =>
+            {
+                plain(Builtin::TaskCancel)
+            }
+            Step::SetNew if self.sets(i).len() < 3 => plain(Builtin::WaitableSetNew),
+            Step::SetWait(sel) => Some((Builtin::WaitableSetWait(memory), vec![pick(self.sets(i), sel)?, 0])),
+            Step::SetPoll(sel) => Some((Builtin::WaitableSetPoll(memory), vec![pick(self.sets(i), sel)?, 8])),
+            Step::SetDrop(sel) if wild => one(Builtin::WaitableSetDrop, pick(vec![], sel)),
+            Step::Join(w, s) => {
+                let w = pick(self.waitable_where(i, |id| !self.has_waiter(id)), w)?;
+                let sets = self.sets(i);
+                let s = if usize::from(s) >= sets.len() { 0 } else { pick(sets, s)? };
+                Some((Builtin::WaitableJoin, vec![w, s]))
+            }
+            Step::SubtaskDrop(sel) => {
+                let legal = |id| self.subtask(id).is_some_and(|s| s.resolve_delivered());
+                one(Builtin::SubtaskDrop, pick(self.waitable_where(i, legal), sel))
+            }
+            Step::New(..) if self.waitables(i).len() >= 10 => None,
+            Step::New(false, unit) => plain(Builtin::StreamNew(if unit { STREAM_UNIT } else { STREAM })),
+            Step::New(true, unit) => plain(Builtin::FutureNew(if unit { FUTURE_UNIT } else { FUTURE })),
+            Step::Copy(..) | Step::CancelCopy(..) | Step::DropEnd(_) => self.choose_copy(here, step, wild),
+            Step::ThreadNew if self.threads(i, false).len() < 6 => {
+                Some((Builtin::ThreadNewIndirect(TABLE), vec![u64::from(wild), 7]))
+            }
+            Step::ResumeLater(sel) => one(Builtin::ThreadResumeLater, pick(self.threads(i, true), sel)),
+            Step::Suspend => plain(Builtin::ThreadSuspend),
+            Step::SuspendThenResume(sel) => {
+                one(Builtin::ThreadSuspendThenResume, pick(self.threads(i, true), sel))
+            }
+            Step::YieldThenResume(sel) => {
+                one(Builtin::ThreadYieldThenResume, pick(self.threads(i, true), sel))
+            }
+            Step::SuspendThenPromote(sel) => {
+                one(Builtin::ThreadSuspendThenPromote, pick(self.threads(i, false), sel))
+            }
+            Step::YieldThenPromote(sel) => {
+                one(Builtin::ThreadYieldThenPromote, pick(self.threads(i, false), sel))
+            }
+            Step::ResourceNew if self.resources(i).len() < 3 => {
+                Some((Builtin::ResourceNew(RESOURCE), vec![77]))
+            }
+            Step::ResourceDrop(sel) => {
+                let legal = self.resources(i).into_iter().filter(|(_, r)| r.num_lends == 0);
+                one(Builtin::ResourceDrop(RESOURCE), pick(legal.map(|(i, _)| i).collect(), sel))
+            }
+            _ => None,
+        }
+    }
+
+    fn choose_call(&self, here: Here, f: u8, is_async: bool) -> Option<(Builtin, Vec<u64>)> {
+        let kind = KINDS[usize::from(f) % 8];
+        let callee = 1 + u32::from(f / 8) % INSTANCES;
+        let caller = here.instance;
+        let from = InstanceId::from_index(caller);
+        // Illegal calls are for the wild; a callee that can't be entered would end most tapes.
+        if !self.store.may_enter_from(InstanceId::from_index(callee), Some(from)) {
+            return None;
+        }
+        let mut args = match kind {
+            Kind::CallbackStream => {
+                let idle = |id| {
+                    self.end(id).is_some_and(|e| {
+                        e.direction() == Direction::Read
+                            && !e.is_future()
+                            && e.state() == CopyState::Idle
+                            && self.type_of(e) == STREAM
+                    }) && !self.in_set(id)
+                };
+                vec![u64::from(*self.waitable_where(caller, idle).first()?)]
+            }
+            Kind::CallbackBorrow => vec![u64::from(self.resources(caller).first()?.0)],
+            Kind::StackfulOwn => {
+                let mut all = self.resources(caller).into_iter();
+                vec![u64::from(all.find(|(_, r)| r.is_owned() && r.num_lends == 0)?.0)]
+            }
+            Kind::StackfulU32 => vec![11],
+            _ => vec![],
+        };
+        args.push(32);
+        let lower = lower_index(caller, lift_id(callee, kind), is_async);
+        Some((Builtin::Lower(LowerId::from_index(lower)), args))
+    }
+
+    fn choose_copy(&self, here: Here, step: Step, wild: bool) -> Option<(Builtin, Vec<u64>)> {
+        let (sel, is_async) = match step {
+            Step::Copy(sel, _, is_async) | Step::CancelCopy(sel, is_async) => (sel, is_async),
+            Step::DropEnd(sel) => (sel, true),
+            _ => return None,
+        };
+        let legal = |id: WaitableId| {
+            let Some(end) = self.end(id) else { return false };
+            let sync_fits = is_async || !self.in_set(id);
+            wild || match step {
+                Step::Copy(..) => end.state() == CopyState::Idle && sync_fits,
+                Step::CancelCopy(..) => {
+                    end.state() == CopyState::Copying && !self.has_waiter(id) && sync_fits
+                }
+                _ => {
+                    let unwritten = end.is_future() && end.direction() == Direction::Write;
+                    !end.copying() && (!unwritten || end.state() == CopyState::Done)
+                }
+            }
+        };
+        let legal = self.waitable_where(here.instance, legal);
+        let index = *legal.get(usize::from(sel) % legal.len().max(1))?;
+        let (_, end) = self.end_at(here.instance, index)?;
+        let (ty, future) = (self.type_of(end), end.is_future());
+        let read = end.direction() == Direction::Read;
+        let options = if is_async { async_opts(here.instance) } else { sync_opts(here.instance) };
+        let index = u64::from(index);
+        Some(match step {
+            Step::Copy(_, count, _) => (copy(ty, options, future, read), vec![index, 16, u64::from(count)]),
+            Step::CancelCopy(..) => (cancel_copy(ty, is_async, future, read), vec![index]),
+            _ => (drop_end(ty, future, read), vec![index]),
+        })
+    }
+}
+
+pub fn task_return(here: Here) -> (Builtin, Vec<u64>) {
+    let result = here.result.then_some(canon_async::abi::types::ValType::U32);
+    (Builtin::TaskReturn { result, options: sync_opts(here.instance) }, vec![42])
+}
+
+pub fn copy(ty: TypeId, options: canon_async::id::OptsId, future: bool, read: bool) -> Builtin {
+    match (future, read) {
+        (false, true) => Builtin::StreamRead(ty, options),
+        (false, false) => Builtin::StreamWrite(ty, options),
+        (true, true) => Builtin::FutureRead(ty, options),
+        (true, false) => Builtin::FutureWrite(ty, options),
+    }
+}
+
+pub fn cancel_copy(ty: TypeId, is_async: bool, future: bool, read: bool) -> Builtin {
+    match (future, read) {
+        (false, true) => Builtin::StreamCancelRead(ty, is_async),
+        (false, false) => Builtin::StreamCancelWrite(ty, is_async),
+        (true, true) => Builtin::FutureCancelRead(ty, is_async),
+        (true, false) => Builtin::FutureCancelWrite(ty, is_async),
+    }
+}
+
+pub fn drop_end(ty: TypeId, future: bool, read: bool) -> Builtin {
+    match (future, read) {
+        (false, true) => Builtin::StreamDropReadable(ty),
+        (false, false) => Builtin::StreamDropWritable(ty),
+        (true, true) => Builtin::FutureDropReadable(ty),
+        (true, false) => Builtin::FutureDropWritable(ty),
+    }
+}
