@@ -1,8 +1,8 @@
 //! Spec: `Thread.resume`, `Store.invoke`, `Store.tick`.
 //!
-//! [`run`] is the only code that resumes a thread. Its callers are exactly: the first entry of a lift and the loop
-//! of one without `async` ([`canon::lift`](crate::canon::lift)), `subtask.cancel` of a task that waits in its
-//! callback loop, and [`tick`].
+//! [`run`] is the only code that resumes a thread. Its callers are exactly: the first entry of a lift, the holder of the
+//! exclusive lock that it would wait for, and the loop of one without `async` (all in
+//! [`canon::lift`](crate::canon::lift)); `subtask.cancel` of a task that waits to enter or in its callback loop; [`tick`].
 //!
 //! A blocking built-in resumes nobody: it parks its own thread, names a successor where it switches, and
 //! answers [`Then::Suspend`](crate::Then::Suspend). The engine unwinds that thread's frames, and the same native
@@ -11,8 +11,8 @@
 use crate::canon::lift;
 use crate::embedding::{Embedding, Outcome};
 use crate::error::{Error, Trap};
-use crate::id::{HostCall, LiftId, TaskId, ThreadId};
-use crate::state::{Caller, Point, Status};
+use crate::id::{HostCall, InstanceId, LiftId, TaskId, ThreadId};
+use crate::state::{Caller, InstanceKind, Point, Status};
 use crate::store::Current;
 
 /// How a thread is resumed.
@@ -54,13 +54,25 @@ fn run_chain<E: Embedding + ?Sized>(e: &mut E, first: ThreadId, entry: Entry<'_>
         match step(e, thread, waited, entry) {
             Ok(successor) => next = successor,
             Err(error) => {
-                e.store().poison(instance);
+                poison(e, thread, instance);
                 return Err(error);
             }
         }
         entry = Entry::PLAIN;
     }
     Ok(())
+}
+
+/// A thread ended in an error: whoever is to blame is dead, its own instance as a rule.
+fn poison<E: Embedding + ?Sized>(e: &mut E, thread: ThreadId, instance: InstanceId) {
+    let store = e.store();
+    let guilty = store.blame.take().unwrap_or(instance);
+    store.poison(guilty);
+    // The host is never dead, so nobody would purge a thread of its.
+    if store.instance(instance).is_ok_and(|i| i.kind() == InstanceKind::Host) {
+        e.discard(thread);
+        e.store().purge_thread(thread);
+    }
 }
 
 /// Runs one thread from its resume point until it blocks or exits; its successor, if it named one.
@@ -95,19 +107,11 @@ fn step<E: Embedding + ?Sized>(
             let value = crate::canon::lower::finish(e, subtask)?;
             e.resume(thread, value)?
         }
-        Point::CallbackYield | Point::CallbackWait(_) => {
-            match lift::callback(e, thread, point, entry.cancelled)? {
-                Some(outcome) => outcome,
-                None => return Ok(None),
-            }
-        }
+        Point::CallbackYield | Point::CallbackWait(_) => lift::callback(e, thread, point, entry.cancelled)?,
     };
     match outcome {
         Outcome::Blocked => Ok(e.store().switch_to.take()),
-        Outcome::Returned(value) => {
-            lift::returned(e, thread, value)?;
-            Ok(None)
-        }
+        Outcome::Returned(value) => lift::returned(e, thread, value),
     }
 }
 
@@ -143,9 +147,8 @@ pub fn tick<E: Embedding + ?Sized>(e: &mut E) -> Result<bool, Error> {
         return Err(error);
     }
     let result = run(e, thread, Entry::PLAIN);
-    if result.is_ok() {
-        e.store().leave_to(instance, None);
-    }
+    // What was poisoned stays entered; a call whose arguments were its caller's fault leaves its callee whole.
+    e.store().leave_to(instance, None);
     at_host(e, result)?;
     Ok(true)
 }

@@ -6,7 +6,7 @@
 use crate::error::{Error, Resource};
 use crate::id::{FuncTypeId, InstanceId, LiftId, ResourceId, TypeId};
 
-use crate::spec::{MAX_ELEM_SIZE, MAX_TYPE_DEPTH};
+use crate::spec::MAX_TYPE_DEPTH;
 use crate::storage::{Blank, Limits, Profile, Slots};
 
 /// `valtype`: a primitive, or a type that is defined.
@@ -94,7 +94,8 @@ pub enum NewType<'a> {
 /// Size, alignment and flattened length of a type, for 32-bit pointers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Layout {
-    /// `elem_size`, in bytes; at most [`MAX_ELEM_SIZE`].
+    /// `elem_size`, in bytes. Below 2^28 for a type that a component defines
+    /// ([`MAX_ELEM_SIZE`](crate::spec::MAX_ELEM_SIZE)); the pair of a map may be twice that.
     pub size: u32,
     /// `alignment`, in bytes: 1, 2, 4 or 8.
     pub align: u32,
@@ -203,7 +204,7 @@ impl<P: Profile> Types<P> {
     ///
     /// # Errors
     /// `Capacity(Types | TypeItems)`; `Misuse` where a type that it is made of is unknown, nests deeper than
-    /// [`MAX_TYPE_DEPTH`] or has an `elem_size` of 2^28 or more.
+    /// [`MAX_TYPE_DEPTH`] or has an `elem_size` of 2^32 or more.
     pub fn intern(&mut self, new: NewType<'_>, names: u32) -> Result<TypeId, Error> {
         let layout = self.layout_of(new)?;
         let bucket = (hash(new, names) as usize) & (BUCKETS - 1);
@@ -304,7 +305,7 @@ impl<P: Profile> Types<P> {
             Some(depth) if depth <= MAX_TYPE_DEPTH => Ok(depth),
             _ => Err(Error::Misuse("a type nests too deep")),
         };
-        let layout = match new {
+        Ok(match new {
             NewType::Record(fields) => self.layout_record(fields)?,
             NewType::Variant(cases) => self.layout_variant(cases)?,
             NewType::List(element) => {
@@ -330,11 +331,7 @@ impl<P: Profile> Types<P> {
                 Some(element) => Layout { depth: deeper(inner(element)?.depth)?, ..handle },
                 None => handle,
             },
-        };
-        if layout.size > MAX_ELEM_SIZE {
-            return Err(Error::Misuse(TOO_LARGE));
-        }
-        Ok(layout)
+        })
     }
 
     fn layout_record(&self, fields: &[TypeItem]) -> Result<Layout, Error> {
@@ -437,7 +434,7 @@ impl<P: Profile> Types<P> {
     }
 }
 
-const TOO_LARGE: &str = "a type's size is 2^28 bytes or more";
+const TOO_LARGE: &str = "a type's size is 2^32 bytes or more";
 const TOO_DEEP: &str = "a type nests too deep";
 
 /// `align_to`; `None` on overflow. `align` is a power of two.

@@ -8,7 +8,8 @@ use crate::id::{InstanceId, LiftId, TaskId, ThreadId};
 use crate::run::{self, Entry, run};
 use crate::spec::{CallbackCode, EventCode, MAX_FLAT_ASYNC_PARAMS, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
 use crate::state::{Caller, Event, InstanceKind, Options, Point, QueuedArgs, TaskState};
-use crate::store::Current;
+use crate::storage::Profile;
+use crate::store::{Current, Store};
 
 /// `canon_lift` inside `Store.lift`: enters the instance, makes a task, and runs it until it blocks, exits or, where
 /// the function's type is not `async`, resolves.
@@ -29,11 +30,17 @@ pub(crate) fn call<E: Embedding + ?Sized>(
     // The host is no component: its functions run side by side.
     let guest = store.instance(instance)?.kind() == InstanceKind::Guest;
     let needs_exclusive = guest && ty.is_async && (!options.is_async || options.callback.is_some());
-    if needs_exclusive {
-        let_holder_go(e, instance)?;
+    if needs_exclusive && !from.is_some_and(|from| store.is_around(instance, from)) {
+        let result = let_holder_go(e, instance);
+        if result.is_err() {
+            e.store().leave_to(instance, from);
+        }
+        result?;
     }
     let store = e.store();
-    let (task, thread) = match store.new_task(Some(func), instance, caller, needs_exclusive, true) {
+    let new = reserve(store, instance, caller, ty.is_async, needs_exclusive)
+        .and_then(|()| store.new_task(Some(func), instance, caller, needs_exclusive, true));
+    let (task, thread) = match new {
         Ok(new) => new,
         Err(error) => {
             store.leave_to(instance, from);
@@ -43,17 +50,37 @@ pub(crate) fn call<E: Embedding + ?Sized>(
     if let Caller::Guest(subtask) = caller {
         store.subtask_mut(subtask)?.callee = Some(task);
     }
-    run(e, thread, Entry { cancelled: false, args })?;
-    if !ty.is_async {
-        finish_sync(e, task, instance)?;
+    let mut result = run(e, thread, Entry { cancelled: false, args });
+    if result.is_ok() && !ty.is_async {
+        result = finish_sync(e, task, instance);
     }
+    // What was poisoned stays entered.
     e.store().leave_to(instance, from);
-    Ok(task)
+    result.map(|()| task)
+}
+
+/// Room for what the call takes where it starts or queues now: an error must find the callee as it was.
+fn reserve<P: Profile>(
+    store: &Store<P>,
+    instance: InstanceId,
+    caller: Caller,
+    is_async: bool,
+    exclusive: bool,
+) -> Result<(), Error> {
+    let inst = store.instance(instance)?;
+    let queues = is_async && (inst.has_backpressure(exclusive) || inst.waiting_to_enter() > 0);
+    if queues && matches!(caller, Caller::Guest(_)) && !store.queued.has_room(1) {
+        return Err(Error::Capacity(Resource::QueuedCalls));
+    }
+    if !queues && !inst.threads.has_room(1) {
+        return Err(Error::Capacity(Resource::ThreadIndices));
+    }
+    Ok(())
 }
 
 /// A call that would only wait for the exclusive lock lets its holder run first, where that is ready: most often it
 /// exits, and the call starts at once. The reference tests expect that (`sync-streams.wast`), and it saves the queue. The
-/// holder runs inside its own instance, which is entered, as in the loop of a synchronous call.
+/// holder runs inside its own instance, which the call has just entered, so that no frame of it is below.
 fn let_holder_go<E: Embedding + ?Sized>(e: &mut E, instance: InstanceId) -> Result<(), Error> {
     let store = e.store();
     let inst = store.instance(instance)?;
@@ -118,9 +145,34 @@ pub(crate) fn enter<E: Embedding + ?Sized>(
 
     // args = task.start(); flat_args = lower_flat_values(..)
     let mut flat = [0u64; MAX_FLAT_PARAMS];
-    let count = start(e, task_id, caller, &options, ty, entry.args, &mut flat)?;
+    let count = match start(e, task_id, caller, &options, ty, entry.args, &mut flat) {
+        Ok(count) => count,
+        Err(error) => return Err(blame_caller(e, thread, caller, error)),
+    };
     let flat = flat.get(..count).unwrap_or(&[]);
     e.call(thread, lift.func, flat).map(Some)
+}
+
+/// The arguments of a call could not be passed. Unless the callee's own `realloc` is at fault the callee has done nothing
+/// wrong: its task goes, and it is the caller that dies.
+fn blame_caller<E: Embedding + ?Sized>(e: &mut E, thread: ThreadId, caller: Caller, error: Error) -> Error {
+    let store = e.store();
+    let callee = store.thread(thread).map(|t| t.instance());
+    let poisoned = callee.is_some_and(|i| store.instance(i).is_ok_and(|i| i.is_poisoned()));
+    let own_fault =
+        matches!(error, Error::Trap(Trap::ReallocOutOfBounds | Trap::ReallocUnaligned) | Error::Bug(_));
+    if poisoned || own_fault {
+        return error;
+    }
+    let guilty = match caller {
+        Caller::Guest(subtask) => store.waitable(subtask).map(|w| w.instance()),
+        _ => store.host().and_then(|host| store.options(host).ok()).map(|host| host.instance),
+    };
+    store.blame = guilty;
+    match store.abandon_thread(thread) {
+        Ok(()) => error,
+        Err(bug) => bug,
+    }
 }
 
 /// A task that waits to enter is cancelled: it resolves without ever having started.
@@ -239,14 +291,19 @@ fn lower_values<E: Embedding + ?Sized>(
     Ok(1)
 }
 
-/// The core function of a thread returned: `canon_lift` after `call_and_trap_on_throw`.
-pub(crate) fn returned<E: Embedding + ?Sized>(e: &mut E, thread: ThreadId, value: u64) -> Result<(), Error> {
+/// The core function of a thread returned: `canon_lift` after `call_and_trap_on_throw`. The thread that it switched to,
+/// where its callback was called at once and blocked.
+pub(crate) fn returned<E: Embedding + ?Sized>(
+    e: &mut E,
+    thread: ThreadId,
+    value: u64,
+) -> Result<Option<ThreadId>, Error> {
     let store = e.store();
     let implicit = store.thread_mut(thread)?.is_implicit();
     let task_id = store.thread_mut(thread)?.task();
     let lift = store.task_mut(task_id)?.lift();
     if !implicit {
-        return store.exit_thread(thread);
+        return store.exit_thread(thread).map(|()| None);
     }
     let lift = store.lift(lift.ok_or(Error::Bug("a start function returned to run"))?)?;
     let options = store.options(lift.options)?;
@@ -260,10 +317,10 @@ pub(crate) fn returned<E: Embedding + ?Sized>(e: &mut E, thread: ThreadId, value
             e.call_leaf(post_return, results.get(..count).unwrap_or(&[]))?;
             e.store().instance_mut(options.instance)?.set_may_leave(true);
         }
-        return e.store().exit_thread(thread);
+        return e.store().exit_thread(thread).map(|()| None);
     }
     match options.callback {
-        None => store.exit_thread(thread),
+        None => store.exit_thread(thread).map(|()| None),
         Some(_) => event_loop(e, thread, &options, value as u32),
     }
 }
@@ -274,13 +331,13 @@ fn event_loop<E: Embedding + ?Sized>(
     thread: ThreadId,
     options: &Options,
     packed: u32,
-) -> Result<(), Error> {
+) -> Result<Option<ThreadId>, Error> {
     let mut packed = packed;
     loop {
         let store = e.store();
         let instance = options.instance;
         let point = match CallbackCode::unpack(packed).ok_or(Trap::CallbackCode)? {
-            CallbackCode::Exit => return store.exit_thread(thread),
+            CallbackCode::Exit => return store.exit_thread(thread).map(|()| None),
             CallbackCode::Yield => Point::CallbackYield,
             CallbackCode::Wait(index) => Point::CallbackWait(store.set_handle(instance, index)?),
         };
@@ -292,11 +349,11 @@ fn event_loop<E: Embedding + ?Sized>(
         };
         store.release_exclusive(instance, thread)?;
         if !cancelled && !at_once {
-            return store.start_waiting(thread, point);
+            return store.start_waiting(thread, point).map(|()| None);
         }
         match callback(e, thread, point, cancelled)? {
-            Some(Outcome::Returned(value)) => packed = value as u32,
-            Some(Outcome::Blocked) | None => return Ok(()),
+            Outcome::Returned(value) => packed = value as u32,
+            Outcome::Blocked => return Ok(e.store().switch_to.take()),
         }
     }
 }
@@ -307,7 +364,7 @@ pub(crate) fn callback<E: Embedding + ?Sized>(
     thread: ThreadId,
     point: Point,
     cancelled: bool,
-) -> Result<Option<Outcome>, Error> {
+) -> Result<Outcome, Error> {
     let store = e.store();
     let task_id = store.thread_mut(thread)?.task();
     let task = store.task_mut(task_id)?;
@@ -321,13 +378,18 @@ pub(crate) fn callback<E: Embedding + ?Sized>(
     let callback = options.callback.ok_or(Error::Bug("a callback loop without a callback"))?;
     store.take_exclusive(options.instance, thread)?;
     let (code, p1, p2) = match point {
+        Point::CallbackWait(set) if cancelled || pending => {
+            // It may have been told of an event that it now leaves to the next waiter.
+            store.signal_set(set)?;
+            (EventCode::TaskCancelled, 0, 0)
+        }
         _ if cancelled || pending => (EventCode::TaskCancelled, 0, 0),
         Point::CallbackWait(set) => {
             store.take_set_event(set)?.ok_or(Error::Bug("a callback wait was resumed without an event"))?
         }
         _ => (EventCode::None, 0, 0),
     };
-    e.call(thread, callback, &[code as u64, u64::from(p1), u64::from(p2)]).map(Some)
+    e.call(thread, callback, &[code as u64, u64::from(p1), u64::from(p2)])
 }
 
 /// `Task.return_`, with the lifting of the result from flat values of the callee.
@@ -397,6 +459,9 @@ pub(crate) fn request_cancellation<E: Embedding + ?Sized>(
         let thread = implicit.ok_or(Error::Bug("a task without its implicit thread"))?;
         return run(e, thread, Entry { cancelled: true, args: &[] });
     }
+    if state != TaskState::Started {
+        return Ok(());
+    }
     // The implicit thread may have exited while others of the task go on.
     let waiting = implicit.and_then(|id| {
         let thread = store.thread(id)?;
@@ -409,9 +474,9 @@ pub(crate) fn request_cancellation<E: Embedding + ?Sized>(
     {
         store.task_mut(task_id)?.deliver_cancel();
         store.enter_from(instance, from)?;
-        run(e, thread, Entry { cancelled: true, args: &[] })?;
+        let result = run(e, thread, Entry { cancelled: true, args: &[] });
         e.store().leave_to(instance, from);
-        return Ok(());
+        return result;
     }
     store.task_mut(task_id)?.cancel_later();
     // It is ready as soon as its instance is free: its next event need not come (#707).

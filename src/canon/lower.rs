@@ -128,6 +128,12 @@ pub(crate) fn on_resolve<E: Embedding + ?Sized>(
             abi::transfer(e, from, source, &to, Dest::Memory(pointer), ty)?;
         }
     }
-    e.store().subtask_mut(subtask)?.resolve(returned)?;
+    let store = e.store();
+    let entry = store.subtask_mut(subtask)?;
+    entry.resolve(returned)?;
+    // Cancelled before it started: nobody will lift them.
+    if let Some(args) = entry.args.take() {
+        store.queued.remove(args);
+    }
     lift::on_progress(e, subtask)
 }

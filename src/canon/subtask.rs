@@ -40,6 +40,8 @@ pub fn subtask_cancel<E: Embedding + ?Sized>(e: &mut E, is_async: bool, i: u32) 
                 return Ok(Then::Value(u64::from(BLOCKED)));
             }
             let thread = store.check_can_block(can_suspend)?;
+            // What is pending can only be that the callee started: the wait is for how it ended. It is in no set.
+            store.waitable_mut(id)?.event = None;
             store.start_waiting(thread, Point::Event(id))?;
             return Ok(Then::Suspend);
         }

@@ -43,6 +43,9 @@ impl<P: Profile> Store<P> {
     /// # Errors
     /// A sentence on the first invariant that does not hold.
     pub fn check(&self) -> Result<(), &'static str> {
+        if self.depth == 0 && (self.switch_to.is_some() || self.blame.is_some()) {
+            return Err("something was left for a thread that is to run next");
+        }
         for (id, thread) in self.threads.iter() {
             self.check_thread(id, thread.status(), thread.queue())?;
         }

@@ -29,7 +29,7 @@ impl<P: Profile> Store<P> {
     }
 
     /// Whether `outer` is in `inner.self_and_ancestors()`.
-    fn is_around(&self, outer: InstanceId, inner: InstanceId) -> bool {
+    pub(crate) fn is_around(&self, outer: InstanceId, inner: InstanceId) -> bool {
         let mut next = Some(inner);
         while let Some(here) = next {
             if here == outer {

@@ -73,6 +73,8 @@ pub struct Store<P: Profile> {
     pub(crate) depth: u32,
     /// The thread that the one which just blocked switched to.
     pub(crate) switch_to: Option<ThreadId>,
+    /// The instance that is to blame for the error on its way, where it is not the one whose thread ran.
+    pub(crate) blame: Option<InstanceId>,
     /// The host's options: its instance, its memory, its `realloc`.
     host: Option<OptsId>,
     choose: Choose,
@@ -118,6 +120,7 @@ impl<P: Profile> Store<P> {
             current: Current::None,
             depth: 0,
             switch_to: None,
+            blame: None,
             host: None,
             choose: Choose::Eager,
             limits: None,

@@ -22,7 +22,10 @@ impl<P: Profile> Store<P> {
         let task = self.tasks.get(thread.task());
         let has_event = |set: SetId| self.sets.get(set).is_some_and(|s| s.has_pending_event());
         match thread.point {
-            Point::Enter => task.is_some_and(|t| !instance.has_backpressure(t.needs_exclusive())),
+            Point::Enter => {
+                instance.threads.has_room(1)
+                    && task.is_some_and(|t| !instance.has_backpressure(t.needs_exclusive()))
+            }
             Point::Start(_) | Point::Switch => true,
             Point::Wait(set, ..) => has_event(set),
             Point::Event(waitable) => self.waitables.get(waitable).is_none_or(|w| w.has_pending_event()),
@@ -265,7 +268,7 @@ impl<P: Profile> Store<P> {
                 .as_mut_slice()
                 .get_mut(instance.index())
                 .ok_or(Error::Bug("unknown instance"))?;
-            if entry.has_backpressure(exclusive) {
+            if entry.has_backpressure(exclusive) || !entry.threads.has_room(1) {
                 continue;
             }
             let list = if exclusive { &mut entry.entry_exclusive } else { &mut entry.entry_shared };

@@ -57,6 +57,27 @@ impl<P: Profile> Store<P> {
         if exclusive {
             self.release_exclusive(instance, id)?;
         }
+        self.signal_room(instance)
+    }
+
+    /// A task whose arguments could not be lowered is gone: it has one thread, which has entered and run nothing.
+    pub(crate) fn abandon_thread(&mut self, id: ThreadId) -> Result<(), Error> {
+        let thread = self.thread_mut(id)?;
+        let (task, instance, index) = (thread.task(), thread.instance(), thread.index());
+        self.instance_mut(instance)?.threads.remove(index);
+        self.threads.remove(id);
+        let exclusive = self.tasks.remove(task).is_some_and(|t| t.needs_exclusive());
+        if exclusive {
+            self.release_exclusive(instance, id)?;
+        }
+        self.signal_room(instance)
+    }
+
+    /// A thread index is free again: who waits to enter may have waited for that.
+    fn signal_room(&mut self, instance: InstanceId) -> Result<(), Error> {
+        if self.instance(instance)?.waiting_to_enter() > 0 {
+            self.signal_entry(instance)?;
+        }
         Ok(())
     }
 

@@ -35,19 +35,24 @@ struct Stack {
     cached: usize,
 }
 
+/// A level takes 5 KiB of native stack, and 35 KiB unoptimised, beside what host functions take: this many fit
+/// the 2 MiB that Rust gives a thread.
+const DEPTH: u32 = 40;
+
 impl Default for Config {
     fn default() -> Self {
         Self {
-            limits: Limits::HEAP,
+            limits: Limits { depth: DEPTH, ..Limits::HEAP },
             features: Features::ALL,
             #[cfg(feature = "translate")]
             core_features: CoreFeatures::default(),
             #[cfg(feature = "translate")]
             plan_limits: PlanLimits::default(),
             host_bytes: 64 << 20,
-            memory_bytes: 4 << 30_u32.min(usize::BITS.saturating_sub(3)),
+            memory_bytes: usize::try_from(4u64 << 30).unwrap_or(1 << 30),
             table_elements: 10_000_000,
-            // wasmi's own, but for the cache: with wasmi's two, a chain of three guests allocates a stack for each call.
+            // wasmi's own, but for the cache: with wasmi's two, a chain of three guests allocates a stack for
+            // each call.
             stack: Stack { min: 1_000, max: 1_000_000, depth: 1_000, cached: 16 },
             eager: false,
             choose: Choose::Eager,
@@ -61,7 +66,8 @@ impl Config {
         Self::default()
     }
 
-    /// How much of everything that the Component Model keeps: tasks, handles, and so on. Default: [`Limits::HEAP`].
+    /// How much of everything that the Component Model keeps: tasks, handles, and so on. Default:
+    /// [`Limits::HEAP`].
     pub fn limits(&mut self, limits: Limits) -> &mut Self {
         self.limits = limits;
         self
@@ -73,7 +79,8 @@ impl Config {
         self
     }
 
-    /// What the core modules of components may use. What wasmi hasn't, it refuses when a component is compiled.
+    /// What the core modules of components may use. What wasmi hasn't, it refuses when a component is
+    /// compiled.
     #[cfg(feature = "translate")]
     pub fn core_features(&mut self, features: CoreFeatures) -> &mut Self {
         self.core_features = features;
@@ -93,21 +100,22 @@ impl Config {
         self
     }
 
-    /// The most bytes of all linear memories of a store together; `memory.grow` above it answers -1. Default: 4 GiB
-    /// (1 GiB where addresses have 32 bits).
+    /// The most bytes of all linear memories of a store together; `memory.grow` above it answers -1. Default:
+    /// 4 GiB (1 GiB where addresses have 32 bits).
     pub fn memory_bytes(&mut self, bytes: usize) -> &mut Self {
         self.memory_bytes = bytes;
         self
     }
 
-    /// The most elements of all tables of a store together; `table.grow` above it answers -1. Default: 10 million.
+    /// The most elements of all tables of a store together; `table.grow` above it answers -1. Default: 10
+    /// million.
     pub fn table_elements(&mut self, elements: usize) -> &mut Self {
         self.table_elements = elements;
         self
     }
 
-    /// The bytes that a guest's stack starts with. Each suspended guest keeps at least as much: 0 costs an allocation or
-    /// two for each call, and is for devices. Default: 1000. No more than the maximum counts.
+    /// The bytes that a guest's stack starts with. Each suspended guest keeps at least as much: 0 costs an
+    /// allocation or two for each call, and is for devices. Default: 1000. No more than the maximum counts.
     pub fn min_stack_bytes(&mut self, bytes: usize) -> &mut Self {
         self.stack.min = bytes;
         self
@@ -125,14 +133,15 @@ impl Config {
         self
     }
 
-    /// How many stacks that are not in use are kept for the next call. As many as guests call each other deep make calls
-    /// free of allocation; 0 is for devices. Default: 16.
+    /// How many stacks that are not in use are kept for the next call. As many as guests call each other deep
+    /// make calls free of allocation; 0 is for devices. Default: 16.
     pub fn max_cached_stacks(&mut self, stacks: usize) -> &mut Self {
         self.stack.cached = stacks;
         self
     }
 
-    /// Whether core functions are compiled with their component, and not each when it is first called. Default: no.
+    /// Whether core functions are compiled with their component, and not each when it is first called.
+    /// Default: no.
     pub fn eager(&mut self, eager: bool) -> &mut Self {
         self.eager = eager;
         self
@@ -154,6 +163,8 @@ impl Config {
             .set_min_stack_height(self.stack.min.min(max));
         config.set_max_recursion_depth(self.stack.depth).set_max_cached_stacks(self.stack.cached);
         config.consume_fuel(false);
+        // What the translation lets pass and wasmi has switched off.
+        config.wasm_custom_page_sizes(true).wasm_wide_arithmetic(true);
         config.ignore_custom_sections(true);
         config.compilation_mode(if self.eager {
             wasmi::CompilationMode::Eager

@@ -1,7 +1,7 @@
 //! Guests that are suspended, by thread.
 //!
-//! A continuation of wasmi may be resumed on its own store alone (on another wasmi panics), so they lie in the data of that store and
-//! never leave it but to be resumed on it.
+//! A continuation of wasmi may be resumed on its own store alone (on another wasmi panics), so they lie in
+//! the data of that store and never leave it but to be resumed on it.
 
 use alloc::vec::Vec;
 
@@ -44,7 +44,8 @@ impl Frames {
         }
     }
 
-    /// The host function answers `value`. What suspends is packed: its answer is one `i64`, whatever its guest sees.
+    /// The host function answers `value`. What suspends is packed: its answer is one `i64`, whatever its
+    /// guest sees.
     pub fn resume<T>(self, ctx: StoreContextMut<'_, State<T>>, value: u64) -> Result<Ran, wasmi::Error> {
         let value = [Val::I64(value as i64)];
         match self {

@@ -37,8 +37,8 @@ impl<T> Engine for Wx<'_, T> {
             let item = self.extern_of(import.item).ok_or_else(|| refused(import.module, import.field))?;
             given.insert((import.module, import.field, kind(&item.ty(&self.0))), item);
         }
-        // By name: wasmi has a module's imports in an order of its own, and a module that the host provides may
-        // import less than its type says. Equal names get equal things.
+        // By name: wasmi has a module's imports in an order of its own, and a module that the host provides
+        // may import less than its type says. Equal names get equal things.
         let wanted = module.imports().map(|import| {
             let name = (import.module(), import.name(), kind(import.ty()));
             given.get(&name).copied().ok_or_else(|| refused(import.module(), import.name()))
@@ -143,8 +143,8 @@ impl<T> Wx<'_, T> {
         u32::try_from(index).ok()?.checked_add(1).map(MemoryRef::from_index)
     }
 
-    /// wasmi's handles can't be compared. Bytes at one address are one memory's; an empty memory has none, and is told by
-    /// what its handle looks like.
+    /// wasmi's handles can't be compared. Bytes at one address are one memory's; an empty memory has none,
+    /// and is told by what its handle looks like.
     fn same(&self, a: &Memory, b: &Memory) -> bool {
         let at = |memory: &Memory| (memory.data_ptr(&self.0), memory.data_size(&self.0));
         at(a) == at(b) && (at(a).1 > 0 || format!("{a:?}") == format!("{b:?}"))
@@ -164,7 +164,8 @@ impl<T> Wx<'_, T> {
         }
     }
 
-    /// What fails while the start function runs, or while memories and tables are filled, is a trap; what fails before is not.
+    /// What fails while the start function runs, or while memories and tables are filled, is a trap; what
+    /// fails before is not.
     fn instantiation_error(&mut self, error: &wasmi::Error) -> EngineError {
         if let ErrorKind::Instantiation(InstantiationError::ElementSegmentDoesNotFit { .. }) = error.kind() {
             let code = TrapCode::TableOutOfBounds;

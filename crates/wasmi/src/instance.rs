@@ -25,8 +25,8 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// The function at a path: `name`, or `instance#name` for one in an instance that it exports. `None` where there is
-    /// none, or where the instance is of another store.
+    /// The function at a path: `name`, or `instance#name` for one in an instance that it exports. `None`
+    /// where there is none, or where the instance is of another store.
     pub fn func(&self, ctx: impl AsContext, path: &str) -> Option<Func> {
         if ctx.context().data().id != self.store {
             return None;
@@ -68,12 +68,13 @@ impl Func {
         &self.inner.types().table
     }
 
-    /// Calls it, and runs whatever is ready until it has returned. In a host function it has to return without that:
-    /// there nothing else may run.
+    /// Calls it, and runs whatever is ready until it has returned. In a host function it has to return
+    /// without that: there nothing else may run.
     ///
     /// # Errors
-    /// `Value`: the arguments are not of its type. `Trap`: its trap or that of something else that ran; a deadlock, where nothing is
-    /// ready and it has not returned (the call stays, and is forgotten); a limit. `Cancelled`.
+    /// `Value`: the arguments are not of its type. `Trap`: its trap or that of something else that ran; a
+    /// deadlock, where nothing is ready and it has not returned (the call stays, and is forgotten); a limit.
+    /// `Cancelled`.
     pub fn call(&self, mut ctx: impl AsContextMut, args: &[Val]) -> Result<Option<Val>, Error> {
         self.start(&mut ctx, args)?.result(ctx)
     }
@@ -114,8 +115,9 @@ impl Call {
     /// The result, if the call has returned. Runs nothing.
     ///
     /// # Errors
-    /// `Trap(CannotEnter)` where its instance trapped in another call, so that it will never return; `Cancelled`; `Value` where the
-    /// result could not be decoded; `Misuse` once the result was taken, or with another store.
+    /// `Trap(CannotEnter)` where its instance trapped in another call, so that it will never return;
+    /// `Cancelled`; `Value` where the result could not be decoded; `Misuse` once the result was taken, or
+    /// with another store.
     pub fn poll(&mut self, mut ctx: impl AsContextMut) -> Result<Poll<Option<Val>>, Error> {
         let mut wx = ctx.wx();
         let state = wx.state_mut();
@@ -157,7 +159,8 @@ impl Call {
         }
     }
 
-    /// Asks for its cancellation; nothing where it has returned. It ends now or later, and may still return a value.
+    /// Asks for its cancellation; nothing where it has returned. It ends now or later, and may still return a
+    /// value.
     ///
     /// # Errors
     /// `Trap`: of the guest, when it is told; `Misuse` with another store.

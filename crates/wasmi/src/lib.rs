@@ -1,4 +1,4 @@
-//! WebAssembly components with async, on the [wasmi](wasmi) interpreter.
+//! WebAssembly components with async, on the [wasmi] interpreter.
 //!
 //! ```
 //! use canon_async_wasmi::{Component, Config, Engine, Linker, Store, Val};
@@ -41,8 +41,8 @@
 //! | [`error`] | [`Error`] |
 //! | [`embedding`] | [`Wx`]: what the core sees of wasmi |
 //!
-//! The other modules are how it works: a guest that blocks is set aside as a wasmi continuation (`continuation`),
-//! which needs a frame of wasm between every guest and every built-in that blocks (`shim`).
+//! The other modules are how it works: a guest that blocks is set aside as a wasmi continuation
+//! (`continuation`), which needs a frame of wasm between every guest and every built-in that blocks (`shim`).
 #![no_std]
 #![forbid(unsafe_code)]
 

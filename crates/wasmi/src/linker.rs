@@ -45,8 +45,8 @@ impl<T> HostFunc<T> {
 
 /// Names, and what the host provides under them to components that import them.
 ///
-/// A path is `name`, or `instance#name` for something in an instance (`wasi:clocks/monotonic-clock@0.3.0#now`).
-/// Defining a path again replaces what was there.
+/// A path is `name`, or `instance#name` for something in an instance
+/// (`wasi:clocks/monotonic-clock@0.3.0#now`). Defining a path again replaces what was there.
 pub struct Linker<T: 'static> {
     engine: Engine,
     inner: link::Linker<HostFunc<T>, wasmi::Module>,
@@ -85,8 +85,8 @@ impl<T> Linker<T> {
         self
     }
 
-    /// A host function of a type of its own, the one at index `ty` of [`types::TypeTable::funcs`], which imports have
-    /// to match. It may not mention resources.
+    /// A host function of a type of its own, the one at index `ty` of [`types::TypeTable::funcs`], which
+    /// imports have to match. It may not mention resources.
     ///
     /// # Errors
     /// `Link`: the types are none.
@@ -133,11 +133,12 @@ impl<T> Linker<T> {
         Ok(self)
     }
 
-    /// A new resource type of the host. Its destructor, if any, gets the representation as [`Val::U32`] where a guest
-    /// drops the last handle.
+    /// A new resource type of the host. Its destructor, if any, gets the representation as [`Val::U32`] where
+    /// a guest drops the last handle.
     ///
     /// # Errors
-    /// `Trap` with `Capacity(ResourceTypes | Functions)`; `Misuse`: the linker has definitions of another store.
+    /// `Trap` with `Capacity(ResourceTypes | Functions)`; `Misuse`: the linker has definitions of another
+    /// store.
     pub fn resource(
         &mut self,
         mut ctx: impl AsContextMut<Data = T>,
@@ -182,8 +183,8 @@ impl<T> Linker<T> {
     /// Instantiates a component: runs the start functions of its core modules.
     ///
     /// # Errors
-    /// `Link`: an import is missing or of another type; `Trap`: a start function trapped, or a limit of the store.
-    /// What was made before stays in the store.
+    /// `Link`: an import is missing or of another type; `Trap`: a start function trapped, or a limit of the
+    /// store. What was made before stays in the store.
     pub fn instantiate(
         &self,
         mut ctx: impl AsContextMut<Data = T>,

@@ -1,10 +1,11 @@
 //! Tiny modules that stand between guests and the host.
 //!
 //! **Packing shims.** wasmi sets aside the frames below a host function that fails, if an ordinary `call` in
-//! wasm made the call. It cannot where a guest reaches the host function by `return_call` (wasmi answers wrong results
-//! then, without a word), or where the host function is itself what is called, as one that a guest exports again. So each
-//! built-in that may block gets a module that imports the host function and exports a function which plainly calls it. On
-//! the way it makes all arguments `i64`, so that the host function is one of seventeen that wasmi can call without allocating.
+//! wasm made the call. It cannot where a guest reaches the host function by `return_call` (wasmi answers
+//! wrong results then, without a word), or where the host function is itself what is called, as one that a
+//! guest exports again. So each built-in that may block gets a module that imports the host function and
+//! exports a function which plainly calls it. On the way it makes all arguments `i64`, so that the host
+//! function is one of seventeen that wasmi can call without allocating.
 //!
 //! **Copiers.** wasmi's interface gives out one memory at a time; `memory.copy` has both.
 
@@ -72,8 +73,8 @@ fn direct<T>(mut ctx: StoreContextMut<'_, State<T>>, b: Builtin, ty: &CoreFuncTy
     })
 }
 
-/// The host function of `(i64 x n) -> i64`; of seventeen arguments the last is in [`State::last_arg`], since wasmi's typed
-/// functions end at sixteen.
+/// The host function of `(i64 x n) -> i64`; of seventeen arguments the last is in [`State::last_arg`], since
+/// wasmi's typed functions end at sixteen.
 fn packed<T>(mut ctx: StoreContextMut<'_, State<T>>, b: Builtin, params: usize) -> Option<Func> {
     macro_rules! wrap {
         ($($arg:ident)*) => {
@@ -224,8 +225,8 @@ const COPIER: &[u8] = &[
     10, 14, 1, 12, 0, 0x20, 0, 0x20, 1, 0x20, 2, 0xfc, 10, 0, 1, 0x0b,
 ];
 
-/// A packing shim. It imports the host function and what takes a seventeenth argument, and exports a function of type `ty`.
-/// `None` for types that no built-in has.
+/// A packing shim. It imports the host function and what takes a seventeenth argument, and exports a function
+/// of type `ty`. `None` for types that no built-in has.
 ///
 /// Types, from 0: packed; `ty`; `(i64) -> ()`. Functions: the two imports; the shim.
 fn encode_shim(ty: &CoreFuncType) -> Option<Vec<u8>> {

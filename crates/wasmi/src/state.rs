@@ -1,4 +1,5 @@
-//! What lives in wasmi's store beside the guests: the core's store, and the tables that the core's ids point into.
+//! What lives in wasmi's store beside the guests: the core's store, and the tables that the core's ids point
+//! into.
 
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;

@@ -1,20 +1,27 @@
-//! Functions of the commonest types, up to four `i32` and one `i32` as the result: wasmi checks the types of such a
-//! function once and not at every call.
+//! Functions of the commonest types, up to four `i32` and one `i32` as the result: wasmi checks the types of
+//! such a function once and not at every call.
 
 use canon_async_component::plan::{CoreFuncType, CoreType};
-use wasmi::{Func, StoreContextMut, TypedFunc, TypedResumableCall};
+use wasmi::{
+    Func, StoreContextMut, TypedFunc, TypedResumableCall, TypedResumableCallHostTrap, WasmParams, WasmResults,
+};
 
 use crate::continuation::{Frames, Ran};
 use crate::state::State;
 
-/// What a function of wasm answers, as raw bits, and how its frames are kept.
-trait Answer: Copy {
+/// What a function of wasm answers: as raw bits, and how its frames are kept.
+trait Answer: WasmResults {
     fn bits(self) -> u64;
+    fn frames(frames: TypedResumableCallHostTrap<Self>) -> Frames;
 }
 
 impl Answer for () {
     fn bits(self) -> u64 {
         0
+    }
+
+    fn frames(frames: TypedResumableCallHostTrap<Self>) -> Frames {
+        Frames::Unit(frames)
     }
 }
 
@@ -22,11 +29,28 @@ impl Answer for u32 {
     fn bits(self) -> u64 {
         u64::from(self)
     }
+
+    fn frames(frames: TypedResumableCallHostTrap<Self>) -> Frames {
+        Frames::Word(frames)
+    }
+}
+
+/// A function of its own, so that what unoptimised code keeps for one type is not kept for all.
+fn call_resumable<T, P: WasmParams, R: Answer>(
+    func: TypedFunc<P, R>,
+    ctx: StoreContextMut<'_, State<T>>,
+    params: P,
+) -> Result<Ran, wasmi::Error> {
+    Ok(match func.call_resumable(ctx, params)? {
+        TypedResumableCall::Finished(answer) => Ran::Returned(answer.bits()),
+        TypedResumableCall::HostTrap(frames) => Ran::Stopped(R::frames(frames)),
+        TypedResumableCall::OutOfFuel(_) => Ran::OutOfFuel,
+    })
 }
 
 macro_rules! typed {
     (@word $arg:ident) => { u32 };
-    ($($name:ident($($arg:ident)*) $result:ty, $frames:ident;)*) => {
+    ($($name:ident($($arg:ident)*) $result:ty;)*) => {
         /// A function, by its type.
         #[derive(Clone, Copy)]
         pub(crate) enum Typed {
@@ -53,18 +77,17 @@ macro_rules! typed {
                 args: &[u64],
             ) -> Option<Result<Ran, wasmi::Error>> {
                 Some(match (self, args) {
-                    $((Self::$name(func), [$($arg),*]) => match func.call_resumable(ctx, ($(*$arg as u32,)*)) {
-                        Ok(TypedResumableCall::Finished(answer)) => Ok(Ran::Returned(answer.bits())),
-                        Ok(TypedResumableCall::HostTrap(frames)) => Ok(Ran::Stopped(Frames::$frames(frames))),
-                        Ok(TypedResumableCall::OutOfFuel(_)) => Ok(Ran::OutOfFuel),
-                        Err(error) => Err(error),
-                    },)*
+                    $((Self::$name(func), [$($arg),*]) => call_resumable(func, ctx, ($(*$arg as u32,)*)),)*
                     _ => return None,
                 })
             }
 
             /// `None` where the arguments are too many or too few.
-            pub fn call<T>(self, ctx: StoreContextMut<'_, State<T>>, args: &[u64]) -> Option<Result<u64, wasmi::Error>> {
+            pub fn call<T>(
+                self,
+                ctx: StoreContextMut<'_, State<T>>,
+                args: &[u64],
+            ) -> Option<Result<u64, wasmi::Error>> {
                 Some(match (self, args) {
                     $((Self::$name(func), [$($arg),*]) => func.call(ctx, ($(*$arg as u32,)*)).map(Answer::bits),)*
                     _ => return None,
@@ -75,14 +98,14 @@ macro_rules! typed {
 }
 
 typed! {
-    Unit0() (), Unit;
-    Unit1(a) (), Unit;
-    Unit2(a b) (), Unit;
-    Unit3(a b c) (), Unit;
-    Unit4(a b c d) (), Unit;
-    Word0() u32, Word;
-    Word1(a) u32, Word;
-    Word2(a b) u32, Word;
-    Word3(a b c) u32, Word;
-    Word4(a b c d) u32, Word;
+    Unit0() ();
+    Unit1(a) ();
+    Unit2(a b) ();
+    Unit3(a b c) ();
+    Unit4(a b c d) ();
+    Word0() u32;
+    Word1(a) u32;
+    Word2(a b) u32;
+    Word3(a b c) u32;
+    Word4(a b c d) u32;
 }

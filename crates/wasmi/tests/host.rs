@@ -74,7 +74,6 @@ fn an_error_of_a_host_function_is_its_guests_trap() {
 }
 
 #[test]
-#[ignore = "the core keeps the thread and the task of a host function that failed"]
 fn nothing_stays_behind_of_a_host_function_that_failed() {
     let engine = engine();
     let mut store = Store::new(&engine, ());
@@ -149,6 +148,17 @@ fn strings_go_round_whatever_their_length() {
         let text: String = (0..length).map(|n| char::from(b'a' + (n % 23) as u8)).collect();
         let echo = call(&mut store, &instance, "run", &[Val::String(text.clone())]).unwrap();
         assert_eq!(echo, Some(Val::String(text)), "{length}");
+    }
+}
+
+#[test]
+fn bytes_go_round_whatever_their_number() {
+    let bytes = ECHO.replace(" string)", " (list u8))");
+    for length in [0, 1, 4096, 4097, 100_000] {
+        let (mut store, instance) = common::instantiate(&bytes);
+        let list = Val::List((0..length).map(|n: u32| Val::U8((n % 251) as u8)).collect());
+        let echo = call(&mut store, &instance, "run", core::slice::from_ref(&list)).unwrap();
+        assert_eq!(echo, Some(list), "{length}");
     }
 }
 

@@ -4,7 +4,7 @@ mod common;
 
 use canon_async::{Error as CoreError, Trap};
 use canon_async_wasmi::{Component, Engine, Error, Instance, Linker, Store};
-use common::{assert_idle, call_u32, component, engine};
+use common::{assert_idle, call, call_u32, component, engine};
 
 /// `f(x)`: traps for 0, calls the next component with x - 1 for others below 100, and answers x from 100 on.
 const LINK: &str = r#"(component
@@ -66,27 +66,73 @@ fn a_trap_three_calls_deep_poisons_what_it_unwinds_through() {
 }
 
 #[test]
-fn a_suspended_call_into_an_instance_that_traps_is_lost() {
+fn nesting_ends_before_the_native_stack_does() {
     let engine = engine();
-    let part = component(&engine, &LINK.replace("(core func $m \"f\")", "(core func $m \"f\")"));
     let mut store = Store::new(&engine, ());
-    let end = Linker::new(&engine).instantiate(&mut store, &component(&engine, END)).unwrap();
-    let c = link(&mut store, &engine, &part, &end);
-    let b = link(&mut store, &engine, &part, &c);
-    // b waits for c, which yields; then c traps under another caller.
-    let mut waiting = b.func(&store, "f").unwrap().start(&mut store, &[201.into_val()]).unwrap();
-    let mut queued = b.func(&store, "f").unwrap().start(&mut store, &[202.into_val()]).unwrap();
-    assert_eq!(store.suspended(), 1, "the second waits for the first to leave");
-    while store.tick().unwrap() {}
-    assert!(matches!(waiting.poll(&mut store), Ok(core::task::Poll::Ready(_))));
-    assert!(matches!(queued.poll(&mut store), Ok(core::task::Poll::Ready(_))));
+    let deep = component(&engine, &LINK.replace("(i32.const 100)", "(i32.const 1000)"));
+    let mut last = Linker::new(&engine).instantiate(&mut store, &component(&engine, END)).unwrap();
+    for _ in 0..39 {
+        last = link(&mut store, &engine, &deep, &last);
+    }
+    assert_eq!(call_u32(&mut store, &last, "f", &[39]).unwrap(), 0);
+    last = link(&mut store, &engine, &deep, &last);
+    let error = call_u32(&mut store, &last, "f", &[40]).unwrap_err();
+    assert_eq!(error.core(), Some(CoreError::Trap(Trap::NestingTooDeep)));
+    assert_idle(&store);
+}
 
-    let mut waiting = b.func(&store, "f").unwrap().start(&mut store, &[200.into_val()]).unwrap();
-    let doomed = b.func(&store, "f").unwrap().start(&mut store, &[1.into_val()]).unwrap();
-    while store.tick().unwrap_or(true) {}
-    assert!(matches!(waiting.poll(&mut store), Ok(core::task::Poll::Ready(_))));
-    let error = doomed.result(&mut store).unwrap_err();
-    assert!(matches!(error, Error::Trap { .. }), "{error}");
+#[test]
+fn a_suspended_call_of_an_instance_that_traps_is_lost() {
+    let (mut store, instance) = common::instantiate(
+        r#"(component
+  (core func $suspend (canon thread.suspend))
+  (core module $M
+    (import "" "suspend" (func $suspend (result i32)))
+    (func (export "sleep") (drop (call $suspend)))
+    (func (export "trap") unreachable))
+  (core instance $m (instantiate $M (with "" (instance (export "suspend" (func $suspend))))))
+  (func (export "sleep") async (canon lift (core func $m "sleep") async))
+  (func (export "trap") (canon lift (core func $m "trap"))))"#,
+    );
+    let sleep = instance.func(&store, "sleep").unwrap();
+    let mut asked = sleep.start(&mut store, &[]).unwrap();
+    let forgotten = sleep.start(&mut store, &[]).unwrap();
+    let waited = sleep.start(&mut store, &[]).unwrap();
+    assert!(asked.poll(&mut store).unwrap().is_pending());
+    forgotten.forget(&mut store);
+    assert_eq!(store.suspended(), 3);
+    assert!(call(&mut store, &instance, "trap", &[]).is_err());
+    for lost in [asked.poll(&mut store).unwrap_err(), waited.result(&mut store).unwrap_err()] {
+        assert_eq!(lost.core(), Some(CoreError::Trap(Trap::CannotEnter)));
+    }
+    let twice = asked.poll(&mut store).unwrap_err();
+    assert!(matches!(twice.core(), Some(CoreError::Misuse(_))));
+    assert_idle(&store);
+}
+
+#[test]
+fn a_call_is_cancelled() {
+    let (mut store, instance) = common::instantiate(
+        r#"(component
+  (core func $new (canon waitable-set.new))
+  (core func $cancel (canon task.cancel))
+  (core module $M
+    (import "" "new" (func $new (result i32)))
+    (import "" "cancel" (func $cancel))
+    (func (export "f") (result i32) (i32.or (i32.const 2) (i32.shl (call $new) (i32.const 4))))
+    (func (export "cb") (param i32 i32 i32) (result i32)
+      (if (i32.ne (local.get 0) (i32.const 6)) (then unreachable))
+      (call $cancel)
+      (i32.const 0)))
+  (core instance $m (instantiate $M (with "" (instance
+    (export "new" (func $new)) (export "cancel" (func $cancel))))))
+  (func (export "f") async (canon lift (core func $m "f") async (callback (core func $m "cb")))))"#,
+    );
+    let mut waits = instance.func(&store, "f").unwrap().start(&mut store, &[]).unwrap();
+    assert!(waits.poll(&mut store).unwrap().is_pending());
+    assert_eq!(store.suspended(), 0, "a callback leaves no frames");
+    waits.cancel(&mut store).unwrap();
+    assert!(matches!(waits.result(&mut store), Err(Error::Cancelled)));
     assert_idle(&store);
 }
 

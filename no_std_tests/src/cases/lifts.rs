@@ -25,6 +25,7 @@ cases! {
     lift_callback_exit_without_return_traps,
     lift_exclusive_second_callback_call_queues,
     lift_exclusive_stackful_not_queued,
+    lift_exclusive_holder_not_run_below_a_sync_call,
     lift_exclusive_released_while_waiting,
     lift_exclusive_sync_lifted_holds_while_blocked,
     lift_sync_of_async_type_blocks_fine,
@@ -153,11 +154,17 @@ fn lift_callback_exit_without_return_traps<P: Profile>() -> Result<(), Error> {
 // Task.enter_implicit_thread: exclusive_thread
 fn lift_exclusive_second_callback_call_queues<P: Profile>() -> Result<(), Error> {
     let mut w = World::<P>::new(&[None])?;
-    const BLOCKS: Script = &[Op::Mark(1), run(ThreadYield, &[]), Op::Mark(2), run(task_return(A), &[])];
+    const BLOCKS: Script = &[Op::Mark(1), run(ThreadSuspend, &[]), Op::Mark(2), run(task_return(A), &[])];
     let f = w.lift_callback(Func::Async, A, BLOCKS, script![])?;
+    let resume = w.lift(Func::Sync, sync_opts(A), script![run(ThreadResumeLater, &[k(1)])])?;
     w.call(f, 0)?;
     w.call(f, 1)?;
+    assert_eq!(w.ticks()?, 0);
     assert_eq!(w.marks(), [1]);
+    w.call(resume, 2)?;
+    w.ticks()?;
+    assert_eq!(w.marks(), [1, 2, 1]);
+    w.call(resume, 3)?;
     w.ticks()?;
     assert_eq!(w.marks(), [1, 2, 1, 2]);
     w.done()
@@ -172,6 +179,24 @@ fn lift_exclusive_stackful_not_queued<P: Profile>() -> Result<(), Error> {
     w.call(g, 1)?;
     assert_eq!(w.marks(), [1, 3]);
     w.ticks()?;
+    w.done()
+}
+
+/// While a sync-typed function of an instance runs, the holder of its lock must not, whatever is called: they would share
+/// one shadow stack (the note on Component Invariant 3 in `canon lift`).
+fn lift_exclusive_holder_not_run_below_a_sync_call<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None])?;
+    let holds =
+        w.lift(Func::Async, sync_opts(A), script![Op::Mark(1), run(ThreadYield, &[]), Op::Mark(2)])?;
+    let own = w.lift_callback(Func::Async, A, script![run(task_return(A), &[])], script![])?;
+    w.lower(own, async_opts(A))?;
+    // A calls a function of its own: nothing is between them that could not be entered.
+    let f = w.lift(Func::Sync, sync_opts(A), script![Op::Mark(3), run(low(0), &[]), Op::Mark(4)])?;
+    let end = w.lift(Func::Sync, sync_opts(A), script![Op::Trap(1)])?;
+    w.call(holds, 0)?;
+    w.call(f, 1)?;
+    assert_eq!(w.marks(), [1, 3, 4]);
+    assert!(w.call(end, 2).is_err());
     w.done()
 }
 

@@ -2,10 +2,12 @@
 
 mod cancel;
 mod context;
-mod copies;
 mod cross_traps;
+mod futures;
 mod lifts;
+mod lowers;
 mod poison;
+mod streams;
 mod thread;
 mod traps;
 mod waitable;
@@ -76,14 +78,16 @@ fn one_traps<P: Profile>(script: crate::op::Script, trap: canon_async::Trap) -> 
 }
 
 /// Every file's cases.
-pub fn lists<P: Profile>() -> [&'static [Case]; 9] {
+pub fn lists<P: Profile>() -> [&'static [Case]; 11] {
     [
         context::list::<P>(),
         cancel::list::<P>(),
         poison::list::<P>(),
         thread::list::<P>(),
         waitable::list::<P>(),
-        copies::list::<P>(),
+        streams::list::<P>(),
+        futures::list::<P>(),
+        lowers::list::<P>(),
         lifts::list::<P>(),
         traps::list::<P>(),
         cross_traps::list::<P>(),

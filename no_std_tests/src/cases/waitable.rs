@@ -1,4 +1,4 @@
-//! `waitable-set.*`, `waitable.join`, `subtask.drop`, `canon lower` as its caller sees it.
+//! `waitable-set.*`, `waitable.join`, and the order of handles.
 
 use super::cases;
 use crate::op::*;
@@ -27,14 +27,6 @@ cases! {
     waitable_join_moves_between_sets,
     waitable_join_same_set_stays,
     waitable_join_zero_takes_out,
-    lower_async_returns_at_once_no_subtask,
-    lower_async_started_then_returned,
-    lower_async_starting_then_started_then_returned,
-    lower_async_unread_event_shows_latest_state,
-    lower_async_result_in_memory,
-    lower_async_result_pointer_out_of_bounds_traps,
-    lower_sync_blocks_then_result,
-    lower_sync_two_threads_wait_each_its_own needs Threads,
     handles_freed_indices_reused_last_first,
 }
 
@@ -408,171 +400,11 @@ fn waitable_join_zero_takes_out<P: Profile>() -> Result<(), Error> {
         run(WaitableSetDrop, &[k(3)]),
         // The event is still the end's: a cancel takes it.
         call(StreamCancelRead(STREAM, false), &[k(1)], 1),
-        Op::Eq(R1, k(1 << 4)),
+        Op::Eq(R1, k(1 << 4 | 2)),
         CLOSE[0],
         CLOSE[1],
         RETURN,
     ])
-}
-
-/// A calls B's function (lower 0), of this type and with this code.
-fn pair<P: Profile>(ty: Func, callee: Script, caller: Script) -> Result<World<P>, Error> {
-    let mut w = World::<P>::new(&[None, None])?;
-    let callee = w.lift(ty, async_opts(B), callee)?;
-    w.lower(callee, async_opts(A))?;
-    w.lower(callee, sync_opts(A))?;
-    let f = w.lift(Func::Async, async_opts(A), caller)?;
-    let task = w.call(f, 0)?;
-    w.run_until(task)?;
-    w.ticks()?;
-    Ok(w)
-}
-
-// canon_lower: resolved at once, `[Subtask.State.RETURNED]`.
-fn lower_async_returns_at_once_no_subtask<P: Profile>() -> Result<(), Error> {
-    pair::<P>(
-        Func::Async,
-        script![run(task_return(B), &[]), run(ThreadYield, &[]), Op::Mark(1)],
-        script![call(low(0), &[], 0), Op::Eq(R0, k(2)), RETURN],
-    )?
-    .done()
-}
-
-fn lower_async_started_then_returned<P: Profile>() -> Result<(), Error> {
-    pair::<P>(
-        Func::Async,
-        script![run(ThreadYield, &[]), run(task_return(B), &[])],
-        script![
-            call(low(0), &[], 0),
-            Op::Eq(R0, k(1 | 1 << 4)),
-            call(WaitableSetNew, &[], 1),
-            run(WaitableJoin, &[k(1), R1]),
-            call(WAIT, &[R1, k(64)], 2),
-            Op::Eq(R2, k(1)),
-            Op::Load32(2, k(64)),
-            Op::Eq(R2, k(1)),
-            Op::Load32(2, k(68)),
-            Op::Eq(R2, k(2)),
-            run(SubtaskDrop, &[k(1)]),
-            run(WaitableSetDrop, &[R1]),
-            RETURN,
-        ],
-    )?
-    .done()
-}
-
-const INC: Script = &[run(BackpressureInc, &[]), run(task_return(B), &[])];
-
-fn queued<P: Profile>(caller: Script) -> Result<(), Error> {
-    let mut w = World::<P>::new(&[None, None])?;
-    let inc = w.lift(Func::Async, async_opts(B), INC)?;
-    let callee = script![run(ThreadYield, &[]), run(ThreadYield, &[]), run(task_return(B), &[])];
-    let callee = w.lift(Func::Async, async_opts(B), callee)?;
-    let dec = w.lift(Func::Sync, sync_opts(B), script![run(BackpressureDec, &[])])?;
-    w.lower(callee, async_opts(A))?;
-    w.lower(dec, sync_opts(A))?;
-    let f = w.lift(Func::Async, async_opts(A), caller)?;
-    w.call(inc, 0)?;
-    let task = w.call(f, 1)?;
-    w.run_until(task)?;
-    w.done()
-}
-
-fn lower_async_starting_then_started_then_returned<P: Profile>() -> Result<(), Error> {
-    queued::<P>(script![
-        call(low(0), &[], 0),
-        Op::Eq(R0, k(1 << 4)),
-        call(WaitableSetNew, &[], 1),
-        run(WaitableJoin, &[k(1), R1]),
-        run(low(1), &[]),
-        run(WAIT, &[R1, k(64)]),
-        Op::Load32(2, k(68)),
-        Op::Eq(R2, k(1)),
-        run(WAIT, &[R1, k(64)]),
-        Op::Load32(2, k(68)),
-        Op::Eq(R2, k(2)),
-        run(SubtaskDrop, &[k(1)]),
-        run(WaitableSetDrop, &[R1]),
-        RETURN,
-    ])
-}
-
-fn lower_async_unread_event_shows_latest_state<P: Profile>() -> Result<(), Error> {
-    queued::<P>(script![
-        call(low(0), &[], 0),
-        call(WaitableSetNew, &[], 1),
-        run(WaitableJoin, &[k(1), R1]),
-        run(low(1), &[]),
-        run(ThreadYield, &[]),
-        run(ThreadYield, &[]),
-        run(ThreadYield, &[]),
-        run(ThreadYield, &[]),
-        run(WAIT, &[R1, k(64)]),
-        Op::Load32(2, k(68)),
-        Op::Eq(R2, k(2)),
-        call(POLL, &[R1, k(64)], 2),
-        Op::Eq(R2, k(0)),
-        run(SubtaskDrop, &[k(1)]),
-        run(WaitableSetDrop, &[R1]),
-        RETURN,
-    ])
-}
-
-fn lower_async_result_in_memory<P: Profile>() -> Result<(), Error> {
-    pair::<P>(
-        Func::AsyncU32,
-        script![Op::Eq(R0, k(5)), run(task_return_u32(B), &[k(42)])],
-        script![
-            call(low(0), &[k(5), k(64)], 0),
-            Op::Eq(R0, k(2)),
-            Op::Load32(0, k(64)),
-            Op::Eq(R0, k(42)),
-            RETURN,
-        ],
-    )?
-    .done()
-}
-
-fn lower_async_result_pointer_out_of_bounds_traps<P: Profile>() -> Result<(), Error> {
-    let callee = script![run(task_return_u32(B), &[k(42)])];
-    let caller = script![run(low(0), &[k(5), k(1 << 20)])];
-    assert_eq!(pair::<P>(Func::AsyncU32, callee, caller).err(), Some(Trap::OutOfBounds.into()));
-    let caller = script![run(low(0), &[k(5), k(2)])];
-    assert_eq!(pair::<P>(Func::AsyncU32, callee, caller).err(), Some(Trap::Unaligned.into()));
-    Ok(())
-}
-
-fn lower_sync_blocks_then_result<P: Profile>() -> Result<(), Error> {
-    pair::<P>(
-        Func::AsyncU32,
-        script![run(ThreadYield, &[]), run(task_return_u32(B), &[k(42)])],
-        script![call(low(1), &[k(5)], 0), Op::Eq(R0, k(42)), RETURN],
-    )?
-    .done()
-}
-
-fn lower_sync_two_threads_wait_each_its_own<P: Profile>() -> Result<(), Error> {
-    let mut w = World::<P>::new(&[None, None])?;
-    const CALLEE: Script =
-        &[Op::Set(1, R0), run(ThreadYield, &[]), Op::Loop(1, 1), run(task_return_u32(B), &[R0])];
-    const THREAD: Script = &[call(low(0), &[R0], 1), Op::Eq(R1, R0), Op::Mark(2)];
-    const MAIN: Script = &[
-        call(ThreadNewIndirect(TableRef::from_index(0)), &[k(0), k(2)], 0),
-        call(ThreadNewIndirect(TableRef::from_index(0)), &[k(0), k(3)], 1),
-        run(ThreadResumeLater, &[R0]),
-        run(ThreadResumeLater, &[R1]),
-        call(low(0), &[k(9)], 2),
-        Op::Eq(R2, k(9)),
-        RETURN,
-    ];
-    w.set_table(0, A, THREAD);
-    let callee = w.lift(Func::AsyncU32, async_opts(B), CALLEE)?;
-    w.lower(callee, sync_opts(A))?;
-    let f = w.lift(Func::Async, async_opts(A), MAIN)?;
-    let task = w.call(f, 0)?;
-    w.run_until(task)?;
-    assert_eq!(w.marks(), [2, 2]);
-    w.done()
 }
 
 // Table.add and Table.remove

@@ -270,7 +270,7 @@ impl<P: Profile> Machine<P> {
                 self.host(format!("cancel {task:?}"), |m| run::cancel(m, task));
             }
             _ => {
-                self.host("tick".into(), |m| run::tick(m));
+                self.host("tick".into(), run::tick);
             }
         }
     }

@@ -14,7 +14,8 @@ use proptest::prelude::*;
 use step::Step;
 
 bounded! {
-    /// Full now and then.
+    /// Full now and then. As many indices as threads: where only the indices run out, a queued call waits for one, and
+    /// the traces differ without an error.
     Small {
         instances: 4, handles: 12, thread_indices: 10, tasks: 8, threads: 10, waitables: 14, sets: 4,
         streams: 6, queued: 2, lends: 2, types: 16, type_items: 8, resources: 1, functions: 168, depth: 6,

@@ -66,7 +66,7 @@ impl<P: Profile> Machine<P> {
 
     fn settle(&mut self) {
         for _ in 0..500 {
-            if self.host("tick".into(), |m| run::tick(m)) == Some(false) {
+            if self.host("tick".into(), run::tick) == Some(false) {
                 return;
             }
         }

@@ -1,4 +1,4 @@
-//! `stream.*` and `future.*`.
+//! `stream.*`.
 
 use super::cases;
 use crate::op::*;
@@ -7,7 +7,7 @@ use crate::world::*;
 use canon_async::Trap;
 use canon_async::canon::Builtin;
 use canon_async::canon::Builtin::*;
-use canon_async::error::{EndAction, Error};
+use canon_async::error::Error;
 use canon_async::id::TableRef;
 use canon_async::storage::Profile;
 
@@ -26,7 +26,7 @@ cases! {
     stream_drop_writable_while_read_pending_dropped,
     stream_write_after_drop_dropped,
     stream_cancel_read_no_bytes_cancelled,
-    stream_cancel_read_after_bytes_completed,
+    stream_cancel_read_after_bytes_cancelled_with_count,
     stream_cancel_write_then_write_again,
     stream_read_sync_blocks_until_write needs Waitables,
     stream_write_sync_partial_returns,
@@ -35,15 +35,6 @@ cases! {
     stream_passed_on_while_writer_pending,
     stream_result_handle_to_caller needs Waitables,
     stream_element_u32_moves_aligned,
-    future_write_then_read_completes,
-    future_read_then_write_completes,
-    future_read_again_traps,
-    future_write_readable_dropped_dropped,
-    future_drop_readable_while_write_pending_dropped,
-    future_cancel_read_then_read_again,
-    future_cancel_write_then_write_again,
-    future_drop_writable_after_dropped_write,
-    future_write_sync_blocks_until_read,
 }
 
 const R: u32 = 0xffff_ffff;
@@ -64,7 +55,7 @@ const fn n(n: u64, result: u64) -> Val {
 }
 
 /// Runs one async function of A, whose memory at 32 is `data`, to its end; then A's memory at 64 is as it says.
-fn one<P: Profile>(script: Script, data: &[u8], expected: &[u8]) -> Result<(), Error> {
+pub(super) fn one<P: Profile>(script: Script, data: &[u8], expected: &[u8]) -> Result<(), Error> {
     let mut w = World::<P>::new(&[None])?;
     let f = w.lift(Func::Async, async_opts(A), script)?;
     w.bytes(A)[32..32 + data.len()].copy_from_slice(data);
@@ -85,7 +76,7 @@ fn stream_write_then_read_moves_bytes<P: Profile>() -> Result<(), Error> {
             call(READ, &[k(1), k(64), k(3)], 0),
             Op::Eq(R0, n(3, COMPLETED)),
             call(StreamCancelWrite(STREAM, false), &[k(2)], 0),
-            Op::Eq(R0, n(3, COMPLETED)),
+            Op::Eq(R0, n(3, CANCELLED)),
             DROP_R,
             DROP_W,
             RETURN,
@@ -105,7 +96,7 @@ fn stream_read_then_write_moves_bytes<P: Profile>() -> Result<(), Error> {
             call(WRITE, &[k(2), k(32), k(3)], 0),
             Op::Eq(R0, n(3, COMPLETED)),
             call(StreamCancelRead(STREAM, true), &[k(1)], 0),
-            Op::Eq(R0, n(3, COMPLETED)),
+            Op::Eq(R0, n(3, CANCELLED)),
             DROP_R,
             DROP_W,
             RETURN,
@@ -127,7 +118,7 @@ fn stream_write_longer_than_read_stays_pending<P: Profile>() -> Result<(), Error
             call(READ, &[k(1), k(68), k(2)], 0),
             Op::Eq(R0, n(1, COMPLETED)),
             call(StreamCancelWrite(STREAM, true), &[k(2)], 0),
-            Op::Eq(R0, n(5, COMPLETED)),
+            Op::Eq(R0, n(5, CANCELLED)),
             DROP_R,
             DROP_W,
             RETURN,
@@ -176,7 +167,7 @@ fn stream_write_zero_to_waiting_reader_completes_at_once<P: Profile>() -> Result
             call(WRITE, &[k(2), k(32), k(1)], 0),
             Op::Eq(R0, n(1, COMPLETED)),
             call(StreamCancelRead(STREAM, true), &[k(1)], 0),
-            Op::Eq(R0, n(1, COMPLETED)),
+            Op::Eq(R0, n(1, CANCELLED)),
             DROP_R,
             DROP_W,
             RETURN,
@@ -234,11 +225,11 @@ fn stream_read_zero_of_waiting_zero_writer_swaps<P: Profile>() -> Result<(), Err
             call(READ, &[k(1), k(64), k(0)], 0),
             Op::Eq(R0, BLOCKED),
             call(StreamCancelWrite(STREAM, true), &[k(2)], 0),
-            Op::Eq(R0, n(0, COMPLETED)),
+            Op::Eq(R0, n(0, CANCELLED)),
             call(WRITE, &[k(2), k(32), k(1)], 0),
             Op::Eq(R0, BLOCKED),
             call(StreamCancelRead(STREAM, true), &[k(1)], 0),
-            Op::Eq(R0, n(0, COMPLETED)),
+            Op::Eq(R0, n(0, CANCELLED)),
             call(StreamCancelWrite(STREAM, true), &[k(2)], 0),
             Op::Eq(R0, n(0, CANCELLED)),
             DROP_R,
@@ -261,11 +252,11 @@ fn stream_write_full_pending_reader_notified_and_waits<P: Profile>() -> Result<(
             call(WRITE, &[k(2), k(33), k(1)], 0),
             Op::Eq(R0, BLOCKED),
             call(StreamCancelRead(STREAM, true), &[k(1)], 0),
-            Op::Eq(R0, n(1, COMPLETED)),
+            Op::Eq(R0, n(1, CANCELLED)),
             call(READ, &[k(1), k(65), k(1)], 0),
             Op::Eq(R0, n(1, COMPLETED)),
             call(StreamCancelWrite(STREAM, true), &[k(2)], 0),
-            Op::Eq(R0, n(1, COMPLETED)),
+            Op::Eq(R0, n(1, CANCELLED)),
             DROP_R,
             DROP_W,
             RETURN,
@@ -335,7 +326,8 @@ fn stream_write_after_drop_dropped<P: Profile>() -> Result<(), Error> {
     )
 }
 
-// cancel_copy
+// cancel_copy. Where the event was pending the reference's code answers COMPLETED and its test cancel-stream.wast wants
+// CANCELLED, with the count: the test is followed.
 fn stream_cancel_read_no_bytes_cancelled<P: Profile>() -> Result<(), Error> {
     one::<P>(
         script![
@@ -358,14 +350,14 @@ fn stream_cancel_read_no_bytes_cancelled<P: Profile>() -> Result<(), Error> {
     )
 }
 
-fn stream_cancel_read_after_bytes_completed<P: Profile>() -> Result<(), Error> {
+fn stream_cancel_read_after_bytes_cancelled_with_count<P: Profile>() -> Result<(), Error> {
     one::<P>(
         script![
             NEW,
             run(READ, &[k(1), k(64), k(4)]),
             run(WRITE, &[k(2), k(32), k(1)]),
             call(StreamCancelRead(STREAM, false), &[k(1)], 0),
-            Op::Eq(R0, n(1, COMPLETED)),
+            Op::Eq(R0, n(1, CANCELLED)),
             // Its buffer is not pending any more.
             call(WRITE, &[k(2), k(32), k(1)], 0),
             Op::Eq(R0, BLOCKED),
@@ -468,7 +460,7 @@ fn stream_new_unit_counts_without_memory<P: Profile>() -> Result<(), Error> {
             call(StreamWrite(STREAM_UNIT, async_opts(A)), &[k(2), k(R as u64), k((1 << 28) - 1)], 0),
             Op::Eq(R0, n((1 << 28) - 1, COMPLETED)),
             call(StreamCancelRead(STREAM_UNIT, false), &[k(1)], 0),
-            Op::Eq(R0, n((1 << 28) - 1, COMPLETED)),
+            Op::Eq(R0, n((1 << 28) - 1, CANCELLED)),
             run(StreamDropReadable(STREAM_UNIT), &[k(1)]),
             run(StreamDropWritable(STREAM_UNIT), &[k(2)]),
             RETURN,
@@ -583,7 +575,7 @@ fn stream_element_u32_moves_aligned<P: Profile>() -> Result<(), Error> {
             call(StreamWrite(STREAM_U32, async_opts(A)), &[k(2), k(36), k(1)], 0),
             Op::Eq(R0, n(1, COMPLETED)),
             call(StreamCancelRead(STREAM_U32, true), &[k(1)], 0),
-            Op::Eq(R0, n(2, COMPLETED)),
+            Op::Eq(R0, n(2, CANCELLED)),
             run(StreamDropReadable(STREAM_U32), &[k(1)]),
             run(StreamDropWritable(STREAM_U32), &[k(2)]),
             RETURN,
@@ -591,175 +583,4 @@ fn stream_element_u32_moves_aligned<P: Profile>() -> Result<(), Error> {
         b"abcdefgh",
         b"abcdefgh\0",
     )
-}
-
-const FNEW: Op = run(FutureNew(FUTURE), &[]);
-const FREAD: Builtin = FutureRead(FUTURE, async_opts(A));
-const FWRITE: Builtin = FutureWrite(FUTURE, async_opts(A));
-const FDROP_R: Op = run(FutureDropReadable(FUTURE), &[k(1)]);
-const FDROP_W: Op = run(FutureDropWritable(FUTURE), &[k(2)]);
-
-// SharedFutureImpl.read
-fn future_write_then_read_completes<P: Profile>() -> Result<(), Error> {
-    one::<P>(
-        script![
-            FNEW,
-            call(FWRITE, &[k(2), k(32)], 0),
-            Op::Eq(R0, BLOCKED),
-            call(FREAD, &[k(1), k(64)], 0),
-            Op::Eq(R0, k(COMPLETED)),
-            call(FutureCancelWrite(FUTURE, true), &[k(2)], 0),
-            Op::Eq(R0, k(COMPLETED)),
-            FDROP_R,
-            FDROP_W,
-            RETURN,
-        ],
-        b"ab",
-        b"a\0",
-    )
-}
-
-fn future_read_then_write_completes<P: Profile>() -> Result<(), Error> {
-    one::<P>(
-        script![
-            FNEW,
-            call(FREAD, &[k(1), k(64)], 0),
-            Op::Eq(R0, BLOCKED),
-            call(FWRITE, &[k(2), k(32)], 0),
-            Op::Eq(R0, k(COMPLETED)),
-            FDROP_W,
-            call(FutureCancelRead(FUTURE, true), &[k(1)], 0),
-            Op::Eq(R0, k(COMPLETED)),
-            FDROP_R,
-            RETURN,
-        ],
-        b"ab",
-        b"a\0",
-    )
-}
-
-fn future_read_again_traps<P: Profile>() -> Result<(), Error> {
-    super::one_traps::<P>(
-        script![
-            FNEW,
-            run(FREAD, &[k(1), k(64)]),
-            run(FWRITE, &[k(2), k(32)]),
-            run(FutureCancelRead(FUTURE, true), &[k(1)]),
-            run(FREAD, &[k(1), k(64)])
-        ],
-        Trap::DoneEnd { action: EndAction::Read, future: true },
-    )
-}
-
-fn future_write_readable_dropped_dropped<P: Profile>() -> Result<(), Error> {
-    one::<P>(
-        script![FNEW, FDROP_R, call(FWRITE, &[k(2), k(32)], 0), Op::Eq(R0, k(DROPPED)), FDROP_W, RETURN],
-        b"",
-        b"",
-    )
-}
-
-// SharedFutureImpl.drop
-fn future_drop_readable_while_write_pending_dropped<P: Profile>() -> Result<(), Error> {
-    one::<P>(
-        script![
-            FNEW,
-            run(FWRITE, &[k(2), k(32)]),
-            FDROP_R,
-            call(FutureCancelWrite(FUTURE, false), &[k(2)], 0),
-            Op::Eq(R0, k(DROPPED)),
-            FDROP_W,
-            RETURN,
-        ],
-        b"a",
-        b"\0",
-    )
-}
-
-fn future_cancel_read_then_read_again<P: Profile>() -> Result<(), Error> {
-    one::<P>(
-        script![
-            FNEW,
-            run(FREAD, &[k(1), k(64)]),
-            call(FutureCancelRead(FUTURE, false), &[k(1)], 0),
-            Op::Eq(R0, k(CANCELLED)),
-            run(FREAD, &[k(1), k(65)]),
-            call(FWRITE, &[k(2), k(32)], 0),
-            Op::Eq(R0, k(COMPLETED)),
-            run(FutureCancelRead(FUTURE, false), &[k(1)]),
-            FDROP_R,
-            FDROP_W,
-            RETURN,
-        ],
-        b"a",
-        b"\0a\0",
-    )
-}
-
-fn future_cancel_write_then_write_again<P: Profile>() -> Result<(), Error> {
-    one::<P>(
-        script![
-            FNEW,
-            run(FWRITE, &[k(2), k(33)]),
-            call(FutureCancelWrite(FUTURE, false), &[k(2)], 0),
-            Op::Eq(R0, k(CANCELLED)),
-            run(FWRITE, &[k(2), k(32)]),
-            call(FREAD, &[k(1), k(64)], 0),
-            Op::Eq(R0, k(COMPLETED)),
-            run(FutureCancelWrite(FUTURE, false), &[k(2)]),
-            FDROP_R,
-            FDROP_W,
-            RETURN,
-        ],
-        b"ab",
-        b"a\0",
-    )
-}
-
-// WritableFutureEnd.drop: DONE after DROPPED too.
-fn future_drop_writable_after_dropped_write<P: Profile>() -> Result<(), Error> {
-    one::<P>(
-        script![
-            FNEW,
-            run(FWRITE, &[k(2), k(32)]),
-            FDROP_R,
-            call(WaitableSetNew, &[], 0),
-            run(WaitableJoin, &[k(2), R0]),
-            call(WaitableSetWait(memory(A)), &[R0, k(64)], 1),
-            Op::Eq(R1, k(5)),
-            FDROP_W,
-            run(WaitableSetDrop, &[R0]),
-            RETURN,
-        ],
-        b"a",
-        &[2, 0, 0, 0, 1, 0, 0, 0],
-    )
-}
-
-fn future_write_sync_blocks_until_read<P: Profile>() -> Result<(), Error> {
-    let mut w = World::<P>::new(&[None, None])?;
-    const READS: Script = &[
-        run(task_return(B), &[]),
-        run(ThreadYield, &[]),
-        call(FutureRead(FUTURE, sync_opts(B)), &[R0, k(64)], 1),
-        Op::Eq(R1, k(COMPLETED)),
-        run(FutureDropReadable(FUTURE), &[R0]),
-    ];
-    const WRITES: Script = &[
-        FNEW,
-        run(low(0), &[k(1)]),
-        call(FutureWrite(FUTURE, sync_opts(A)), &[k(2), k(32)], 0),
-        Op::Eq(R0, k(COMPLETED)),
-        FDROP_W,
-        RETURN,
-    ];
-    let callee = w.lift(Func::AsyncFuture, async_opts(B), READS)?;
-    w.lower(callee, async_opts(A))?;
-    let f = w.lift(Func::Async, async_opts(A), WRITES)?;
-    w.bytes(A)[32] = 7;
-    let task = w.call(f, 0)?;
-    w.run_until(task)?;
-    w.ticks()?;
-    assert_eq!(w.bytes(B)[64], 7);
-    w.done()
 }
