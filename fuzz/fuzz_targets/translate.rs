@@ -9,6 +9,6 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(plan) = translate(bytes, &options) {
         // What was translated stays within what was allowed.
         assert!(plan.steps.len() <= options.limits.steps as usize);
-        let _ = canon_async_component::inspect::Summary::of(&plan);
+        let _ = canon_async_component::inspect::inspect(&plan);
     }
 });
