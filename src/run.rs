@@ -1,12 +1,12 @@
 //! Spec: `Thread.resume`, `Store.invoke`, `Store.tick`.
 //!
-//! [`run`] is the only code that resumes a thread. Its callers are exactly: the first entry of a lift, the holder of the
+//! `run` is the only code that resumes a thread. Its callers are exactly: the first entry of a lift, the holder of the
 //! exclusive lock that it would wait for, and the loop of one without `async` (all in
 //! [`canon::lift`](crate::canon::lift)); `subtask.cancel` of a task that waits to enter or in its callback loop; [`tick`].
 //!
 //! A blocking built-in resumes nobody: it parks its own thread, names a successor where it switches, and
 //! answers [`Then::Suspend`](crate::Then::Suspend). The engine unwinds that thread's frames, and the same native
-//! frame of [`run`] resumes the successor, so that a million hand-offs cost constant native depth.
+//! frame of `run` resumes the successor, so that a million hand-offs cost constant native depth.
 
 use crate::canon::lift;
 use crate::embedding::{Embedding, Outcome};

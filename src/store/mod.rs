@@ -1,8 +1,8 @@
 //! The store: owns the slabs, and holds every transition that touches several things at once.
 //!
-//! Spec: Embedding API (`Store`). Split by noun: [`entering`] (who may enter, poisoning), [`handles`] (what
-//! guests hold), [`tasks`] (tasks and their threads), [`waiting`] (events and who waits for them), [`ready`]
-//! (the queues of the ready), [`check`] (the invariants, for tests).
+//! Spec: Embedding API (`Store`). Split by noun: `entering` (who may enter, poisoning), `handles` (what
+//! guests hold), `tasks` (tasks and their threads), `waiting` (events and who waits for them), `ready`
+//! (the queues of the ready), `check` (the invariants, for tests).
 
 mod check;
 mod entering;
