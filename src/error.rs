@@ -32,6 +32,8 @@ pub enum Resource {
     WaitableSets,
     /// Streams and futures.
     Streams,
+    /// Error contexts.
+    ErrorContexts,
     /// Handles of one instance.
     Handles,
     /// Threads of one instance.
@@ -244,6 +246,7 @@ impl fmt::Display for Resource {
             Resource::Waitables => "subtasks and stream or future ends",
             Resource::WaitableSets => "waitable sets",
             Resource::Streams => "streams and futures",
+            Resource::ErrorContexts => "error contexts",
             Resource::Handles => "handles of an instance",
             Resource::ThreadIndices => "threads of an instance",
             Resource::QueuedCalls => "queued calls",

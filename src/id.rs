@@ -63,6 +63,8 @@ generational! {
     SetId;
     /// What the two ends of a stream or future share: the spec's `SharedBase`.
     SharedId;
+    /// An error context: the spec's `ErrorContext`.
+    ErrorContextId;
     /// Flat arguments of a call that could not start yet.
     ArgsId;
     /// One lent handle of a subtask.

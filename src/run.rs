@@ -8,7 +8,7 @@
 //! answers [`Then::Suspend`](crate::Then::Suspend). The engine unwinds that thread's frames, and the same native
 //! frame of `run` resumes the successor, so that a million hand-offs cost constant native depth.
 
-use crate::canon::lift;
+use crate::canon::{lift, resolve};
 use crate::embedding::{Embedding, Outcome};
 use crate::error::{Error, Trap};
 use crate::id::{HostCall, InstanceId, LiftId, TaskId, ThreadId};
@@ -63,11 +63,17 @@ fn run_chain<E: Embedding + ?Sized>(e: &mut E, first: ThreadId, entry: Entry<'_>
     Ok(())
 }
 
-/// A thread ended in an error: whoever is to blame is dead, its own instance as a rule.
+/// A thread ended in an error: the instance that it unwound through is dead, and whoever is to blame. A task that was
+/// abandoned before it ran anything unwound through nothing.
 fn poison<E: Embedding + ?Sized>(e: &mut E, thread: ThreadId, instance: InstanceId) {
     let store = e.store();
-    let guilty = store.blame.take().unwrap_or(instance);
-    store.poison(guilty);
+    let guilty = store.take_blamed();
+    if let Some(guilty) = guilty {
+        store.poison(guilty);
+    }
+    if store.thread(thread).is_some() || guilty.is_none() {
+        store.poison(instance);
+    }
     // The host is never dead, so nobody would purge a thread of its.
     if store.instance(instance).is_ok_and(|i| i.kind() == InstanceKind::Host) {
         e.discard(thread);
@@ -176,24 +182,30 @@ pub fn cancel<E: Embedding + ?Sized>(e: &mut E, task: TaskId) -> Result<(), Erro
         return Ok(());
     }
     let outer = core::mem::replace(&mut e.store().current, Current::None);
-    let result = lift::request_cancellation(e, task, None);
+    let result = resolve::request_cancellation(e, task, None);
     e.store().current = outer;
     at_host(e, result)
 }
 
-/// An error has reached the host: nothing of what it poisoned runs any more, so it can be taken away.
+/// Control is back at the host: what was poisoned is taken away, where none of it is on the native stack any more.
 pub(crate) fn at_host<E: Embedding + ?Sized, T>(e: &mut E, result: Result<T, Error>) -> Result<T, Error> {
+    let store = e.store();
     if result.is_err() {
-        e.store().switch_to = None;
-        let mut from = 0;
-        while let Some((thread, next)) = e.store().next_dead_thread(from) {
-            e.discard(thread);
-            if let Some(call) = e.store().purge_thread(thread) {
-                e.host_lost(call);
-            }
-            from = next;
-        }
-        e.store().purge_handles()?;
+        store.switch_to = None;
+        store.take_blamed();
     }
+    if !store.to_purge || store.depth != 0 || store.current != Current::None {
+        return result;
+    }
+    store.to_purge = false;
+    let mut from = 0;
+    while let Some((thread, next)) = e.store().next_dead_thread(from) {
+        e.discard(thread);
+        if let Some(call) = e.store().purge_thread(thread) {
+            e.host_lost(call);
+        }
+        from = next;
+    }
+    e.store().purge_handles()?;
     result
 }

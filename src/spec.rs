@@ -117,7 +117,7 @@ pub struct Features {
     pub shared_threading: bool,
     /// 🔧: fixed-length lists.
     pub fixed_length_lists: bool,
-    /// 📝: error contexts. Not implemented yet.
+    /// 📝: error contexts.
     pub error_context: bool,
     /// 🐘: 64-bit memories. Not implemented yet.
     pub memory64: bool,
@@ -143,7 +143,7 @@ impl Features {
         threading: true,
         shared_threading: false,
         fixed_length_lists: true,
-        error_context: false,
+        error_context: true,
         memory64: false,
         map: true,
         implements: true,

@@ -156,11 +156,16 @@ impl<P: Profile> World<P> {
     }
 
     fn realloc(&mut self, instance: u32, args: &[u64]) -> u64 {
-        let [_, _, align, size] = args else { panic!("realloc takes four arguments") };
+        let [old, old_size, align, size] = *args else { panic!("realloc takes four arguments") };
         let heap = &mut self.heaps[instance as usize];
-        let align = *align as u32;
+        let align = align as u32;
         let pointer = (*heap + align - 1) & !(align - 1);
-        *heap = pointer + *size as u32;
+        *heap = pointer + size as u32;
+        let (old, kept) = (old as usize, old_size.min(size) as usize);
+        let memory = &mut self.memories[instance as usize];
+        if pointer as usize + kept <= memory.len() {
+            memory.copy_within(old..old + kept, pointer as usize);
+        }
         pointer.into()
     }
 }

@@ -65,6 +65,10 @@ pub const STREAM_U32: TypeId = ty(7);
 pub const OWN: TypeId = ty(8);
 /// `future<bool>`.
 pub const FUTURE_BOOL: TypeId = ty(16);
+/// `future<error-context>`.
+pub const FUTURE_ERROR: TypeId = ty(17);
+/// `stream<record { a: u8, b: error-context }>`.
+pub const STREAM_ERROR: TypeId = ty(19);
 /// The resource type of [`World::new`].
 pub const RESOURCE: ResourceId = ResourceId::from_index(0);
 const RECORD_NONE: u32 = 0;
@@ -75,6 +79,10 @@ const RECORD_OWN: u32 = 12;
 const RECORD_BORROW: u32 = 13;
 const RECORD_5: u32 = 14;
 const RECORD_STRING: u32 = 15;
+const RECORD_ERROR: u32 = 21;
+const RECORD_ERRORS: u32 = 22;
+const RECORD_FUTURE_ERROR: u32 = 23;
+const RECORD_STREAM_ERROR: u32 = 24;
 
 /// The built-in of the `canon lower` that was added as number `index`.
 pub const fn low(index: u32) -> Builtin {
@@ -83,6 +91,10 @@ pub const fn low(index: u32) -> Builtin {
 /// `task.return` without a value.
 pub const fn task_return(instance: u32) -> Builtin {
     Builtin::TaskReturn { result: None, options: sync_opts(instance) }
+}
+/// `task.return` of an `error-context`.
+pub const fn task_return_error(instance: u32) -> Builtin {
+    Builtin::TaskReturn { result: Some(ValType::ErrorContext), options: sync_opts(instance) }
 }
 /// `task.return` of a `u32`.
 pub const fn task_return_u32(instance: u32) -> Builtin {
@@ -106,10 +118,15 @@ pub enum Func {
     Async5,
     AsyncString,
     AsyncToStream,
+    AsyncError,
+    AsyncErrors,
+    AsyncFutureError,
+    AsyncStreamError,
+    AsyncToError,
 }
 
 /// The types of functions: parameters, result, `async`.
-const FUNC_TYPES: [(u32, Option<ValType>, bool); 12] = [
+const FUNC_TYPES: [(u32, Option<ValType>, bool); 17] = [
     (RECORD_NONE, None, true),
     (RECORD_NONE, None, false),
     (RECORD_U32, Some(ValType::U32), true),
@@ -122,6 +139,11 @@ const FUNC_TYPES: [(u32, Option<ValType>, bool); 12] = [
     (RECORD_5, None, true),
     (RECORD_STRING, None, true),
     (RECORD_NONE, Some(ValType::Defined(STREAM)), true),
+    (RECORD_ERROR, None, true),
+    (RECORD_ERRORS, None, true),
+    (RECORD_FUTURE_ERROR, None, true),
+    (RECORD_STREAM_ERROR, None, true),
+    (RECORD_NONE, Some(ValType::ErrorContext), true),
 ];
 
 /// Core code.
@@ -246,6 +268,14 @@ impl<P: Profile> World<P> {
             NewType::Record(&[u32_; 5]),
             NewType::Record(&[Some(ValType::String)]),
             NewType::Future(Some(ValType::Bool)),
+            NewType::Future(Some(ValType::ErrorContext)),
+            NewType::Record(&[u8_, Some(ValType::ErrorContext)]),
+            NewType::Stream(Some(ValType::Defined(ty(18)))),
+            NewType::List(ValType::ErrorContext),
+            NewType::Record(&[Some(ValType::ErrorContext)]),
+            NewType::Record(&one(20)),
+            NewType::Record(&one(17)),
+            NewType::Record(&one(19)),
         ];
         for (new, index) in new.into_iter().zip(0..) {
             assert_eq!(types.intern(new, 0)?, ty(index));

@@ -15,7 +15,8 @@ bounded! {
     /// A small part: two components and a handful of calls.
     pub Small {
         instances: 4, handles: 16, thread_indices: 4, tasks: 4, threads: 6, waitables: 8, sets: 4,
-        streams: 4, queued: 2, lends: 4, types: 32, type_items: 48, resources: 2, functions: 16, depth: 8,
+        streams: 4, error_contexts: 2, message_bytes: 64, queued: 2, lends: 4, types: 32, type_items: 48,
+        resources: 2, functions: 16, depth: 8,
     }
 }
 

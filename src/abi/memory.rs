@@ -136,7 +136,15 @@ pub fn reallocate<E: Embedding + ?Sized>(
     let store = e.store();
     store.current = caller;
     store.instance_mut(instance)?.set_may_leave(true);
-    let pointer = result? as u32;
-    check(e, context, (pointer, align, new_size), What::Realloc)?;
-    Ok(pointer)
+    let checked = match result {
+        Ok(pointer) => {
+            check(e, context, (pointer as u32, align, new_size), What::Realloc).map(|()| pointer as u32)
+        }
+        Err(error) => Err(error),
+    };
+    if checked.is_err() {
+        // Whoever's turn it was: this instance's code is at fault.
+        e.store().blame(instance);
+    }
+    checked
 }

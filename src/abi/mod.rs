@@ -12,6 +12,7 @@ mod transfer;
 
 pub use copy::copy_in_chunks;
 pub use memory::{check_range, load_int, reallocate, store_int};
+pub(crate) use strings::{lift_message, lower_message};
 pub use transfer::{Dest, Source, transfer, transfer_elements};
 
 use crate::id::{TaskId, WaitableId};

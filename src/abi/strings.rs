@@ -10,9 +10,10 @@ use super::Context;
 use super::memory::{What, check, memory_of, reallocate};
 use crate::embedding::Embedding;
 use crate::error::{Error, Trap};
-use crate::id::MemoryRef;
+use crate::id::{ErrorContextId, MemoryRef};
 use crate::spec::MAX_STRING_BYTE_LENGTH;
-use crate::state::StringEncoding;
+use crate::state::{ErrorContext, StringEncoding};
+use crate::storage::Profile;
 
 /// `utf16_tag`, for 32-bit pointers.
 const UTF16_TAG: u32 = 0x8000_0000;
@@ -36,10 +37,18 @@ enum Target {
     Utf16,
 }
 
-/// A string in memory, or what is left of it.
+/// Where a string lies.
+#[derive(Clone, Copy)]
+enum Origin {
+    Memory(MemoryRef),
+    /// The message of an error context: UTF-8.
+    Message(ErrorContextId),
+}
+
+/// A string, or what is left of it.
 #[derive(Clone, Copy)]
 struct Text {
-    memory: MemoryRef,
+    origin: Origin,
     at: usize,
     end: usize,
     encoding: Simple,
@@ -77,6 +86,58 @@ pub(super) fn transfer_string<E: Embedding + ?Sized>(
 ) -> Result<(u32, u32), Error> {
     let text = load_string_from_range(e, from, begin, tagged)?;
     let tagged_utf16 = from.options.encoding == StringEncoding::Latin1Utf16 && text.encoding == Simple::Utf16;
+    store_string_into_range(e, text, tagged_utf16, to)
+}
+
+/// Lifts a string as the message of an error context: as many of its first characters as there is room for. O(length).
+///
+/// # Errors
+/// As for lifting in [`transfer_string`].
+#[inline(never)]
+pub(crate) fn lift_message<E: Embedding + ?Sized>(
+    e: &mut E,
+    from: &Context,
+    begin: u32,
+    tagged: u32,
+) -> Result<ErrorContext<<E::Profile as Profile>::Message>, Error> {
+    let text = load_string_from_range(e, from, begin, tagged)?;
+    let limit = e.store().limits().message_bytes;
+    let mut context = ErrorContext::new();
+    let mut rest = text.bytes(e)?;
+    while !rest.is_empty() {
+        let (c, after) = next_char(rest, text.encoding)?;
+        if !context.push(c, limit) {
+            break;
+        }
+        rest = after;
+    }
+    Ok(context)
+}
+
+/// Lowers the message of an error context: the pointer and the tagged code units.
+///
+/// Runs the destination's `realloc`. O(length), without allocation.
+///
+/// # Errors
+/// What [`reallocate`] fails with.
+#[inline(never)]
+pub(crate) fn lower_message<E: Embedding + ?Sized>(
+    e: &mut E,
+    context: ErrorContextId,
+    to: &Context,
+) -> Result<(u32, u32), Error> {
+    let end = e.store().error_context(context)?.message().len();
+    let origin = Origin::Message(context);
+    let text = Text { origin, at: 0, end, encoding: Simple::Utf8, units: end as u32, latin1: false };
+    store_string_into_range(e, text, false, to)
+}
+
+fn store_string_into_range<E: Embedding + ?Sized>(
+    e: &mut E,
+    text: Text,
+    tagged_utf16: bool,
+    to: &Context,
+) -> Result<(u32, u32), Error> {
     match (to.options.encoding, text.encoding) {
         (StringEncoding::Utf8, Simple::Utf8) => store_string_copy(e, text, to, 1, 1),
         (StringEncoding::Utf8, _) => store_string_to_utf8(e, text, to),
@@ -113,7 +174,7 @@ fn load_string_from_range<E: Embedding + ?Sized>(
     let end = at.checked_add(length as usize).ok_or(Trap::StringOutOfBounds)?;
     let bytes = e.memory(memory)?.get(at..end).ok_or(Trap::StringOutOfBounds)?;
     let latin1 = validate(bytes, encoding)?;
-    Ok(Text { memory, at, end, encoding, units, latin1 })
+    Ok(Text { origin: Origin::Memory(memory), at, end, encoding, units, latin1 })
 }
 
 /// Checks that a string is what its encoding allows; for UTF-16 whether it fits Latin-1.
@@ -147,7 +208,7 @@ fn store_string_copy<E: Embedding + ?Sized>(
     if text.encoding == Simple::Latin1 && unit_size == 2 {
         out.transcode(e, &mut text, Target::Utf16)?;
     } else {
-        out.copy(e, &text)?;
+        out.copy(e, &mut text)?;
     }
     Ok((out.pointer, text.units))
 }
@@ -204,7 +265,7 @@ fn store_probably_utf16_to_latin1_or_utf16<E: Embedding + ?Sized>(
     to: &Context,
 ) -> Result<(u32, u32), Error> {
     let mut out = Output::allocate(e, to, 2, text.units.saturating_mul(2))?;
-    out.copy(e, &text)?;
+    out.copy(e, &mut { text })?;
     if !text.latin1 {
         return Ok((out.pointer, text.units | UTF16_TAG));
     }
@@ -213,6 +274,17 @@ fn store_probably_utf16_to_latin1_or_utf16<E: Embedding + ?Sized>(
     out.align = 1;
     out.reallocate(e, text.units)?;
     Ok((out.pointer, text.units))
+}
+
+impl Text {
+    /// What is left of it.
+    fn bytes<'e, E: Embedding + ?Sized>(&self, e: &'e mut E) -> Result<&'e [u8], Error> {
+        let all = match self.origin {
+            Origin::Memory(memory) => &*e.memory(memory)?,
+            Origin::Message(context) => e.store().error_context(context)?.message(),
+        };
+        Ok(all.get(self.at..self.end).ok_or(Trap::StringOutOfBounds)?)
+    }
 }
 
 impl<'a> Output<'a> {
@@ -238,9 +310,13 @@ impl<'a> Output<'a> {
         if self.written < self.size { self.reallocate(e, self.written) } else { Ok(()) }
     }
 
-    fn copy<E: Embedding + ?Sized>(&self, e: &mut E, text: &Text) -> Result<(), Error> {
+    /// Writes a string in the encoding that it has.
+    fn copy<E: Embedding + ?Sized>(&mut self, e: &mut E, text: &mut Text) -> Result<(), Error> {
         let len = text.end.saturating_sub(text.at);
-        e.copy((self.memory, self.pointer as usize), (text.memory, text.at), len)
+        match text.origin {
+            Origin::Memory(memory) => e.copy((self.memory, self.pointer as usize), (memory, text.at), len),
+            Origin::Message(_) => self.transcode(e, text, Target::Utf8).map(drop),
+        }
     }
 
     /// Writes the rest of a string; `false` where it stopped at a character that the target can't take.
@@ -255,7 +331,7 @@ impl<'a> Output<'a> {
     ) -> Result<bool, Error> {
         let mut chunk = [0; CHUNK];
         while text.at < text.end {
-            let bytes = e.memory(text.memory)?.get(text.at..text.end).ok_or(Trap::StringOutOfBounds)?;
+            let bytes = text.bytes(e)?;
             let (read, written, fits) = fill(&mut chunk, bytes, text.encoding, target)?;
             let at = (self.pointer as usize).saturating_add(self.written as usize);
             let to = e.memory(self.memory)?.get_mut(at..).and_then(|m| m.get_mut(..written));

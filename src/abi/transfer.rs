@@ -170,7 +170,6 @@ fn walk<E: Embedding + ?Sized>(
     match ty {
         ValType::Defined(id) => walk_defined(e, from, to, id, count),
         ValType::String => walk_strings(e, from, to, count),
-        ValType::ErrorContext => Err(Error::Misuse("error-context is not implemented")),
         _ => walk_primitives(e, from, to, ty, count),
     }
 }
@@ -268,7 +267,11 @@ fn walk_primitives<E: Embedding + ?Sized>(
     }
     for _ in 0..count {
         let bits = from.load(e, layout.size)?;
-        to.store(e, layout.size, normalise(ty, bits)?)?;
+        let bits = match ty {
+            ValType::ErrorContext => share_error_context(e, from.context, to.context, bits as u32)?,
+            _ => normalise(ty, bits)?,
+        };
+        to.store(e, layout.size, bits)?;
     }
     Ok(())
 }
@@ -362,6 +365,7 @@ fn move_handle<E: Embedding + ?Sized>(
     }
     // What has left one table must not be lost for want of room in the other.
     if giver != taker && !store.instance(taker)?.handles.has_room(1) {
+        store.blame(taker);
         return Err(Error::Capacity(Resource::Handles));
     }
     let (element, future) = match def {
@@ -375,6 +379,19 @@ fn move_handle<E: Embedding + ?Sized>(
     };
     let end = store.lift_end(giver, index, future, element)?;
     store.lower_end(taker, end)
+}
+
+/// `lift_error_context`, `lower_error_context`: the index of one more handle to the same error context.
+#[inline(never)]
+fn share_error_context<E: Embedding + ?Sized>(
+    e: &mut E,
+    from: &Context,
+    to: &Context,
+    index: u32,
+) -> Result<u64, Error> {
+    let store = e.store();
+    let id = store.error_context_handle(from.options.instance, index)?;
+    Ok(store.lower_error_context(to.options.instance, id)?.into())
 }
 
 /// The bits of a flags value that have a label.

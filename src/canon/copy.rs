@@ -280,7 +280,11 @@ fn move_elements<E: Embedding + ?Sized>(
         let store = e.store();
         let from = Context { options: store.options(src.options)?, scope: Scope::None };
         let to = Context { options: store.options(dst.options)?, scope: Scope::None };
-        abi::transfer_elements(e, &from, src.pointer, &to, dst.pointer, element, n)?;
+        if let Err(error) = abi::transfer_elements(e, &from, src.pointer, &to, dst.pointer, element, n) {
+            // Of the two ends the reader's `realloc` and its table name themselves; else it is what was written.
+            e.store().blame(from.options.instance);
+            return Err(error);
+        }
     }
     for (end, _) in [own, their] {
         if let Some(buffer) = &mut e.store().end_mut(end)?.buffer {

@@ -1,15 +1,18 @@
-//! Spec: `canon lift`, and `Task.enter_implicit_thread`, `Task.request_cancellation`, `Task.return_`.
+//! Spec: `canon lift`, with `Store.lift`, `Task.enter_implicit_thread` and `Task.start`.
 
+pub use super::start::{Start, start_enter, start_leave};
+
+use super::resolve;
 use crate::abi::types::{FuncType, ValType};
 use crate::abi::{self, Context, Dest, Scope, Source};
 use crate::embedding::{Embedding, Outcome};
 use crate::error::{Error, Resource, Trap};
 use crate::id::{InstanceId, LiftId, TaskId, ThreadId};
-use crate::run::{self, Entry, run};
+use crate::run::{Entry, run};
 use crate::spec::{CallbackCode, EventCode, MAX_FLAT_ASYNC_PARAMS, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
-use crate::state::{Caller, Event, InstanceKind, Options, Point, QueuedArgs, TaskState};
+use crate::state::{Caller, InstanceKind, Options, Point, QueuedArgs};
 use crate::storage::Profile;
-use crate::store::{Current, Store};
+use crate::store::Store;
 
 /// `canon_lift` inside `Store.lift`: enters the instance, makes a task, and runs it until it blocks, exits or, where
 /// the function's type is not `async`, resolves.
@@ -78,15 +81,15 @@ fn reserve<P: Profile>(
     Ok(())
 }
 
-/// A call that would only wait for the exclusive lock lets its holder run first, where that is ready: most often it
-/// exits, and the call starts at once. The reference tests expect that (`sync-streams.wast`), and it saves the queue. The
+/// Under `Choose::Barging`, a call that would only wait for the exclusive lock lets its holder run first, where that is
+/// ready: most often it exits, and the call starts at once. A reference test expects that (`sync-streams.wast`). The
 /// holder runs inside its own instance, which the call has just entered, so that no frame of it is below.
 fn let_holder_go<E: Embedding + ?Sized>(e: &mut E, instance: InstanceId) -> Result<(), Error> {
     let store = e.store();
     let inst = store.instance(instance)?;
     let alone = inst.backpressure() == 0 && inst.waiting_to_enter() == 0;
     match inst.exclusive() {
-        Some(holder) if alone && store.is_ready(holder) && !store.is_deterministic() => {
+        Some(holder) if alone && store.is_ready(holder) && store.lets_holder_go() => {
             run(e, holder, Entry::PLAIN)
         }
         _ => Ok(()),
@@ -153,22 +156,21 @@ pub(crate) fn enter<E: Embedding + ?Sized>(
     e.call(thread, lift.func, flat).map(Some)
 }
 
-/// The arguments of a call could not be passed. Unless the callee's own `realloc` is at fault the callee has done nothing
-/// wrong: its task goes, and it is the caller that dies.
+/// The arguments of a call could not be passed. Unless the callee was named as being at fault (its `realloc`, its full
+/// table) it has done nothing wrong: its task goes, and it is the caller that dies.
 fn blame_caller<E: Embedding + ?Sized>(e: &mut E, thread: ThreadId, caller: Caller, error: Error) -> Error {
     let store = e.store();
-    let callee = store.thread(thread).map(|t| t.instance());
-    let poisoned = callee.is_some_and(|i| store.instance(i).is_ok_and(|i| i.is_poisoned()));
-    let own_fault =
-        matches!(error, Error::Trap(Trap::ReallocOutOfBounds | Trap::ReallocUnaligned) | Error::Bug(_));
-    if poisoned || own_fault {
+    let Some(callee) = store.thread(thread).map(|t| t.instance()) else { return error };
+    if store.blamed() == Some(callee) || matches!(error, Error::Bug(_)) {
         return error;
     }
     let guilty = match caller {
         Caller::Guest(subtask) => store.waitable(subtask).map(|w| w.instance()),
         _ => store.host().and_then(|host| store.options(host).ok()).map(|host| host.instance),
     };
-    store.blame = guilty;
+    if let Some(guilty) = guilty {
+        store.blame(guilty);
+    }
     match store.abandon_thread(thread) {
         Ok(()) => error,
         Err(bug) => bug,
@@ -182,7 +184,7 @@ fn cancel_unentered<E: Embedding + ?Sized>(
     task: TaskId,
     instance: InstanceId,
 ) -> Result<(), Error> {
-    cancel(e, task)?;
+    resolve::cancel(e, task)?;
     let store = e.store();
     store.forget_unentered(thread);
     store.signal_entry(instance)
@@ -243,7 +245,10 @@ fn start<E: Embedding + ?Sized>(
 
 /// The host's side of a call into a guest, as [`Store::set_host`](crate::Store::set_host) says; `None` where the callee is
 /// the host itself.
-fn host_context<E: Embedding + ?Sized>(e: &mut E, callee: &Options) -> Result<Option<Context>, Error> {
+pub(super) fn host_context<E: Embedding + ?Sized>(
+    e: &mut E,
+    callee: &Options,
+) -> Result<Option<Context>, Error> {
     let host = e.store().host().ok_or(Error::Misuse("the host's options are not set: Store::set_host"))?;
     let options = e.store().options(host)?;
     Ok((options.instance != callee.instance).then_some(Context { options, scope: Scope::None }))
@@ -268,7 +273,7 @@ pub(crate) fn lift_source<'a, E: Embedding + ?Sized>(
 
 /// `lower_flat_values` without an out-parameter: flat where it fits, else to memory that `realloc` gives.
 /// How many flat values there are.
-fn lower_values<E: Embedding + ?Sized>(
+pub(super) fn lower_values<E: Embedding + ?Sized>(
     e: &mut E,
     from: &Context,
     source: Source<'_>,
@@ -311,7 +316,7 @@ pub(crate) fn returned<E: Embedding + ?Sized>(
         let ty = store.types().func(lift.ty).ok_or(Error::Misuse("unknown function type"))?;
         let results = [value];
         let count = usize::from(ty.result.is_some());
-        return_(e, task_id, results.get(..count).unwrap_or(&[]), MAX_FLAT_RESULTS)?;
+        resolve::return_(e, task_id, results.get(..count).unwrap_or(&[]), MAX_FLAT_RESULTS)?;
         if let Some(post_return) = options.post_return {
             e.store().instance_mut(options.instance)?.set_may_leave(false);
             e.call_leaf(post_return, results.get(..count).unwrap_or(&[]))?;
@@ -390,177 +395,4 @@ pub(crate) fn callback<E: Embedding + ?Sized>(
         _ => (EventCode::None, 0, 0),
     };
     e.call(thread, callback, &[code as u64, u64::from(p1), u64::from(p2)])
-}
-
-/// `Task.return_`, with the lifting of the result from flat values of the callee.
-pub(crate) fn return_<E: Embedding + ?Sized>(
-    e: &mut E,
-    task_id: TaskId,
-    results: &[u64],
-    max_flat: usize,
-) -> Result<(), Error> {
-    let store = e.store();
-    let task = store.task_mut(task_id)?;
-    task.check_return()?;
-    let caller = task.caller();
-    let lift = task.lift().ok_or(Error::Bug("a start function returned a value"))?;
-    let lift = store.lift(lift)?;
-    let options = store.options(lift.options)?;
-    let ty = store.types().func(lift.ty).ok_or(Error::Misuse("unknown function type"))?;
-    let from = Context { options, scope: Scope::None };
-    match caller {
-        Caller::Guest(subtask) => {
-            super::lower::on_resolve(e, subtask, Some((&from, results, max_flat)), ty.result)?
-        }
-        Caller::Host(call) => {
-            let mut flat = [0u64; MAX_FLAT_PARAMS];
-            let mut count = 0;
-            if let Some(result) = ty.result {
-                let source = lift_source(e, &from, result, max_flat, results)?;
-                let to =
-                    host_context(e, &options)?.ok_or(Error::Misuse("the host called a host function"))?;
-                count = lower_values(e, &from, source, &to, result, &mut flat)?;
-            }
-            e.host_result(call, Some(flat.get(..count).unwrap_or(&[])))?;
-        }
-        Caller::Drop(_) | Caller::Start => {}
-    }
-    e.store().task_mut(task_id)?.resolve();
-    Ok(())
-}
-
-/// `Task.cancel`.
-pub(crate) fn cancel<E: Embedding + ?Sized>(e: &mut E, task_id: TaskId) -> Result<(), Error> {
-    let task = e.store().task_mut(task_id)?;
-    task.check_cancel()?;
-    match task.caller() {
-        Caller::Guest(subtask) => super::lower::on_resolve(e, subtask, None, None)?,
-        Caller::Host(call) => e.host_result(call, None)?,
-        Caller::Drop(_) | Caller::Start => {}
-    }
-    e.store().task_mut(task_id)?.resolve();
-    Ok(())
-}
-
-/// `Task.request_cancellation`, as the spec has it since its #723 and #726: at most one thread is resumed, the implicit
-/// one, where it waits to enter or in its callback loop, its instance can be entered and the lock is free.
-pub(crate) fn request_cancellation<E: Embedding + ?Sized>(
-    e: &mut E,
-    task_id: TaskId,
-    from: Option<InstanceId>,
-) -> Result<(), Error> {
-    let store = e.store();
-    store.check_depth()?;
-    let task = store.task_mut(task_id)?;
-    let (state, instance) = (task.state(), task.instance());
-    let implicit = task.implicit_thread();
-    if state == TaskState::Initial {
-        task.deliver_cancel();
-        let thread = implicit.ok_or(Error::Bug("a task without its implicit thread"))?;
-        return run(e, thread, Entry { cancelled: true, args: &[] });
-    }
-    if state != TaskState::Started {
-        return Ok(());
-    }
-    // The implicit thread may have exited while others of the task go on.
-    let waiting = implicit.and_then(|id| {
-        let thread = store.thread(id)?;
-        let in_loop = matches!(thread.point(), Point::CallbackYield | Point::CallbackWait(_));
-        (thread.is_waiting() && in_loop).then_some((id, thread.point()))
-    });
-    let free = store.instance(instance)?.exclusive().is_none() && store.may_enter_from(instance, from);
-    if let Some((thread, _)) = waiting
-        && free
-    {
-        store.task_mut(task_id)?.deliver_cancel();
-        store.enter_from(instance, from)?;
-        let result = run(e, thread, Entry { cancelled: true, args: &[] });
-        e.store().leave_to(instance, from);
-        return result;
-    }
-    store.task_mut(task_id)?.cancel_later();
-    // It is ready as soon as its instance is free: its next event need not come (#707).
-    if let Some((thread, Point::CallbackWait(set))) = waiting {
-        store.signal_thread(thread, set)?;
-    }
-    Ok(())
-}
-
-/// The caller of a subtask is told: an event where it holds a handle, else its thread is woken.
-pub(crate) fn on_progress<E: Embedding + ?Sized>(
-    e: &mut E,
-    subtask: crate::id::WaitableId,
-) -> Result<(), Error> {
-    let store = e.store();
-    let waitable = store.waitable_mut(subtask)?;
-    if waitable.handle() != 0 {
-        return store.set_event(subtask, Event::Subtask);
-    }
-    let waiter = waitable.sync_waiter;
-    match waiter {
-        Some(waiter) if store.subtask(subtask)?.resolved() => store.make_ready(waiter),
-        _ => Ok(()),
-    }
-}
-
-/// A start function on its way: see [`start_enter`].
-#[derive(Debug)]
-#[must_use = "a start function that was entered must be left"]
-pub struct Start {
-    instance: InstanceId,
-    task: TaskId,
-    thread: ThreadId,
-    outer: Current,
-}
-
-/// Opens a core instantiation: its start function runs as a synchronous task of the component instance. The engine
-/// instantiates the module next, and [`start_leave`] closes it.
-///
-/// # Errors
-/// `Capacity(Tasks | Threads | ThreadIndices)`; `Trap(CannotEnter)` where the instance is poisoned or running.
-pub fn start_enter<E: Embedding + ?Sized>(e: &mut E, instance: InstanceId) -> Result<Start, Error> {
-    let store = e.store();
-    store.enter_from(instance, None)?;
-    let (task, thread) = match store.new_task(None, instance, Caller::Start, false, false) {
-        Ok(new) => new,
-        Err(error) => {
-            store.leave_to(instance, None);
-            return Err(error);
-        }
-    };
-    if let Err(error) = store.register_thread(thread) {
-        store.forget_unentered(thread);
-        store.leave_to(instance, None);
-        return Err(error);
-    }
-    store.task_mut(task)?.start()?;
-    store.thread_mut(thread)?.entered(false);
-    store.thread_mut(thread)?.status = crate::state::Status::Running;
-    let outer = core::mem::replace(&mut store.current, Current::Thread(thread));
-    Ok(Start { instance, task, thread, outer })
-}
-
-/// Closes a core instantiation with how it ended; an error poisons the instance.
-///
-/// # Errors
-/// The one that it was given.
-pub fn start_leave<E: Embedding + ?Sized>(
-    e: &mut E,
-    start: Start,
-    result: Result<(), Error>,
-) -> Result<(), Error> {
-    let store = e.store();
-    store.current = start.outer;
-    let result = match result {
-        Ok(()) => {
-            store.task_mut(start.task)?.resolve();
-            store.exit_thread(start.thread)
-        }
-        Err(error) => Err(error),
-    };
-    match result {
-        Ok(()) => store.leave_to(start.instance, None),
-        Err(_) => store.poison(start.instance),
-    }
-    run::at_host(e, result)
 }

@@ -1,6 +1,7 @@
 //! Spec: `canon lower`.
 
 use super::lift::{self, lift_source};
+use super::resolve;
 use crate::abi::types::ValType;
 use crate::abi::{self, Context, Dest, Scope};
 use crate::embedding::{Embedding, Then};
@@ -94,7 +95,7 @@ pub(crate) fn on_start<E: Embedding + ?Sized>(
     let entry = store.subtask_mut(subtask)?;
     entry.start()?;
     let args = entry.args.take();
-    lift::on_progress(e, subtask)?;
+    resolve::on_progress(e, subtask)?;
     Ok(args.and_then(|args| e.store().queued.remove(args)))
 }
 
@@ -124,7 +125,10 @@ pub(crate) fn on_resolve<E: Embedding + ?Sized>(
             e.store().subtask_mut(subtask)?.flat_result = value;
         } else {
             let pointer = e.store().subtask(subtask)?.return_pointer();
-            abi::check_range(e, &to, pointer, layout.align, layout.size)?;
+            if let Err(error) = abi::check_range(e, &to, pointer, layout.align, layout.size) {
+                e.store().blame(to.options.instance);
+                return Err(error);
+            }
             abi::transfer(e, from, source, &to, Dest::Memory(pointer), ty)?;
         }
     }
@@ -135,5 +139,5 @@ pub(crate) fn on_resolve<E: Embedding + ?Sized>(
     if let Some(args) = entry.args.take() {
         store.queued.remove(args);
     }
-    lift::on_progress(e, subtask)
+    resolve::on_progress(e, subtask)
 }

@@ -8,7 +8,10 @@ pub mod lower;
 
 mod context;
 mod copy;
+mod error_context;
+pub(crate) mod resolve;
 mod resource;
+mod start;
 mod subtask;
 mod task;
 mod thread;
@@ -20,6 +23,7 @@ pub use copy::{
     future_read, future_write, stream_cancel_read, stream_cancel_write, stream_drop_readable,
     stream_drop_writable, stream_new, stream_read, stream_write,
 };
+pub use error_context::{error_context_debug_message, error_context_drop, error_context_new};
 pub use lower::lower;
 pub use resource::{resource_drop, resource_new, resource_rep};
 pub use subtask::{subtask_cancel, subtask_drop};
@@ -82,6 +86,9 @@ pub enum Builtin {
     ThreadYieldThenResume,
     ThreadSuspendThenPromote,
     ThreadYieldThenPromote,
+    ErrorContextNew(OptsId),
+    ErrorContextDebugMessage(OptsId),
+    ErrorContextDrop,
 }
 
 /// Calls a built-in with its core arguments as raw bits. Missing arguments count as 0: the engine's function types,
@@ -133,6 +140,11 @@ pub fn call<E: Embedding + ?Sized>(e: &mut E, builtin: Builtin, args: &[u64]) ->
         Builtin::ThreadYieldThenResume => thread_yield_then_resume(e, word(0)),
         Builtin::ThreadSuspendThenPromote => thread_suspend_then_promote(e, word(0)),
         Builtin::ThreadYieldThenPromote => thread_yield_then_promote(e, word(0)),
+        Builtin::ErrorContextNew(options) => error_context_new(e, options, word(0), word(1)),
+        Builtin::ErrorContextDebugMessage(options) => {
+            error_context_debug_message(e, options, word(0), word(1))
+        }
+        Builtin::ErrorContextDrop => error_context_drop(e, word(0)),
     }
 }
 

@@ -31,7 +31,12 @@ pub fn resource_drop<E: Embedding + ?Sized>(e: &mut E, rt: ResourceId, i: u32) -
     }
     store.instance_mut(instance)?.handles.remove(i);
     match handle.borrow_scope {
-        Some(task) => store.task_mut(task)?.drop_borrow(),
+        // The task is gone where its arguments could not all be passed.
+        Some(task) => {
+            if let Ok(task) = store.task_mut(task) {
+                task.drop_borrow();
+            }
+        }
         None => {
             let resource = store.types().resource(rt).ok_or(Error::Misuse("unknown resource type"))?;
             match resource.dtor {

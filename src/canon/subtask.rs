@@ -1,8 +1,9 @@
 //! Spec: `canon subtask.cancel`, `canon subtask.drop`.
 
-use super::lift;
+use super::resolve;
 use crate::embedding::{Embedding, Then};
 use crate::error::{Error, Trap};
+use crate::id::WaitableId;
 use crate::spec::BLOCKED;
 use crate::state::Point;
 
@@ -30,9 +31,13 @@ pub fn subtask_cancel<E: Embedding + ?Sized>(e: &mut E, is_async: bool, i: u32) 
     if !store.subtask(id)?.resolved() {
         let subtask = store.subtask_mut(id)?;
         subtask.request_cancellation();
-        // The callee is gone where its instance trapped: then nothing will ever resolve it.
-        if let Some(callee) = subtask.callee.filter(|callee| store.task(*callee).is_some()) {
-            lift::request_cancellation(e, callee, Some(instance))?;
+        match subtask.callee.filter(|callee| store.task(*callee).is_some()) {
+            Some(callee) => {
+                resolve::request_cancellation(e, callee, Some(instance))?;
+                check_again(e, id, is_async)?;
+            }
+            // The callee's instance trapped: nothing else will ever resolve it.
+            None => resolve::abandon_subtask(e, id)?,
         }
         let store = e.store();
         if !store.subtask(id)?.resolved() {
@@ -40,7 +45,8 @@ pub fn subtask_cancel<E: Embedding + ?Sized>(e: &mut E, is_async: bool, i: u32) 
                 return Ok(Then::Value(u64::from(BLOCKED)));
             }
             let thread = store.check_can_block(can_suspend)?;
-            // What is pending can only be that the callee started: the wait is for how it ended. It is in no set.
+            // What is pending can only be that the callee started: the wait is for how it ended. It is in no set, as
+            // was checked again after the callee ran.
             store.waitable_mut(id)?.event = None;
             store.start_waiting(thread, Point::Event(id))?;
             return Ok(Then::Suspend);
@@ -48,6 +54,19 @@ pub fn subtask_cancel<E: Embedding + ?Sized>(e: &mut E, is_async: bool, i: u32) 
     }
     let (_, _, state) = e.store().take_event(id)?;
     Ok(Then::Value(u64::from(state)))
+}
+
+/// The callee ran, and may have called back into this instance (a child into its parent): what was checked before holds
+/// no more.
+fn check_again<E: Embedding + ?Sized>(e: &mut E, id: WaitableId, is_async: bool) -> Result<(), Error> {
+    let store = e.store();
+    if store.subtask(id).map_or(true, |subtask| subtask.resolve_delivered()) {
+        return Err(Trap::SubtaskResolved.into());
+    }
+    if store.waitable_mut(id)?.in_waitable_set() && !is_async {
+        return Err(Trap::SyncInSet.into());
+    }
+    Ok(())
 }
 
 /// `canon subtask.drop`. Cost: O(1).

@@ -1,6 +1,6 @@
 //! Spec: `canon task.return`, `canon task.cancel`.
 
-use super::lift;
+use super::resolve;
 use crate::abi::types::ValType;
 use crate::embedding::{Embedding, Then};
 use crate::error::{Error, Trap};
@@ -34,7 +34,7 @@ pub fn task_return<E: Embedding + ?Sized>(
     if result != ty.result || !store.options(options)?.lift_equal(&task_options) {
         return Err(Trap::TaskReturnMismatch.into());
     }
-    lift::return_(e, task, args, MAX_FLAT_PARAMS)?;
+    resolve::return_(e, task, args, MAX_FLAT_PARAMS)?;
     Ok(Then::Value(0))
 }
 
@@ -48,7 +48,7 @@ pub fn task_cancel<E: Embedding + ?Sized>(e: &mut E) -> Result<Then, Error> {
     if !options.is_async {
         return Err(Trap::NotAsyncLifted.into());
     }
-    lift::cancel(e, task)?;
+    resolve::cancel(e, task)?;
     Ok(Then::Value(0))
 }
 

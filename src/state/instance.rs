@@ -4,7 +4,7 @@
 use super::Thread;
 use super::{ResourceHandle, links::READY, links::WAIT};
 use crate::error::{Error, Trap};
-use crate::id::{InstanceId, SetId, ThreadId, WaitableId};
+use crate::id::{ErrorContextId, InstanceId, SetId, ThreadId, WaitableId};
 use crate::spec::BACKPRESSURE_LIMIT;
 use crate::storage::{Blank, Entry, List, Slots, Table};
 
@@ -17,6 +17,8 @@ pub enum Handle {
     Waitable(WaitableId),
     /// A waitable set.
     Set(SetId),
+    /// 📝 An error context, which other handles may be to as well.
+    ErrorContext(ErrorContextId),
 }
 
 /// Whether an instance's code is a guest's or the embedder's.
@@ -128,7 +130,7 @@ impl<H: Slots<Entry<Handle>>, X: Slots<Entry<ThreadId>>> Instance<H, X> {
     }
 
     pub(crate) fn set_may_leave(&mut self, may: bool) {
-        self.may_leave = may;
+        self.may_leave = may && !self.poisoned;
     }
 
     /// Whether a trap made it unusable.
@@ -136,7 +138,7 @@ impl<H: Slots<Entry<Handle>>, X: Slots<Entry<ThreadId>>> Instance<H, X> {
         self.poisoned
     }
 
-    /// Forgets everything that could run or be waited for; what the store keeps elsewhere it frees itself.
+    /// Neither entered nor left any more. What it holds is freed by the purge, when none of it is on the native stack.
     pub(crate) fn poison(&mut self) {
         self.poisoned = true;
         self.to_purge = true;

@@ -4,6 +4,7 @@
 //! What touches several things at once is a method of [`Store`](crate::Store).
 
 mod copy_end;
+mod error_context;
 mod instance;
 mod options;
 mod resource;
@@ -14,6 +15,7 @@ mod thread;
 mod waitable;
 
 pub use copy_end::{Buffer, CopyEnd, CopyState, Direction};
+pub use error_context::ErrorContext;
 pub use instance::{Handle, Instance, InstanceKind};
 pub use options::{Lift, Lower, Options, QueuedArgs, StringEncoding};
 pub use resource::{Lend, ResourceHandle};

@@ -26,6 +26,10 @@ pub trait Blank {
     const BLANK: Self;
 }
 
+impl Blank for u8 {
+    const BLANK: Self = 0;
+}
+
 /// A sequence of elements that grows at its end, up to a capacity.
 pub trait Slots<T: Blank> {
     /// No elements.

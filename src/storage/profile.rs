@@ -4,7 +4,8 @@ use super::{Entry, Slot, Slots};
 use crate::abi::types::{FuncType, ResourceType, TypeInfo, TypeItem};
 use crate::id::ThreadId;
 use crate::state::{
-    Handle, Instance, Lend, Lift, Lower, Options, QueuedArgs, Shared, Task, Thread, Waitable, WaitableSet,
+    ErrorContext, Handle, Instance, Lend, Lift, Lower, Options, QueuedArgs, Shared, Task, Thread, Waitable,
+    WaitableSet,
 };
 
 /// The storage of a [`Store`](crate::Store), a type for each role.
@@ -20,6 +21,8 @@ pub trait Profile: Sized + 'static {
     type Waitables: Slots<Slot<Waitable>>;
     type Sets: Slots<Slot<WaitableSet>>;
     type Streams: Slots<Slot<Shared>>;
+    type ErrorContexts: Slots<Slot<ErrorContext<Self::Message>>>;
+    type Message: Slots<u8>;
     type Queued: Slots<Slot<QueuedArgs>>;
     type Lends: Slots<Slot<Lend>>;
     type Types: Slots<TypeInfo>;
@@ -53,6 +56,11 @@ pub struct Limits {
     pub sets: u32,
     /// Streams and futures.
     pub streams: u32,
+    /// 📝 Error contexts.
+    pub error_contexts: u32,
+    /// 📝 Bytes of an error context's message, which lie in place, so that no guest chooses how much is allocated; the rest of a
+    /// longer one is cut off. On the heap tier the capacity is 256.
+    pub message_bytes: u32,
     /// Calls whose arguments wait for the callee to start.
     pub queued: u32,
     /// Lent handles.
@@ -81,6 +89,8 @@ impl Limits {
         waitables: 0,
         sets: 0,
         streams: 0,
+        error_contexts: 0,
+        message_bytes: 0,
         queued: 0,
         lends: 0,
         types: 0,
@@ -101,6 +111,8 @@ impl Limits {
         waitables: 1_000_000,
         sets: 200_000,
         streams: 500_000,
+        error_contexts: 200_000,
+        message_bytes: 256,
         queued: 200_000,
         lends: 200_000,
         types: 1_000_000,
@@ -124,6 +136,8 @@ macro_rules! profile_impl {
             type Waitables = $storage<super::Slot<crate::state::Waitable>>;
             type Sets = $storage<super::Slot<crate::state::WaitableSet>>;
             type Streams = $storage<super::Slot<crate::state::Shared>>;
+            type ErrorContexts = $storage<super::Slot<crate::state::ErrorContext<Self::Message>>>;
+            type Message = super::Fixed<u8, { super::Limits::HEAP.message_bytes as usize }>;
             type Queued = $storage<super::Slot<crate::state::QueuedArgs>>;
             type Lends = $storage<super::Slot<crate::state::Lend>>;
             type Types = $storage<crate::abi::types::TypeInfo>;
@@ -152,7 +166,8 @@ pub(crate) use profile_impl;
 ///     /// Two small components.
 ///     pub Firmware {
 ///         instances: 4, handles: 16, thread_indices: 4, tasks: 4, threads: 6, waitables: 8, sets: 4,
-///         streams: 4, queued: 2, lends: 2, types: 32, type_items: 32, resources: 2, functions: 16, depth: 8,
+///         streams: 4, error_contexts: 2, message_bytes: 64, queued: 2, lends: 2, types: 32, type_items: 32,
+///         resources: 2, functions: 16, depth: 8,
 ///     }
 /// }
 ///
@@ -166,9 +181,9 @@ macro_rules! bounded {
         $(#[$meta:meta])* $vis:vis $name:ident {
             instances: $instances:expr, handles: $handles:expr, thread_indices: $thread_indices:expr,
             tasks: $tasks:expr, threads: $threads:expr, waitables: $waitables:expr, sets: $sets:expr,
-            streams: $streams:expr, queued: $queued:expr, lends: $lends:expr, types: $types:expr,
-            type_items: $type_items:expr, resources: $resources:expr, functions: $functions:expr,
-            depth: $depth:expr $(,)?
+            streams: $streams:expr, error_contexts: $error_contexts:expr, message_bytes: $message_bytes:expr,
+            queued: $queued:expr, lends: $lends:expr, types: $types:expr, type_items: $type_items:expr,
+            resources: $resources:expr, functions: $functions:expr, depth: $depth:expr $(,)?
         }
     ) => {
         $(#[$meta])*
@@ -186,6 +201,11 @@ macro_rules! bounded {
             type Waitables = $crate::storage::Fixed<$crate::storage::Slot<$crate::state::Waitable>, { $waitables }>;
             type Sets = $crate::storage::Fixed<$crate::storage::Slot<$crate::state::WaitableSet>, { $sets }>;
             type Streams = $crate::storage::Fixed<$crate::storage::Slot<$crate::state::Shared>, { $streams }>;
+            type ErrorContexts = $crate::storage::Fixed<
+                $crate::storage::Slot<$crate::state::ErrorContext<Self::Message>>,
+                { $error_contexts },
+            >;
+            type Message = $crate::storage::Fixed<u8, { $message_bytes }>;
             type Queued = $crate::storage::Fixed<$crate::storage::Slot<$crate::state::QueuedArgs>, { $queued }>;
             type Lends = $crate::storage::Fixed<$crate::storage::Slot<$crate::state::Lend>, { $lends }>;
             type Types = $crate::storage::Fixed<$crate::abi::types::TypeInfo, { $types }>;

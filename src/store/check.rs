@@ -14,6 +14,7 @@ pub struct Counts {
     pub waitables: usize,
     pub sets: usize,
     pub streams: usize,
+    pub error_contexts: usize,
     pub queued: usize,
     pub lends: usize,
     pub handles: usize,
@@ -28,6 +29,7 @@ impl<P: Profile> Store<P> {
             waitables: self.waitables.len(),
             sets: self.sets.len(),
             streams: self.streams.len(),
+            error_contexts: self.error_contexts.len(),
             queued: self.queued.len(),
             lends: self.lends.len(),
             handles: self.instances.as_slice().iter().fold(0, |sum, i| i.handles.len().saturating_add(sum)),
@@ -43,7 +45,7 @@ impl<P: Profile> Store<P> {
     /// # Errors
     /// A sentence on the first invariant that does not hold.
     pub fn check(&self) -> Result<(), &'static str> {
-        if self.depth == 0 && (self.switch_to.is_some() || self.blame.is_some()) {
+        if self.depth == 0 && (self.switch_to.is_some() || self.blamed().is_some()) {
             return Err("something was left for a thread that is to run next");
         }
         for (id, thread) in self.threads.iter() {
@@ -141,7 +143,7 @@ impl<P: Profile> Store<P> {
     }
 
     fn check_handles(&self) -> Result<(), &'static str> {
-        let (mut waitables, mut sets) = (0usize, 0usize);
+        let (mut waitables, mut sets, mut contexts) = (0usize, 0usize, 0usize);
         for instance in self.instances.as_slice() {
             let mut index = 1;
             while index <= instance.handles.high_water() {
@@ -158,6 +160,10 @@ impl<P: Profile> Store<P> {
                         self.sets.get(*id).ok_or("a handle of a set that is gone")?;
                         sets = sets.saturating_add(1);
                     }
+                    Some(Handle::ErrorContext(id)) => {
+                        self.error_contexts.get(*id).ok_or("a handle of an error context that is gone")?;
+                        contexts = contexts.saturating_add(1);
+                    }
                     Some(Handle::Resource(_)) | None => {}
                 }
                 index = index.wrapping_add(1);
@@ -165,6 +171,15 @@ impl<P: Profile> Store<P> {
         }
         if sets != self.sets.len() {
             return Err("there is a set that no handle reaches");
+        }
+        for (_, context) in self.error_contexts.iter() {
+            if context.handles() == 0 {
+                return Err("there is an error context that no handle reaches");
+            }
+            contexts = contexts.wrapping_sub(context.handles() as usize);
+        }
+        if contexts != 0 {
+            return Err("the handles of error contexts are miscounted");
         }
         let unheld = self.waitables.iter().filter(|(_, w)| w.handle() == 0).count();
         if waitables.saturating_add(unheld) != self.waitables.len() {

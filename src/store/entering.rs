@@ -94,6 +94,7 @@ impl<P: Profile> Store<P> {
             return;
         }
         let root = entry.root();
+        self.to_purge = true;
         for entry in self.instances.as_mut_slice() {
             if entry.root() == root && entry.kind() == InstanceKind::Guest {
                 entry.poison();
@@ -199,11 +200,10 @@ impl<P: Profile> Store<P> {
                 }
             }
             Handle::Set(set) => {
-                while let Some(member) = self.any_member(set) {
-                    self.join(member, None)?;
-                }
+                self.empty_set(set);
                 self.sets.remove(set);
             }
+            Handle::ErrorContext(id) => self.release_error_context(id),
             Handle::Waitable(id) => {
                 self.join(id, None)?;
                 match self.waitables.get(id).map(|w| w.kind()) {

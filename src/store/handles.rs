@@ -3,11 +3,15 @@
 use super::Store;
 use crate::abi::types::ValType;
 use crate::error::{EndAction, Error, HandleKind, Resource, Trap};
-use crate::id::{InstanceId, ResourceId, SetId, TaskId, WaitableId};
+use crate::id::{ErrorContextId, InstanceId, ResourceId, SetId, TaskId, WaitableId};
 use crate::state::{
-    CopyEnd, CopyState, Direction, Handle, Kind, Lend, ResourceHandle, Shared, Waitable, WaitableSet,
+    CopyEnd, CopyState, Direction, ErrorContext, Handle, Kind, Lend, ResourceHandle, Shared, Waitable,
+    WaitableSet,
 };
 use crate::storage::Profile;
+
+const NOT_HELD: Error = Error::Misuse("the host holds no error context of this handle");
+const STALE_CONTEXT: Error = Error::Bug("stale error context");
 
 impl<P: Profile> Store<P> {
     /// `inst.handles.add`.
@@ -25,6 +29,7 @@ impl<P: Profile> Store<P> {
         match handle {
             Handle::Resource(_) => HandleKind::Resource,
             Handle::Set(_) => HandleKind::WaitableSet,
+            Handle::ErrorContext(_) => HandleKind::ErrorContext,
             Handle::Waitable(id) => self.waitables.get(id).map_or(HandleKind::Waitable, |w| w.handle_kind()),
         }
     }
@@ -170,6 +175,97 @@ impl<P: Profile> Store<P> {
         let index = self.add_handle(instance, Handle::Waitable(end))?;
         self.waitable_mut(end)?.moved_to(instance, index);
         Ok(index)
+    }
+
+    /// `lift_error_context`, `trap_if(not isinstance(.., ErrorContext))`.
+    pub(crate) fn error_context_handle(
+        &self,
+        instance: InstanceId,
+        index: u32,
+    ) -> Result<ErrorContextId, Error> {
+        match self.handle(instance, index)? {
+            Handle::ErrorContext(id) => Ok(id),
+            other => Err(self.wrong_kind(index, HandleKind::ErrorContext, other)),
+        }
+    }
+
+    /// `lower_error_context`: one more handle to the same error context.
+    pub(crate) fn lower_error_context(
+        &mut self,
+        instance: InstanceId,
+        id: ErrorContextId,
+    ) -> Result<u32, Error> {
+        let index = self.add_handle(instance, Handle::ErrorContext(id))?;
+        self.error_contexts.get_mut(id).ok_or(STALE_CONTEXT)?.add_handle();
+        Ok(index)
+    }
+
+    /// `error-context.new`, of an error context without handles.
+    pub(crate) fn add_error_context(
+        &mut self,
+        instance: InstanceId,
+        context: ErrorContext<P::Message>,
+    ) -> Result<u32, Error> {
+        if !self.instance(instance)?.handles.has_room(1) {
+            return Err(Error::Capacity(Resource::Handles));
+        }
+        let id = self.error_contexts.insert(context).map_err(|_| Error::Capacity(Resource::ErrorContexts))?;
+        self.lower_error_context(instance, id)
+    }
+
+    /// `error-context.drop`.
+    pub(crate) fn drop_error_context(&mut self, instance: InstanceId, index: u32) -> Result<(), Error> {
+        let id = self.error_context_handle(instance, index)?;
+        self.instance_mut(instance)?.handles.remove(index);
+        self.release_error_context(id);
+        Ok(())
+    }
+
+    /// 📝 The host makes an error context: its handle, in the table of the host's instance. Of a longer message as many
+    /// characters are kept as there is room for.
+    ///
+    /// # Errors
+    /// `Capacity(ErrorContexts | Handles)`; `Misuse` without [`Store::set_host`].
+    pub fn host_error_context(&mut self, message: &str) -> Result<u32, Error> {
+        let mut context = ErrorContext::new();
+        let limit = self.limits().message_bytes;
+        let _ = message.chars().all(|c| context.push(c, limit));
+        self.add_error_context(self.host_instance()?, context)
+    }
+
+    /// 📝 The message of an error context that the host holds.
+    ///
+    /// # Errors
+    /// `Misuse` where the host has no such handle.
+    pub fn host_error_message(&self, handle: u32) -> Result<&str, Error> {
+        let id = self.error_context_handle(self.host_instance()?, handle);
+        let message = self.error_context(id.map_err(|_| NOT_HELD)?)?.message();
+        core::str::from_utf8(message).map_err(|_| Error::Bug("a message that is not UTF-8"))
+    }
+
+    /// 📝 The host drops a handle to an error context.
+    ///
+    /// # Errors
+    /// `Misuse` where the host has no such handle.
+    pub fn drop_host_error_context(&mut self, handle: u32) -> Result<(), Error> {
+        self.drop_error_context(self.host_instance()?, handle).map_err(|_| NOT_HELD)
+    }
+
+    fn host_instance(&self) -> Result<InstanceId, Error> {
+        let host = self.host().ok_or(Error::Misuse("the host's options are not set: Store::set_host"))?;
+        Ok(self.options(host)?.instance)
+    }
+
+    /// A handle to an error context is gone, and the error context with the last one.
+    pub(crate) fn release_error_context(&mut self, id: ErrorContextId) {
+        if self.error_contexts.get_mut(id).is_some_and(ErrorContext::drop_handle) {
+            self.error_contexts.remove(id);
+        }
+    }
+
+    /// An error context; its handle is gone where the id is stale.
+    pub(crate) fn error_context(&self, id: ErrorContextId) -> Result<&ErrorContext<P::Message>, Error> {
+        self.error_contexts.get(id).ok_or(STALE_CONTEXT)
     }
 
     /// A handle that must be a resource of this type.

@@ -17,11 +17,12 @@ pub(crate) use waiting::EventTuple;
 use crate::abi::types::{Types, push};
 use crate::error::{Error, Resource};
 use crate::id::{
-    ArgsId, InstanceId, LendId, LiftId, LowerId, OptsId, SetId, SharedId, TaskId, ThreadId, WaitableId,
+    ArgsId, ErrorContextId, InstanceId, LendId, LiftId, LowerId, OptsId, SetId, SharedId, TaskId, ThreadId,
+    WaitableId,
 };
 use crate::state::{
-    Instance, InstanceKind, Lend, Lift, Lower, Options, QueuedArgs, Shared, Task, Thread, Waitable,
-    WaitableSet,
+    ErrorContext, Instance, InstanceKind, Lend, Lift, Lower, Options, QueuedArgs, Shared, Task, Thread,
+    Waitable, WaitableSet,
 };
 use crate::storage::{Blank, Limits, Profile, Slab, Slots};
 
@@ -42,6 +43,10 @@ pub enum Choose {
     /// A wait whose event is there returns at once.
     #[default]
     Eager,
+    /// As `Eager`, and a call that would wait only for the exclusive lock lets its holder run first, where that is ready. One
+    /// of the pinned reference tests needs it (`sync-streams.wast`). It can turn a program that waits into one that traps,
+    /// where the holder goes on to call what is on the stack, so it is not the default.
+    Barging,
     /// The reference's deterministic profile: every wait goes through the scheduler.
     Spec,
     /// Drawn from this seed: for tests and fuzzers that look for orders nobody thought of.
@@ -59,6 +64,7 @@ pub struct Store<P: Profile> {
     pub(crate) waitables: Slab<WaitableId, Waitable, P::Waitables>,
     pub(crate) sets: Slab<SetId, WaitableSet, P::Sets>,
     pub(crate) streams: Slab<SharedId, Shared, P::Streams>,
+    pub(crate) error_contexts: Slab<ErrorContextId, ErrorContext<P::Message>, P::ErrorContexts>,
     pub(crate) queued: Slab<ArgsId, QueuedArgs, P::Queued>,
     pub(crate) lends: Slab<LendId, Lend, P::Lends>,
     types: Types<P>,
@@ -73,8 +79,10 @@ pub struct Store<P: Profile> {
     pub(crate) depth: u32,
     /// The thread that the one which just blocked switched to.
     pub(crate) switch_to: Option<ThreadId>,
-    /// The instance that is to blame for the error on its way, where it is not the one whose thread ran.
-    pub(crate) blame: Option<InstanceId>,
+    /// The instance that is to blame for the error on its way, where it may not be the one whose thread ran.
+    blamed: Option<InstanceId>,
+    /// Some instance was poisoned and not purged since.
+    pub(crate) to_purge: bool,
     /// The host's options: its instance, its memory, its `realloc`.
     host: Option<OptsId>,
     choose: Choose,
@@ -109,6 +117,7 @@ impl<P: Profile> Store<P> {
             waitables: Slab::new(),
             sets: Slab::new(),
             streams: Slab::new(),
+            error_contexts: Slab::new(),
             queued: Slab::new(),
             lends: Slab::new(),
             types: Types::new(),
@@ -120,7 +129,8 @@ impl<P: Profile> Store<P> {
             current: Current::None,
             depth: 0,
             switch_to: None,
-            blame: None,
+            blamed: None,
+            to_purge: false,
             host: None,
             choose: Choose::Eager,
             limits: None,
@@ -135,6 +145,7 @@ impl<P: Profile> Store<P> {
         store.waitables.set_limit(limits.waitables);
         store.sets.set_limit(limits.sets);
         store.streams.set_limit(limits.streams);
+        store.error_contexts.set_limit(limits.error_contexts);
         store.queued.set_limit(limits.queued);
         store.lends.set_limit(limits.lends);
         store.types.set_limits(&limits);
@@ -157,10 +168,15 @@ impl<P: Profile> Store<P> {
         self.choose == Choose::Spec
     }
 
+    /// Whether a call lets the holder of the lock that it wants run first.
+    pub(crate) fn lets_holder_go(&self) -> bool {
+        self.choose == Choose::Barging
+    }
+
     /// Whether a wait whose condition holds goes through the scheduler all the same.
     pub(crate) fn chooses_to_wait(&mut self) -> bool {
         match &mut self.choose {
-            Choose::Eager => false,
+            Choose::Eager | Choose::Barging => false,
             Choose::Spec => true,
             Choose::Seeded(seed) => {
                 // xorshift64: any non-zero state is fine, and zero is moved off zero.
@@ -172,6 +188,21 @@ impl<P: Profile> Store<P> {
                 x & 2 != 0
             }
         }
+    }
+
+    /// An instance is at fault for the error on its way. The first to be named is.
+    pub(crate) fn blame(&mut self, instance: InstanceId) {
+        self.blamed.get_or_insert(instance);
+    }
+
+    /// Who was named, if anybody; nobody is from now on.
+    pub(crate) fn take_blamed(&mut self) -> Option<InstanceId> {
+        self.blamed.take()
+    }
+
+    /// Who was named, if anybody.
+    pub(crate) fn blamed(&self) -> Option<InstanceId> {
+        self.blamed
     }
 
     /// Whether nothing is under way: no task, no thread, nothing that a guest holds.

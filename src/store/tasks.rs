@@ -3,7 +3,7 @@
 use super::{Current, Store};
 use crate::error::{Error, Resource, Trap};
 use crate::id::{InstanceId, LiftId, TaskId, ThreadId, WaitableId};
-use crate::state::{Caller, Kind, Status, Subtask, Task, Thread};
+use crate::state::{Caller, Handle, Kind, Status, Subtask, Task, Thread};
 use crate::storage::Profile;
 
 impl<P: Profile> Store<P> {
@@ -66,11 +66,29 @@ impl<P: Profile> Store<P> {
         let (task, instance, index) = (thread.task(), thread.instance(), thread.index());
         self.instance_mut(instance)?.threads.remove(index);
         self.threads.remove(id);
-        let exclusive = self.tasks.remove(task).is_some_and(|t| t.needs_exclusive());
-        if exclusive {
+        let abandoned = self.tasks.remove(task);
+        if abandoned.as_ref().is_some_and(|t| t.num_borrows() > 0) {
+            self.drop_borrows_of(instance, task)?;
+        }
+        if abandoned.is_some_and(|t| t.needs_exclusive()) {
             self.release_exclusive(instance, id)?;
         }
         self.signal_room(instance)
+    }
+
+    /// Takes back the borrows that a task was given before its other arguments failed. O(handles): the caller has just
+    /// paid with its root.
+    fn drop_borrows_of(&mut self, instance: InstanceId, task: TaskId) -> Result<(), Error> {
+        let handles = &mut self.instance_mut(instance)?.handles;
+        let mut index = 1;
+        while index <= handles.high_water() {
+            if matches!(handles.get(index), Some(Handle::Resource(handle)) if handle.borrow_scope == Some(task))
+            {
+                handles.remove(index);
+            }
+            index = index.wrapping_add(1);
+        }
+        Ok(())
     }
 
     /// A thread index is free again: who waits to enter may have waited for that.

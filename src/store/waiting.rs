@@ -122,10 +122,15 @@ impl<P: Profile> Store<P> {
         Ok(())
     }
 
-    /// Some member of a set.
-    pub(crate) fn any_member(&self, set: SetId) -> Option<WaitableId> {
-        let set = self.sets.get(set)?;
-        set.pending.front(&self.waitables).or_else(|| set.idle.front(&self.waitables))
+    /// Takes all members out of a set that is going. Ends whatever the members say of themselves.
+    pub(crate) fn empty_set(&mut self, id: SetId) {
+        while let Some(set) = self.sets.get_mut(id) {
+            let pending = set.pending.pop_front(&mut self.waitables);
+            let Some(member) = pending.or_else(|| set.idle.pop_front(&mut self.waitables)) else { return };
+            if let Some(waitable) = self.waitables.get_mut(member) {
+                waitable.set = None;
+            }
+        }
     }
 
     /// `set_pending`: the buffer waits for the other end.

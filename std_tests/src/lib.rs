@@ -1,1 +1,4 @@
 //! Tests that need an operating system.
+
+#[cfg(feature = "std")]
+pub mod source;

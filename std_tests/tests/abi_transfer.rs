@@ -12,7 +12,7 @@ use canon_async::abi::{
 };
 use canon_async::id::{FuncRef, HostCall, InstanceId, MemoryRef, TableRef, ThreadId};
 use canon_async::state::{Options, StringEncoding};
-use canon_async::{Embedding, Error, Heap, Outcome, Store, Trap};
+use canon_async::{Embedding, Error, Heap, Limits, Outcome, Resource, Store, Trap};
 
 const A: MemoryRef = MemoryRef::from_index(0);
 const B: MemoryRef = MemoryRef::from_index(1);
@@ -248,9 +248,35 @@ fn flags_lose_the_bits_without_a_label() {
 }
 
 #[test]
-fn error_contexts_are_refused() {
+fn error_contexts_are_handles() {
     let mut e = Fake::plain();
-    assert!(matches!(e.flat::<1>(&[1], ValType::ErrorContext), Err(Error::Misuse(_))));
+    assert_eq!(e.flat::<1>(&[1], ValType::ErrorContext), trap(Trap::UnknownHandle(1)));
+    assert_eq!(e.bytes(7u32.to_le_bytes(), ValType::ErrorContext), trap(Trap::UnknownHandle(7)));
+}
+
+#[test]
+fn error_contexts_are_limited_in_number_and_length() {
+    let mut store =
+        Store::<Heap>::with_limits(Limits { error_contexts: 1, message_bytes: 4, ..Limits::HEAP });
+    let host = store.add_host_instance().unwrap();
+    assert!(matches!(store.host_error_context("too early"), Err(Error::Misuse(_))));
+    let options = store.add_options(Options::new(host)).unwrap();
+    store.set_host(options).unwrap();
+    for (text, kept) in [("", ""), ("abcd", "abcd"), ("a\u{f1}bc", "a\u{f1}b"), ("abc\u{f1}d", "abc")] {
+        let handle = store.host_error_context(text).unwrap();
+        assert_eq!(store.host_error_message(handle), Ok(kept));
+        assert_eq!(store.host_error_context("more"), Err(Error::Capacity(Resource::ErrorContexts)));
+        store.drop_host_error_context(handle).unwrap();
+        assert!(store.is_idle());
+    }
+    // More than the profile's capacity is not to be had.
+    let mut store = Store::<Heap>::with_limits(Limits { message_bytes: 1000, ..Limits::HEAP });
+    let host = store.add_host_instance().unwrap();
+    let options = store.add_options(Options::new(host)).unwrap();
+    store.set_host(options).unwrap();
+    let handle = store.host_error_context(&"x".repeat(1000)).unwrap();
+    assert_eq!(store.host_error_message(handle).map(str::len), Ok(256));
+    store.check().unwrap();
 }
 
 // Aggregates.

@@ -236,6 +236,9 @@ pub fn builtin_name(kind: &BuiltinKind) -> &'static str {
         BuiltinKind::ThreadYieldThenResume => "thread.yield-then-resume",
         BuiltinKind::ThreadSuspendThenPromote => "thread.suspend-then-promote",
         BuiltinKind::ThreadYieldThenPromote => "thread.yield-then-promote",
+        BuiltinKind::ErrorContextNew { .. } => "error-context.new",
+        BuiltinKind::ErrorContextDebugMessage { .. } => "error-context.debug-message",
+        BuiltinKind::ErrorContextDrop => "error-context.drop",
     }
 }
 

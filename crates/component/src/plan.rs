@@ -260,6 +260,9 @@ pub enum BuiltinKind {
     ThreadYieldThenResume,
     ThreadSuspendThenPromote,
     ThreadYieldThenPromote,
+    ErrorContextNew { options: u32 },
+    ErrorContextDebugMessage { options: u32 },
+    ErrorContextDrop,
 }
 
 /// Something the root imports, or an export of an instance that it imports.

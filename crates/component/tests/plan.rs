@@ -16,6 +16,39 @@ fn an_empty_component_is_one_instance() {
 }
 
 #[test]
+fn error_contexts_have_their_built_ins_and_are_a_primitive_type() {
+    let plan = plan(
+        r#"(component
+            (core module $m (memory (export "mem") 1)
+                (func (export "realloc") (param i32 i32 i32 i32) (result i32) unreachable))
+            (core instance $i (instantiate $m))
+            (core func (canon error-context.new (memory (core memory $i "mem"))))
+            (core func (canon error-context.debug-message string-encoding=utf16
+                (memory (core memory $i "mem")) (realloc (core func $i "realloc"))))
+            (core func (canon error-context.drop))
+            (import "f" (func (param "why" (list error-context)) (result error-context))))"#,
+    );
+    let made: Vec<_> = plan.builtins.iter().map(|builtin| builtin.kind.clone()).collect();
+    assert_eq!(
+        made,
+        [
+            BuiltinKind::ErrorContextNew { options: 0 },
+            BuiltinKind::ErrorContextDebugMessage { options: 1 },
+            BuiltinKind::ErrorContextDrop
+        ]
+    );
+    let types: Vec<_> =
+        plan.builtins.iter().map(|b| plan.core_types[b.core_type as usize].to_string()).collect();
+    assert_eq!(
+        types,
+        ["(func (param i32 i32) (result i32))", "(func (param i32 i32))", "(func (param i32))"]
+    );
+    let func = plan.types.display_func(&plan.types.funcs[0]).to_string();
+    assert_eq!(func, "func(why: list<error-context>) -> error-context");
+    assert!(inspect(&plan).builtins.contains_key("error-context.debug-message"));
+}
+
+#[test]
 fn each_instantiation_has_its_own_resource() {
     let plan = plan(
         r#"(component

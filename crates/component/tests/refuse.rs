@@ -30,8 +30,6 @@ fn the_validators_words_are_kept() {
 #[test]
 fn every_gate_that_is_not_implemented_is_named() {
     let cases = [
-        ("(component (core func (canon error-context.drop)))", "📝 error-context.drop"),
-        ("(component (type (list error-context)))", "📝 the type error-context"),
         ("(component (type $s (stream u8)) (core func (canon stream.forward $s)))", "⏩ stream.forward"),
         ("(component (type $s (future u8)) (core func (canon future.forward $s)))", "⏩ future.forward"),
         ("(component (import \"v\" (value string)) (export \"w\" (value 0)))", "🪙 a value import or export"),
@@ -50,12 +48,20 @@ fn every_gate_that_is_not_implemented_is_named() {
 
 #[test]
 fn a_gate_that_is_switched_off_is_the_validators_to_name() {
-    let off = Features { threading: false, map: false, fixed_length_lists: false, ..Features::ALL };
+    let off = Features {
+        threading: false,
+        map: false,
+        fixed_length_lists: false,
+        error_context: false,
+        ..Features::ALL
+    };
     let options = TranslateOptions { features: off, ..TranslateOptions::default() };
     for text in [
         "(component (core func (canon thread.index)))",
         "(component (type (map string u32)))",
         "(component (type (list u8 4)))",
+        "(component (core func (canon error-context.drop)))",
+        "(component (type (list error-context)))",
     ] {
         assert!(try_plan(text, &TranslateOptions::default()).is_ok(), "{text}");
         assert!(matches!(try_plan(text, &options), Err(TranslateError::Invalid { .. })), "{text}");
@@ -64,13 +70,17 @@ fn a_gate_that_is_switched_off_is_the_validators_to_name() {
 
 #[test]
 fn memories_of_64_bits_are_refused_as_options() {
-    let text = r#"(component
-        (core module $m (memory (export "mem") i64 1))
-        (core instance $i (instantiate $m))
-        (core func (canon waitable-set.wait (memory (core memory $i "mem")))))"#;
-    for options in [TranslateOptions::default(), everything()] {
-        let error = refused(text, &options);
-        assert!(error.contains("64"), "{error}");
+    for builtin in ["waitable-set.wait", "error-context.new"] {
+        let text = format!(
+            r#"(component
+                (core module $m (memory (export "mem") i64 1))
+                (core instance $i (instantiate $m))
+                (core func (canon {builtin} (memory (core memory $i "mem")))))"#
+        );
+        for options in [TranslateOptions::default(), everything()] {
+            let error = refused(&text, &options);
+            assert!(error.contains("64"), "{error}");
+        }
     }
 }
 

@@ -121,6 +121,7 @@ fn everything_else() {
     round_trip(&types, d(10), Val::Resource(5));
     round_trip(&types, d(11), Val::Stream(6));
     round_trip(&types, d(12), Val::Future(7));
+    assert_eq!(round_trip(&types, ValType::ErrorContext, Val::ErrorContext(8)), [8]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! [`Store`], [`Caller`], and the traits that make them interchangeable.
 
+use alloc::string::String;
 use core::fmt;
 
 use canon_async::Embedding as _;
@@ -119,6 +120,35 @@ pub trait AsContext {
 pub trait AsContextMut: AsContext {
     #[doc(hidden)]
     fn wx(&mut self) -> Wx<'_, Self::Data>;
+
+    /// 📝 Makes an error context, for a [`Val::ErrorContext`](crate::Val::ErrorContext). The host holds it until it drops
+    /// it, whoever else gets it. Of a long message as much is kept as [`Limits`](crate::Limits) say.
+    ///
+    /// # Errors
+    /// A limit; `Misuse` before anything was instantiated.
+    fn new_error_context(&mut self, message: &str) -> Result<u32, Error> {
+        let mut wx = self.wx();
+        wx.store().host_error_context(message).map_err(|error| wx.explain(error))
+    }
+
+    /// 📝 The message of an error context that the host holds.
+    ///
+    /// # Errors
+    /// `Misuse` where it holds none of this handle.
+    fn error_message(&mut self, handle: u32) -> Result<String, Error> {
+        let mut wx = self.wx();
+        let message = wx.store().host_error_message(handle).map(String::from);
+        message.map_err(|error| wx.explain(error))
+    }
+
+    /// 📝 Drops an error context that the host holds: one that it made, or got in a value.
+    ///
+    /// # Errors
+    /// `Misuse` where it holds none of this handle.
+    fn drop_error_context(&mut self, handle: u32) -> Result<(), Error> {
+        let mut wx = self.wx();
+        wx.store().drop_host_error_context(handle).map_err(|error| wx.explain(error))
+    }
 }
 
 impl<T> AsContext for Store<T> {

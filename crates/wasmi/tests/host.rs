@@ -3,7 +3,7 @@
 mod common;
 
 use canon_async::{Error as CoreError, Trap};
-use canon_async_wasmi::{AsContext, Config, Engine, Error, Func, Linker, Store, Val};
+use canon_async_wasmi::{AsContext, AsContextMut, Config, Engine, Error, Func, Linker, Store, Val};
 use common::{assert_idle, call, call_u32, component, engine};
 
 const RELAY: &str = r#"(component
@@ -229,4 +229,75 @@ fn the_memories_of_a_store_share_one_budget() {
 fn a_store_and_its_callers_are_contexts() {
     fn data<C: AsContext>(_: &C) {}
     data(&Store::new(&engine(), ()));
+}
+
+#[test]
+fn error_contexts_reach_the_host_and_come_back() {
+    const TEXT: &str = r#"(component
+      (import "log" (func $log (param "why" error-context)))
+      (core module $Libc
+        (memory (export "mem") 1)
+        (data (i32.const 100) "no route to host")
+        (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024)))
+      (core instance $libc (instantiate $Libc))
+      (core func $log (canon lower (func $log)))
+      (core func $new (canon error-context.new (memory (core memory $libc "mem"))))
+      (core func $message (canon error-context.debug-message (memory (core memory $libc "mem")) (realloc (core func $libc "realloc"))))
+      (core func $drop (canon error-context.drop))
+      (core module $M
+        (import "" "log" (func $log (param i32)))
+        (import "" "new" (func $new (param i32 i32) (result i32)))
+        (import "" "message" (func $message (param i32 i32)))
+        (import "" "drop" (func $drop (param i32)))
+        (func (export "fail") (result i32)
+          (local $why i32)
+          (local.set $why (call $new (i32.const 100) (i32.const 16)))
+          (call $log (local.get $why))
+          (local.get $why))
+        (func (export "text") (param i32) (result i32)
+          (call $message (local.get 0) (i32.const 16))
+          (call $drop (local.get 0))
+          (i32.const 16)))
+      (core instance $m (instantiate $M (with "" (instance
+        (export "log" (func $log)) (export "new" (func $new))
+        (export "message" (func $message)) (export "drop" (func $drop))))))
+      (func (export "fail") (result error-context) (canon lift (core func $m "fail")))
+      (func (export "text") (param "why" error-context) (result string)
+        (canon lift (core func $m "text") (memory (core memory $libc "mem")))))"#;
+    let engine = engine();
+    let component = component(&engine, TEXT);
+    let mut store = Store::new(&engine, Vec::<String>::new());
+    let mut linker = Linker::<Vec<String>>::new(&engine);
+    linker.func("log", |mut caller, args| {
+        let [Val::ErrorContext(why)] = args else { panic!("{args:?}") };
+        let text = caller.error_message(*why)?;
+        caller.data_mut().push(text);
+        caller.drop_error_context(*why)?;
+        Ok(None)
+    });
+    let instance = linker.instantiate(&mut store, &component).unwrap();
+    let fail = call(&mut store, &instance, "fail", &[]).unwrap();
+    assert_eq!(store.data(), &["no route to host"]);
+    let Some(Val::ErrorContext(why)) = fail else { panic!("{fail:?}") };
+    // The guest's handle and the host's, of one context.
+    let counts = store.core().counts();
+    assert_eq!((counts.error_contexts, counts.handles), (1, 2));
+    let text = call(&mut store, &instance, "text", &[Val::ErrorContext(why)]).unwrap();
+    assert_eq!(text, Some(Val::String("no route to host".into())));
+    store.drop_error_context(why).unwrap();
+    assert_eq!(store.core().counts().handles, 1);
+
+    let made = store.new_error_context("out of paper").unwrap();
+    let text = call(&mut store, &instance, "text", &[Val::ErrorContext(made)]).unwrap();
+    assert_eq!(text, Some(Val::String("out of paper".into())));
+    store.drop_error_context(made).unwrap();
+    let error = store.drop_error_context(made).unwrap_err();
+    assert!(matches!(error.core(), Some(CoreError::Misuse(_))), "{error}");
+    // What the host does not hold it can't pass on either. The guest runs nothing, and goes on.
+    let error = call(&mut store, &instance, "text", &[Val::ErrorContext(made)]).unwrap_err();
+    assert_eq!(error.core(), Some(CoreError::Trap(Trap::UnknownHandle(made))));
+    call(&mut store, &instance, "fail", &[]).unwrap();
+    let error = call(&mut store, &instance, "text", &[Val::U32(1)]).unwrap_err();
+    assert!(error.to_string().contains("expected error-context, found u32"), "{error}");
+    assert_idle(&store);
 }

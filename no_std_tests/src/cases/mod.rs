@@ -1,8 +1,10 @@
 //! The behaviour cases, over any profile. Their names say built-in, situation, outcome.
 
+mod blame;
 mod cancel;
 mod context;
 mod cross_traps;
+mod error_context;
 mod futures;
 mod lifts;
 mod lowers;
@@ -78,12 +80,13 @@ fn one_traps<P: Profile>(script: crate::op::Script, trap: canon_async::Trap) -> 
 }
 
 /// Every file's cases.
-pub fn lists<P: Profile>() -> [&'static [Case]; 11] {
+pub fn lists<P: Profile>() -> [&'static [Case]; 13] {
     [
         context::list::<P>(),
         cancel::list::<P>(),
         poison::list::<P>(),
         thread::list::<P>(),
+        blame::list::<P>(),
         waitable::list::<P>(),
         streams::list::<P>(),
         futures::list::<P>(),
@@ -91,5 +94,6 @@ pub fn lists<P: Profile>() -> [&'static [Case]; 11] {
         lifts::list::<P>(),
         traps::list::<P>(),
         cross_traps::list::<P>(),
+        error_context::list::<P>(),
     ]
 }

@@ -140,6 +140,11 @@ impl<P: Profile> Machine<P> {
         sets.filter(|(_, h)| matches!(h, Handle::Set(_))).map(|(i, _)| i).collect()
     }
 
+    pub fn error_contexts(&self, instance: u32) -> Vec<u32> {
+        let all = self.handles(instance).into_iter();
+        all.filter(|(_, h)| matches!(h, Handle::ErrorContext(_))).map(|(i, _)| i).collect()
+    }
+
     pub fn resources(&self, instance: u32) -> Vec<(u32, ResourceHandle)> {
         let all = self.handles(instance).into_iter();
         all.filter_map(|(i, h)| if let Handle::Resource(r) = h { Some((i, r)) } else { None }).collect()
@@ -274,13 +279,22 @@ impl<P: Profile> Machine<P> {
                 let legal = self.resources(i).into_iter().filter(|(_, r)| r.num_lends == 0);
                 one(Builtin::ResourceDrop(RESOURCE), pick(legal.map(|(i, _)| i).collect(), sel))
             }
+            // Longer than a bounded profile keeps.
+            Step::ErrorContextNew if self.error_contexts(i).len() < 3 => {
+                Some((Builtin::ErrorContextNew(sync_opts(i)), vec![16, 20]))
+            }
+            Step::ErrorContextMessage(sel) => {
+                let index = pick(self.error_contexts(i), sel)?;
+                Some((Builtin::ErrorContextDebugMessage(sync_opts(i)), vec![index, 40]))
+            }
+            Step::ErrorContextDrop(sel) => one(Builtin::ErrorContextDrop, pick(self.error_contexts(i), sel)),
             _ => None,
         }
     }
 
     fn choose_call(&self, here: Here, f: u8, is_async: bool) -> Option<(Builtin, Vec<u64>)> {
-        let kind = KINDS[usize::from(f) % 8];
-        let callee = 1 + u32::from(f / 8) % INSTANCES;
+        let kind = KINDS[usize::from(f) % 9];
+        let callee = 1 + u32::from(f / 9) % INSTANCES;
         let caller = here.instance;
         let from = InstanceId::from_index(caller);
         // Illegal calls are for the wild; a callee that can't be entered would end most tapes.
@@ -305,6 +319,7 @@ impl<P: Profile> Machine<P> {
                 vec![u64::from(all.find(|(_, r)| r.is_owned() && r.num_lends == 0)?.0)]
             }
             Kind::StackfulU32 => vec![11],
+            Kind::StackfulError => vec![u64::from(*self.error_contexts(caller).first()?)],
             _ => vec![],
         };
         args.push(32);

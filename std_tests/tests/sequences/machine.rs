@@ -24,10 +24,11 @@ pub enum Kind {
     StackfulU32,
     CallbackBorrow,
     StackfulOwn,
+    StackfulError,
     /// Tidies its instance up, or traps: see [`Machine::teardown`].
     Janitor,
 }
-pub const KINDS: [Kind; 9] = [
+pub const KINDS: [Kind; 10] = [
     Kind::Callback,
     Kind::Stackful,
     Kind::SyncLifted,
@@ -36,6 +37,7 @@ pub const KINDS: [Kind; 9] = [
     Kind::StackfulU32,
     Kind::CallbackBorrow,
     Kind::StackfulOwn,
+    Kind::StackfulError,
     Kind::Janitor,
 ];
 const LIFTS: u32 = KINDS.len() as u32;
@@ -142,6 +144,7 @@ impl<P: Profile> Machine<P> {
         let defined = |index| Some(ValType::Defined(TypeId::from_index(index)));
         let (none, number) = (record(&[])?, record(&[Some(ValType::U32)])?);
         let (stream, own, borrow) = (record(&[defined(0)])?, record(&[defined(4)])?, record(&[defined(5)])?);
+        let error = record(&[Some(ValType::ErrorContext)])?;
         let host = store.add_host_instance()?;
         self.add_options(host)?;
         for parent in [None, None, Some(1)] {
@@ -156,13 +159,16 @@ impl<P: Profile> Machine<P> {
                     Kind::StackfulU32 => (number, Some(ValType::U32)),
                     Kind::CallbackBorrow => (borrow, None),
                     Kind::StackfulOwn => (own, None),
+                    Kind::StackfulError => (error, None),
                     _ => (none, None),
                 };
                 let is_async = !matches!(kind, Kind::SyncTyped | Kind::Janitor);
                 let ty = self.store.types_mut().intern_func(FuncType { params, result, is_async })?;
                 let options = match kind {
                     Kind::Callback | Kind::CallbackStream | Kind::CallbackBorrow => callback_opts(instance),
-                    Kind::Stackful | Kind::StackfulU32 | Kind::StackfulOwn => async_opts(instance),
+                    Kind::Stackful | Kind::StackfulU32 | Kind::StackfulOwn | Kind::StackfulError => {
+                        async_opts(instance)
+                    }
                     Kind::SyncLifted | Kind::SyncTyped | Kind::Janitor => sync_opts(instance),
                 };
                 self.add_lift(ty, options, func(instance, index), lift_id(instance, kind))?;

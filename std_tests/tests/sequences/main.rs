@@ -18,7 +18,8 @@ bounded! {
     /// the traces differ without an error.
     Small {
         instances: 4, handles: 12, thread_indices: 10, tasks: 8, threads: 10, waitables: 14, sets: 4,
-        streams: 6, queued: 2, lends: 2, types: 16, type_items: 8, resources: 1, functions: 168, depth: 6,
+        streams: 6, error_contexts: 4, message_bytes: 16, queued: 2, lends: 2, types: 16, type_items: 8,
+        resources: 1, functions: 180, depth: 6,
     }
 }
 
@@ -26,7 +27,8 @@ bounded! {
     /// Nearly never full.
     Large {
         instances: 4, handles: 64, thread_indices: 32, tasks: 64, threads: 64, waitables: 128, sets: 32,
-        streams: 64, queued: 32, lends: 32, types: 16, type_items: 8, resources: 1, functions: 168, depth: 6,
+        streams: 64, error_contexts: 32, message_bytes: 16, queued: 32, lends: 32, types: 16, type_items: 8,
+        resources: 1, functions: 180, depth: 6,
     }
 }
 

@@ -39,6 +39,9 @@ pub enum Step {
     YieldThenPromote(u8),
     ResourceNew,
     ResourceDrop(u8),
+    ErrorContextNew,
+    ErrorContextMessage(u8),
+    ErrorContextDrop(u8),
     /// The guest function returns: to a callback's loop with EXIT (0), YIELD (1) or WAIT for a set.
     Return(u8, u8),
     /// The guest traps.
@@ -77,6 +80,9 @@ fn any_step() -> impl Strategy<Value = Step> {
         2 => n.clone().prop_map(Step::YieldThenPromote),
         2 => Just(Step::ResourceNew),
         2 => n.clone().prop_map(Step::ResourceDrop),
+        2 => Just(Step::ErrorContextNew),
+        1 => n.clone().prop_map(Step::ErrorContextMessage),
+        2 => n.clone().prop_map(Step::ErrorContextDrop),
         16 => (0u8..6, n.clone()).prop_map(|(c, s)| Step::Return(c, s)),
         1 => prop::bool::weighted(0.3).prop_map(|t| if t { Step::Trap } else { Step::Tick }),
         1 => prop::bool::weighted(0.3).prop_map(|t| if t { Step::Wild } else { Step::Tick }),

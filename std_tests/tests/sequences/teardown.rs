@@ -90,6 +90,9 @@ impl<P: Profile> Machine<P> {
                 self.builtin(thread, Builtin::ResourceDrop(RESOURCE), &[index.into()])?;
             }
         }
+        for index in self.error_contexts(i) {
+            self.builtin(thread, Builtin::ErrorContextDrop, &[index.into()])?;
+        }
         for (index, id) in self.waitables(i) {
             let waitable = self.store.waitable(id).expect("a waitable");
             if !waitable.has_sync_waiter() {

@@ -1,10 +1,10 @@
-//! `canon wast`.
+//! `canon wast`, and [`run_file`] for tests.
 //!
 //! | module | what |
 //! |---|---|
-//! | [`runner`] | a file's directives |
-//! | [`values`] | arguments and results |
-//! | [`report`] | what is printed |
+//! | `runner` | a file's directives |
+//! | `values` | arguments and results |
+//! | `report` | what is printed |
 
 mod report;
 mod runner;
@@ -15,6 +15,7 @@ use std::fs;
 use std::panic;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Once;
 use std::thread;
 
 use clap::Args;
@@ -23,7 +24,8 @@ use wast::parser::{self, ParseBuffer};
 
 use crate::console::Failure;
 use crate::input;
-use report::{Outcome, Report};
+pub use report::Outcome;
+use report::Report;
 use runner::Runner;
 
 /// The stack that a file's components are parsed and run on: text may nest deep.
@@ -46,7 +48,7 @@ Exit codes: 0, 1 where a file failed, 2 for usage.";
 /// Run .wast files: components with assertions about them
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
-pub struct Wast {
+pub(crate) struct Wast {
     /// .wast files, or folders: every .wast file below
     #[arg(required = true)]
     path: Vec<PathBuf>,
@@ -54,35 +56,62 @@ pub struct Wast {
     #[arg(long)]
     json: bool,
     /// Let an invocation take at most N turns of the scheduler
-    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    #[arg(long, value_name = "N", default_value_t = Options::DEFAULT.turns)]
     turns: u64,
+}
+
+/// How a file is run.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Options {
+    /// The most turns of the scheduler that an invocation may take.
+    pub turns: u64,
+    /// Whether the message of an `assert_trap` has to be the whole of ours, and not just a part of it.
+    pub whole_messages: bool,
+}
+
+impl Options {
+    /// As `canon wast` without options.
+    pub const DEFAULT: Self = Self { turns: 1_000_000, whole_messages: false };
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
 }
 
 /// Runs the command.
 ///
 /// # Errors
 /// A path that is not there: exit code 2.
-pub fn wast(args: &Wast) -> Result<ExitCode, Failure> {
+pub(crate) fn wast(args: &Wast) -> Result<ExitCode, Failure> {
     let files = input::files(&args.path, "wast")?;
-    catch_panics();
+    let options = Options { turns: args.turns, ..Options::DEFAULT };
     let mut report = Report::new(args.json);
     for path in files {
-        report.file(&path, &file(&path, args.turns));
+        report.file(&path, &run_file(&path, options));
     }
     Ok(if report.finish() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Runs a file on a thread of its own, so that a panic ends only that.
-fn file(path: &Path, turns: u64) -> Outcome {
+/// Runs a file, up to its first failure.
+///
+/// On a thread of its own, so that a panic ends only that: it is a failure of the file. The process's panic hook is
+/// replaced by one that is silent on such threads, and calls the one before on others.
+pub fn run_file(path: &Path, options: Options) -> Outcome {
+    catch_panics();
     let text = match fs::read(path) {
         Ok(bytes) => String::from_utf8(bytes),
         Err(error) => return Outcome::failed(1, error),
     };
     let Ok(text) = text else { return Outcome::failed(1, "not UTF-8 text") };
     let run = move || {
-        let outcome = panic::catch_unwind(|| directives(&text, turns));
+        UNDER_WAY.set(Some((1, String::new())));
+        let outcome = panic::catch_unwind(|| directives(&text, options));
+        let under_way = UNDER_WAY.take();
         outcome.unwrap_or_else(|_| {
-            let (line, message) = PANIC.take();
+            let (line, message) = under_way.unwrap_or_default();
             Outcome::failed(line, format_args!("panic: {message}"))
         })
     };
@@ -95,17 +124,32 @@ fn file(path: &Path, turns: u64) -> Outcome {
 }
 
 thread_local! {
-    /// The line of the directive under way, and what a panic said.
-    static PANIC: RefCell<(usize, String)> = const { RefCell::new((1, String::new())) };
+    /// On a thread that runs a file: the line of the directive under way, and what a panic said.
+    static UNDER_WAY: RefCell<Option<(usize, String)>> = const { RefCell::new(None) };
 }
 
-/// From now on a panic prints nothing: its message is for the report.
+/// From now on a panic in a file prints nothing: its message is for the outcome.
 fn catch_panics() {
-    panic::set_hook(Box::new(|info| PANIC.with_borrow_mut(|(_, message)| *message = info.to_string())));
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            let ours = UNDER_WAY.with_borrow_mut(|under_way| match under_way {
+                Some((_, message)) => {
+                    *message = info.to_string();
+                    true
+                }
+                None => false,
+            });
+            if !ours {
+                before(info);
+            }
+        }));
+    });
 }
 
 /// Parses a file and runs its directives up to the first that fails.
-fn directives(text: &str, turns: u64) -> Outcome {
+fn directives(text: &str, options: Options) -> Outcome {
     let line_of = |span: wast::token::Span| span.linecol_in(text).0.saturating_add(1);
     let syntax = |error: wast::Error| {
         Outcome::failed(line_of(error.span()), format_args!("syntax: {}", error.message()))
@@ -121,11 +165,11 @@ fn directives(text: &str, turns: u64) -> Outcome {
         Ok(parsed) => parsed,
         Err(error) => return syntax(error),
     };
-    let mut runner = Runner::new(turns);
+    let mut runner = Runner::new(options);
     let count = parsed.directives.len();
     for directive in parsed.directives {
         let line = line_of(directive.span());
-        PANIC.with_borrow_mut(|(at, _)| *at = line);
+        UNDER_WAY.set(Some((line, String::new())));
         if let Err(reason) = runner.directive(directive) {
             return Outcome::failed(line, reason);
         }

@@ -1,4 +1,4 @@
-//! What `canon wast` prints.
+//! How a file went, and what `canon wast` prints of it.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -26,7 +26,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// A failure, with its reason brought onto one line.
-    pub fn failed(line: usize, reason: impl Display) -> Self {
+    pub(crate) fn failed(line: usize, reason: impl Display) -> Self {
         let reason = reason.to_string();
         let words: Vec<&str> = reason.split_whitespace().collect();
         Self::Failed { line, reason: words.join(" ") }
@@ -35,7 +35,7 @@ impl Outcome {
 
 /// Prints outcomes and counts them.
 #[derive(Debug, Default)]
-pub struct Report {
+pub(crate) struct Report {
     json: bool,
     passed: usize,
     failed: usize,

@@ -92,6 +92,7 @@ fn with_handles(val: &Val) -> String {
         Val::Resource(handle) => format!("<resource {handle}>"),
         Val::Stream(handle) => format!("<stream {handle}>"),
         Val::Future(handle) => format!("<future {handle}>"),
+        Val::ErrorContext(handle) => format!("<error-context {handle}>"),
         Val::List(vals) => format!("[{}]", join(vals.iter().map(to_text))),
         Val::Tuple(vals) => format!("({})", join(vals.iter().map(to_text))),
         Val::Record(fields) => {

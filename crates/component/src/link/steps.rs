@@ -226,6 +226,12 @@ impl<'p, E: Engine> Steps<'p, E> {
             BuiltinKind::ThreadNewIndirect { table } => {
                 CoreBuiltin::ThreadNewIndirect(self.core_table(table)?)
             }
+            BuiltinKind::ErrorContextNew { options } => {
+                CoreBuiltin::ErrorContextNew(self.made_options(*options)?)
+            }
+            BuiltinKind::ErrorContextDebugMessage { options } => {
+                CoreBuiltin::ErrorContextDebugMessage(self.made_options(*options)?)
+            }
             _ => match plain(kind) {
                 Some(builtin) => builtin,
                 None => self.copy_builtin(kind)?,
@@ -381,6 +387,7 @@ fn plain(kind: &BuiltinKind) -> Option<CoreBuiltin> {
         BuiltinKind::ThreadYieldThenResume => CoreBuiltin::ThreadYieldThenResume,
         BuiltinKind::ThreadSuspendThenPromote => CoreBuiltin::ThreadSuspendThenPromote,
         BuiltinKind::ThreadYieldThenPromote => CoreBuiltin::ThreadYieldThenPromote,
+        BuiltinKind::ErrorContextDrop => CoreBuiltin::ErrorContextDrop,
         _ => return None,
     })
 }

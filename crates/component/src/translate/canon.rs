@@ -56,6 +56,7 @@ impl<'t, 'a> Inliner<'t, 'a> {
             Syntax::ThreadYieldThenResume => (BuiltinKind::ThreadYieldThenResume, ONE, ONE),
             Syntax::ThreadSuspendThenPromote => (BuiltinKind::ThreadSuspendThenPromote, ONE, ONE),
             Syntax::ThreadYieldThenPromote => (BuiltinKind::ThreadYieldThenPromote, ONE, ONE),
+            Syntax::ErrorContextDrop => (BuiltinKind::ErrorContextDrop, ONE, NONE),
             _ => return None,
         })
     }
@@ -99,6 +100,14 @@ impl<'t, 'a> Inliner<'t, 'a> {
             Syntax::ThreadNewIndirect { table_index, .. } => {
                 let table = self.core_item(scope, CoreKind::Table, *table_index)?;
                 (BuiltinKind::ThreadNewIndirect { table }, CoreFuncType::new(&[I32, I32], &[I32]))
+            }
+            Syntax::ErrorContextNew { options } => {
+                let (options, _) = self.options(scope, options)?;
+                (BuiltinKind::ErrorContextNew { options }, CoreFuncType::new(&[I32, I32], &[I32]))
+            }
+            Syntax::ErrorContextDebugMessage { options } => {
+                let (options, _) = self.options(scope, options)?;
+                (BuiltinKind::ErrorContextDebugMessage { options }, CoreFuncType::new(&[I32, I32], &[]))
             }
             _ => match self.stream(scope, canon)? {
                 Some(found) => found,
@@ -314,9 +323,6 @@ impl<'t, 'a> Inliner<'t, 'a> {
 /// The name of a definition that is decoded and not implemented.
 fn refused(canon: &Syntax) -> &'static str {
     match canon {
-        Syntax::ErrorContextNew { .. } => "📝 error-context.new",
-        Syntax::ErrorContextDebugMessage { .. } => "📝 error-context.debug-message",
-        Syntax::ErrorContextDrop => "📝 error-context.drop",
         Syntax::StreamForward { .. } => "⏩ stream.forward",
         Syntax::FutureForward { .. } => "⏩ future.forward",
         Syntax::ThreadSpawnRef { .. } => "🧵② thread.spawn-ref",

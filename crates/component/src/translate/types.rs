@@ -109,7 +109,7 @@ impl<'t, 'a> Inliner<'t, 'a> {
             PrimitiveValType::F64 => ValType::F64,
             PrimitiveValType::Char => ValType::Char,
             PrimitiveValType::String => ValType::String,
-            PrimitiveValType::ErrorContext => return Err(self.unsupported("📝 the type error-context")),
+            PrimitiveValType::ErrorContext => ValType::ErrorContext,
         })
     }
 

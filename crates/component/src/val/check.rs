@@ -27,7 +27,8 @@ pub fn check(types: &TypeTable, ty: ValType, val: &Val) -> Result<(), ValError> 
         | (ValType::F32, Val::F32(_))
         | (ValType::F64, Val::F64(_))
         | (ValType::Char, Val::Char(_))
-        | (ValType::String, Val::String(_)) => true,
+        | (ValType::String, Val::String(_))
+        | (ValType::ErrorContext, Val::ErrorContext(_)) => true,
         _ => false,
     };
     if fits { Ok(()) } else { Err(mismatch(types, ty, val)) }

@@ -299,9 +299,8 @@ fn scalar(ty: ValType, bits: u64) -> Result<Val, ValError> {
         ValType::F32 => Val::F32(f32::from_bits(bits as u32)),
         ValType::F64 => Val::F64(f64::from_bits(bits)),
         ValType::Char => Val::Char(char::from_u32(bits as u32).ok_or(Error::Trap(Trap::InvalidChar))?),
-        ValType::String | ValType::ErrorContext | ValType::Defined(_) => {
-            return Err(TypeError::Unknown.into());
-        }
+        ValType::ErrorContext => Val::ErrorContext(bits as u32),
+        ValType::String | ValType::Defined(_) => return Err(TypeError::Unknown.into()),
     })
 }
 

@@ -295,6 +295,7 @@ fn scalar(val: &Val) -> Option<u64> {
         Val::F32(value) => u64::from(value.to_bits()),
         Val::F64(value) => value.to_bits(),
         Val::Char(value) => u64::from(u32::from(*value)),
+        Val::ErrorContext(handle) => u64::from(*handle),
         _ => return None,
     })
 }
@@ -314,6 +315,7 @@ fn fits_scalar(ty: ValType, val: &Val) -> bool {
             | (ValType::F32, Val::F32(_))
             | (ValType::F64, Val::F64(_))
             | (ValType::Char, Val::Char(_))
+            | (ValType::ErrorContext, Val::ErrorContext(_))
     )
 }
 

@@ -60,6 +60,9 @@ pub enum Val {
     Stream(u32),
     /// The readable end of a future: the index of the handle in the host instance's table.
     Future(u32),
+    /// 📝 The index of the handle in the host instance's table, which the host drops:
+    /// [`Store::drop_host_error_context`](canon_async::Store::drop_host_error_context).
+    ErrorContext(u32),
 }
 
 impl Val {
@@ -91,6 +94,7 @@ impl Val {
             Self::Resource(_) => "resource",
             Self::Stream(_) => "stream",
             Self::Future(_) => "future",
+            Self::ErrorContext(_) => "error-context",
         }
     }
 }

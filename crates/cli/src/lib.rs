@@ -1,0 +1,62 @@
+//! The `canon` command: runs async WebAssembly components, and tests written for them.
+//!
+//! As a library it is [`main`], which the binary calls, and [`wast::run_file`], for tests that run .wast files.
+//!
+//! | module | what |
+//! |---|---|
+//! | `run` | `canon run` |
+//! | [`wast`] | `canon wast` |
+//! | `inspect` | `canon inspect` |
+//! | `wave` | values as WAVE text |
+//! | `input` | files |
+//! | `console` | what is printed, and exit codes |
+#![forbid(unsafe_code)]
+
+mod console;
+mod input;
+mod inspect;
+mod run;
+pub mod wast;
+mod wave;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+const AFTER_HELP: &str = "\
+Examples:
+  canon run examples/pipeline.wat
+  canon run examples/cancel.wat --invoke 'race(1000)'
+  canon inspect examples/pipeline.wat
+  canon wast tests/
+
+`canon help COMMAND` says more about each.
+
+Exit codes: 0; 1 for a trap, a component that can't be linked, or tests that failed; 2 for usage.";
+
+/// Run async WebAssembly components
+#[derive(Parser)]
+#[command(name = "canon", version, after_help = AFTER_HELP, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Run(run::Run),
+    Wast(wast::Wast),
+    Inspect(inspect::Inspect),
+}
+
+/// The command: reads the process's arguments, prints, and answers what the process exits with.
+pub fn main() -> ExitCode {
+    // On bad usage clap prints the message and exits with 2, the code that we document.
+    let cli = Cli::parse();
+    let done = match &cli.command {
+        Command::Run(args) => run::run(args).map(|()| ExitCode::SUCCESS),
+        Command::Wast(args) => wast::wast(args),
+        Command::Inspect(args) => inspect::inspect(args).map(|()| ExitCode::SUCCESS),
+    };
+    done.unwrap_or_else(|failure| failure.report())
+}

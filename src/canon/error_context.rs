@@ -1,0 +1,64 @@
+//! 📝 Spec: `canon error-context.new`, `canon error-context.debug-message`, `canon error-context.drop`.
+
+use crate::abi::{self, Context, Scope};
+use crate::embedding::{Embedding, Then};
+use crate::error::Error;
+use crate::id::OptsId;
+
+/// `canon error-context.new`: a handle to a new error context. Its message is the string, cut off after as many whole
+/// characters as the profile has room for; under [`Choose::Spec`](crate::store::Choose::Spec) it is empty and the string is
+/// not looked at. Cost: the string's length.
+///
+/// # Errors
+/// `Trap(CannotLeave)`, those of lifting the string, and `Capacity(ErrorContexts | Handles)`.
+pub fn error_context_new<E: Embedding + ?Sized>(
+    e: &mut E,
+    options: OptsId,
+    ptr: u32,
+    tagged_code_units: u32,
+) -> Result<Then, Error> {
+    let store = e.store();
+    let instance = store.leave_check()?;
+    let context = Context { options: store.options(options)?, scope: Scope::None };
+    let message = if store.is_deterministic() {
+        crate::state::ErrorContext::new()
+    } else {
+        abi::lift_message(e, &context, ptr, tagged_code_units)?
+    };
+    let index = e.store().add_error_context(instance, message)?;
+    Ok(Then::Value(u64::from(index)))
+}
+
+/// `canon error-context.debug-message`: stores the message of handle `i` at `ptr`, as a string. The same message each time.
+/// Cost: the message's length, and `realloc`'s.
+///
+/// # Errors
+/// `Trap(CannotLeave | UnknownHandle | HandleKind)`; `Trap(Unaligned | OutOfBounds)` for `ptr`, before `realloc` runs (the
+/// reference does not say when); those of lowering the string.
+pub fn error_context_debug_message<E: Embedding + ?Sized>(
+    e: &mut E,
+    options: OptsId,
+    i: u32,
+    ptr: u32,
+) -> Result<Then, Error> {
+    let store = e.store();
+    let instance = store.leave_check()?;
+    let id = store.error_context_handle(instance, i)?;
+    let context = Context { options: store.options(options)?, scope: Scope::None };
+    abi::check_range(e, &context, ptr, 4, 8)?;
+    let (begin, tagged_code_units) = abi::lower_message(e, id, &context)?;
+    abi::store_int(e, &context, ptr, 4, u64::from(begin))?;
+    abi::store_int(e, &context, ptr.wrapping_add(4), 4, u64::from(tagged_code_units))?;
+    Ok(Then::Value(0))
+}
+
+/// `canon error-context.drop`: drops handle `i`; the error context is gone with the last handle. Cost: O(1).
+///
+/// # Errors
+/// `Trap(CannotLeave | UnknownHandle | HandleKind)`.
+pub fn error_context_drop<E: Embedding + ?Sized>(e: &mut E, i: u32) -> Result<Then, Error> {
+    let store = e.store();
+    let instance = store.leave_check()?;
+    store.drop_error_context(instance, i)?;
+    Ok(Then::Value(0))
+}

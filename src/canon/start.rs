@@ -1,0 +1,75 @@
+//! Spec: core instantiation inside `canon` definitions: the start function as an implicit synchronous task.
+
+use crate::embedding::Embedding;
+use crate::error::Error;
+use crate::id::{InstanceId, TaskId, ThreadId};
+use crate::run;
+use crate::state::{Caller, Status};
+use crate::store::Current;
+
+/// A start function on its way: see [`start_enter`].
+#[derive(Debug)]
+#[must_use = "a start function that was entered must be left"]
+pub struct Start {
+    instance: InstanceId,
+    task: TaskId,
+    thread: ThreadId,
+    outer: Current,
+}
+
+/// Opens a core instantiation: its start function runs as a synchronous task of the component instance. The engine
+/// instantiates the module next, and [`start_leave`] closes it.
+///
+/// # Errors
+/// `Capacity(Tasks | Threads | ThreadIndices)`; `Trap(CannotEnter)` where the instance is poisoned or running.
+pub fn start_enter<E: Embedding + ?Sized>(e: &mut E, instance: InstanceId) -> Result<Start, Error> {
+    let store = e.store();
+    store.enter_from(instance, None)?;
+    let (task, thread) = match store.new_task(None, instance, Caller::Start, false, false) {
+        Ok(new) => new,
+        Err(error) => {
+            store.leave_to(instance, None);
+            return Err(error);
+        }
+    };
+    if let Err(error) = store.register_thread(thread) {
+        store.forget_unentered(thread);
+        store.leave_to(instance, None);
+        return Err(error);
+    }
+    store.task_mut(task)?.start()?;
+    store.thread_mut(thread)?.entered(false);
+    store.thread_mut(thread)?.status = Status::Running;
+    let outer = core::mem::replace(&mut store.current, Current::Thread(thread));
+    Ok(Start { instance, task, thread, outer })
+}
+
+/// Closes a core instantiation with how it ended; an error poisons the instance.
+///
+/// # Errors
+/// The one that it was given.
+pub fn start_leave<E: Embedding + ?Sized>(
+    e: &mut E,
+    start: Start,
+    result: Result<(), Error>,
+) -> Result<(), Error> {
+    let store = e.store();
+    store.current = start.outer;
+    let result = match result {
+        Ok(()) => {
+            store.task_mut(start.task)?.resolve();
+            store.exit_thread(start.thread)
+        }
+        Err(error) => Err(error),
+    };
+    match result {
+        Ok(()) => store.leave_to(start.instance, None),
+        Err(_) => {
+            if let Some(guilty) = store.take_blamed() {
+                store.poison(guilty);
+            }
+            store.poison(start.instance);
+        }
+    }
+    run::at_host(e, result)
+}

@@ -1,0 +1,136 @@
+//! The reference tests of the Component Model, from a checkout of `WebAssembly/component-model` in `COMPONENT_MODEL_DIR`;
+//! skipped where that is not set.
+//!
+//! std_tests/reference.toml lists the files that do not pass, each with its reason. A file that fails and is not listed, one
+//! that is listed and passes, and one that fails in another place or with another message than it says, fail the test.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use canon_async::spec::PINNED_COMMIT;
+use canon_async_cli::wast::{self, Options, Outcome};
+use libtest_mimic::{Arguments, Failed, Trial};
+use serde::Deserialize;
+use std_tests::source;
+
+const VARIABLE: &str = "COMPONENT_MODEL_DIR";
+const LIST: &str = "std_tests/reference.toml";
+
+/// reference.toml.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct List {
+    file: Vec<Listed>,
+}
+
+/// A file that does not pass.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Listed {
+    /// Below the checkout's test/.
+    path: String,
+    kind: Kind,
+    /// The line of the directive that fails first.
+    line: usize,
+    /// What is part of our reason for the failure.
+    found: String,
+    /// Why it does not pass.
+    reason: String,
+}
+
+/// Whose doing it is that a file does not pass.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Kind {
+    /// The file uses syntax that was taken out of the spec after the pinned commit.
+    SyntaxGone,
+    /// The file and the spec's own text or definitions.py disagree, and we follow these.
+    SuiteDisagrees,
+    /// wasmparser or wast is newer or older than the pinned suite.
+    Tools,
+    /// The engine has no such core proposal.
+    Engine,
+}
+
+fn main() -> ExitCode {
+    let args = Arguments::from_args();
+    let list: List = toml::from_str(&source::read(LIST)).unwrap_or_else(|error| panic!("{LIST}: {error}"));
+    let trials = match env::var_os(VARIABLE).filter(|value| !value.is_empty()) {
+        // From the repository, wherever cargo starts a test.
+        Some(folder) => trials(&source::root().join(PathBuf::from(folder)), list),
+        None => {
+            eprintln!(
+                "\n*** SKIPPED: none of the reference tests is run. Set {VARIABLE} to a checkout of\n\
+                 *** WebAssembly/component-model at {PINNED_COMMIT} to run them.\n"
+            );
+            let run = || Err(Failed::from(format!("{VARIABLE} is not set")));
+            vec![Trial::test("the reference tests", run).with_ignored_flag(true)]
+        }
+    };
+    libtest_mimic::run(&args, trials).exit_code()
+}
+
+/// A trial a file, and one for the list.
+fn trials(checkout: &Path, list: List) -> Vec<Trial> {
+    let folder = checkout.join("test");
+    let mut files = Vec::new();
+    walk(&folder, &mut files);
+    assert!(!files.is_empty(), "{VARIABLE}: no .wast files below {}", folder.display());
+    files.sort();
+
+    let mut listed = BTreeMap::new();
+    let mut twice = Vec::new();
+    for entry in list.file {
+        if let Some(entry) = listed.insert(entry.path.clone(), entry) {
+            twice.push(entry.path);
+        }
+    }
+    let mut trials = Vec::new();
+    for path in files {
+        let name = path.strip_prefix(&folder).expect("it was found there").display().to_string();
+        let entry = listed.remove(&name);
+        let kind = if entry.is_some() { "listed" } else { "" };
+        trials.push(Trial::test(name, move || check(&path, entry.as_ref())).with_kind(kind));
+    }
+    let stale: Vec<String> = listed.into_keys().chain(twice).collect();
+    trials.push(Trial::test(LIST, move || match stale.as_slice() {
+        [] => Ok(()),
+        stale => Err(format!("no such files, or listed twice: {}", stale.join(", ")).into()),
+    }));
+    trials
+}
+
+/// Runs a file; it has to go as its entry says, or to pass where it has none.
+fn check(path: &Path, entry: Option<&Listed>) -> Result<(), Failed> {
+    match (wast::run_file(path, Options::DEFAULT), entry) {
+        (Outcome::Passed { .. }, None) => Ok(()),
+        (Outcome::Failed { line, reason }, None) => Err(format!("line {line}: {reason}").into()),
+        (Outcome::Passed { .. }, Some(_)) => Err(format!("it passes: take it out of {LIST}").into()),
+        (Outcome::Failed { line, reason }, Some(entry)) => {
+            let Listed { line: expected, found, kind, reason: why, .. } = entry;
+            if line == *expected && reason.contains(found.as_str()) {
+                return Ok(());
+            }
+            Err(format!(
+                "line {line}: {reason}\n{LIST} says that it fails in line {expected} with \"{found}\" ({kind:?}: {why})"
+            )
+            .into())
+        }
+    }
+}
+
+/// The .wast files below a folder.
+fn walk(folder: &Path, out: &mut Vec<PathBuf>) {
+    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    for entry in entries {
+        let path = entry.expect("an entry of a folder").path();
+        if path.is_dir() {
+            walk(&path, out);
+        } else if path.extension().is_some_and(|extension| extension == "wast") {
+            out.push(path);
+        }
+    }
+}
