@@ -81,3 +81,57 @@ pub fn builtin_name(variant: &str) -> String {
 pub fn builtin_names() -> Vec<String> {
     variants("src/canon/mod.rs", "Builtin").iter().map(|variant| builtin_name(variant)).collect()
 }
+
+/// Whether a file of .wast text has a definition of a built-in: `canon stream.read`, and not only `canon stream.read-more`.
+pub fn defines(wast: &str, builtin: &str) -> bool {
+    let definition = format!("canon {builtin}");
+    let ends = |rest: &str| !rest.starts_with(|c: char| c == '-' || c == '.' || c.is_ascii_alphanumeric());
+    wast.split(definition.as_str()).skip(1).any(ends)
+}
+
+/// A row of the table in docs/spec-map.md.
+#[derive(Clone, Debug)]
+pub struct MapRow {
+    /// The text-format name.
+    pub builtin: String,
+    /// `0x0f`, or several.
+    pub opcode: String,
+    /// Emojis, and words about them.
+    pub gate: String,
+    /// The file below src/canon/.
+    pub file: String,
+    /// The function.
+    pub function: String,
+    /// Cases of no_std_tests.
+    pub cases: Vec<String>,
+    /// Files of std_tests/wast/.
+    pub wast: Vec<String>,
+}
+
+/// The rows of docs/spec-map.md.
+///
+/// # Panics
+/// Where a row has another form.
+pub fn spec_map() -> Vec<MapRow> {
+    let text = read("docs/spec-map.md");
+    let rows = text.lines().filter(|line| line.starts_with("| `"));
+    rows.map(|line| {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let [builtin, opcode, gate, function, cases, wast] = cells.as_slice() else {
+            panic!("docs/spec-map.md: expected six cells: {line}");
+        };
+        let (file, function) = function.split_once(": ").unwrap_or_else(|| panic!("no function: {line}"));
+        let name = |cell: &str| -> String { cell.trim().trim_matches('`').into() };
+        let list = |cell: &str| cell.split(',').map(name).collect();
+        MapRow {
+            builtin: name(builtin),
+            opcode: name(opcode),
+            gate: (*gate).into(),
+            file: name(file),
+            function: name(function),
+            cases: list(cases),
+            wast: list(wast),
+        }
+    })
+    .collect()
+}

@@ -95,6 +95,8 @@ fn trials(checkout: &Path, list: List) -> Vec<Trial> {
         let kind = if entry.is_some() { "listed" } else { "" };
         trials.push(Trial::test(name, move || check(&path, entry.as_ref())).with_kind(kind));
     }
+    let grammar = checkout.join("design/mvp/Binary.md");
+    trials.push(Trial::test("docs/spec-map.md", move || opcodes(&grammar)));
     let stale: Vec<String> = listed.into_keys().chain(twice).collect();
     trials.push(Trial::test(LIST, move || match stale.as_slice() {
         [] => Ok(()),
@@ -120,6 +122,31 @@ fn check(path: &Path, entry: Option<&Listed>) -> Result<(), Failed> {
             .into())
         }
     }
+}
+
+/// The opcodes and gates of docs/spec-map.md are those of Binary.md's productions of `canon`:
+/// `| 0x05   => (canon task.cancel (core func)) 🔀`.
+fn opcodes(grammar: &Path) -> Result<(), Failed> {
+    let text = fs::read_to_string(grammar).map_err(|error| format!("{}: {error}", grammar.display()))?;
+    let productions: Vec<(&str, &str)> =
+        text.lines().filter_map(|line| line.split_once("=> (canon ")).collect();
+    let mut problems = Vec::new();
+    for row in source::spec_map() {
+        let of = |rest: &str| rest.split([' ', ')']).next() == Some(row.builtin.as_str());
+        let Some((bytes, rest)) = productions.iter().find(|(_, rest)| of(rest)) else {
+            problems.push(format!("{}: not in Binary.md", row.builtin));
+            continue;
+        };
+        let bytes: Vec<&str> = bytes.split_whitespace().filter(|word| word.starts_with("0x")).collect();
+        let gate = rest.rsplit(')').next().unwrap_or("").trim();
+        if bytes.join(" ") != row.opcode
+            || !row.gate.starts_with(gate)
+            || (gate.is_empty() && !row.gate.is_empty())
+        {
+            problems.push(format!("{}: Binary.md has {} {gate}", row.builtin, bytes.join(" ")));
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(problems.join("\n").into()) }
 }
 
 /// The .wast files below a folder.

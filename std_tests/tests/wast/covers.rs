@@ -46,7 +46,7 @@ pub fn problems(files: &[File]) -> Vec<String> {
                     }
                     any
                 }
-                None => builtins.iter().any(|builtin| builtin == covered) && defines(&text, covered),
+                None => builtins.iter().any(|builtin| builtin == covered) && source::defines(&text, covered),
             };
             if !found {
                 out.push(format!(
@@ -79,13 +79,6 @@ pub fn problems(files: &[File]) -> Vec<String> {
         ));
     }
     out
-}
-
-/// Whether a file has a definition of a built-in: `canon stream.read`, and not only `canon stream.read-something`.
-fn defines(text: &str, builtin: &str) -> bool {
-    let definition = format!("canon {builtin}");
-    let ends = |rest: &str| !rest.starts_with(|c: char| c == '-' || c == '.' || c.is_ascii_alphanumeric());
-    text.split(definition.as_str()).skip(1).any(ends)
 }
 
 /// The messages of a file's `assert_trap`s, as [`traps::shape`] has them.
