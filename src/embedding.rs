@@ -54,7 +54,7 @@ pub trait Embedding {
     /// Resumes the frames kept for a thread: the built-in that suspended it returns `value`.
     fn resume(&mut self, thread: ThreadId, value: u64) -> Result<Outcome, Error>;
 
-    /// Calls a core function that must not block: `realloc`, `post-return`, a destructor's shim. It can't, since
+    /// Calls a core function that must not block: `realloc`, `post-return`. It can't, since
     /// the built-ins it may reach answer `Trap(CannotLeave)` or `Trap(CannotSuspend)`.
     fn call_leaf(&mut self, func: FuncRef, args: &[u64]) -> Result<u64, Error>;
 

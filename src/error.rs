@@ -50,12 +50,8 @@ pub enum Resource {
     Functions,
     /// Resource types.
     ResourceTypes,
-    /// How deep calls between components nest.
-    NestingDepth,
     /// Bytes that the host keeps for values on their way.
     HostBytes,
-    /// Flat results of a component function that the host called.
-    HostResults,
 }
 
 /// A rule that a guest broke. The texts are those of the spec's reference tests.
@@ -255,9 +251,7 @@ impl fmt::Display for Resource {
             Resource::TypeItems => "fields and cases of types",
             Resource::Functions => "lifted and lowered functions",
             Resource::ResourceTypes => "resource types",
-            Resource::NestingDepth => "nesting depth",
             Resource::HostBytes => "bytes of host values",
-            Resource::HostResults => "flat results of a host call",
         })
     }
 }

@@ -200,7 +200,7 @@ impl<P: Profile> Types<P> {
     /// option); types that differ in it alone are different types. Of equal fingerprints and equal
     /// structure only the structure matters to safety, so a collision of fingerprints is harmless.
     ///
-    /// Allocates on the heap tier. O(1) expected, but for the fields.
+    /// Allocates on the heap tier. O(types / 32), and the fields: link time only.
     ///
     /// # Errors
     /// `Capacity(Types | TypeItems)`; `Misuse` where a type that it is made of is unknown, nests deeper than

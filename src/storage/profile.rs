@@ -73,8 +73,8 @@ pub struct Limits {
     pub resources: u32,
     /// Lifted functions, and as many lowered ones and options.
     pub functions: u32,
-    /// How deep calls between components nest on the native stack. With wasmi a level takes about 5 KB optimised and up
-    /// to 35 KB unoptimised (x86-64); choose it for the stack that the store is driven on.
+    /// How deep calls between components nest on the native stack. Choose it for the stack that the store is driven on:
+    /// a level takes several times as much in an unoptimised build.
     pub depth: u32,
 }
 
