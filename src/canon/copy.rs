@@ -141,10 +141,14 @@ fn copy<E: Embedding + ?Sized>(
     n: u32,
 ) -> Result<Then, Error> {
     let can_suspend = e.can_suspend();
-    let instance = e.store().leave_check()?;
+    let store = e.store();
+    let instance = store.leave_check()?;
+    let options = store.options(options_id)?;
+    if !options.is_async {
+        store.check_may_block()?;
+    }
     let element = element_of(e, ty, future)?;
     let store = e.store();
-    let options = store.options(options_id)?;
     let end = store.end_handle(instance, i, direction, future, element)?;
     let action = match direction {
         Direction::Read => EndAction::Read,
@@ -304,7 +308,11 @@ fn cancel_copy<E: Embedding + ?Sized>(
     i: u32,
 ) -> Result<Then, Error> {
     let can_suspend = e.can_suspend();
-    let instance = e.store().leave_check()?;
+    let store = e.store();
+    let instance = store.leave_check()?;
+    if !is_async {
+        store.check_may_block()?;
+    }
     let element = element_of(e, ty, future)?;
     let store = e.store();
     let end = store.end_handle(instance, i, direction, future, element)?;

@@ -23,6 +23,12 @@ pub fn lower<E: Embedding + ?Sized>(e: &mut E, id: LowerId, args: &[u64]) -> Res
     if options.instance != instance {
         return Err(Error::Misuse("a lowered function was called by another instance"));
     }
+    let callee = store.lift(lower.callee)?;
+    let ty = store.types().func(callee.ty).ok_or(Error::Misuse("unknown function type"))?;
+    store.check_related(store.options(callee.options)?.instance, instance)?;
+    if ty.is_async && !options.is_async {
+        store.check_may_block()?;
+    }
     let return_pointer = return_pointer(e, id, args)?;
     let subtask = Waitable::new(instance, Kind::Subtask(Subtask::new(id, return_pointer)));
     let subtask = e.store().waitables.insert(subtask).map_err(|_| Error::Capacity(Resource::Waitables))?;

@@ -17,6 +17,9 @@ pub fn subtask_cancel<E: Embedding + ?Sized>(e: &mut E, is_async: bool, i: u32) 
     let can_suspend = e.can_suspend();
     let store = e.store();
     let instance = store.leave_check()?;
+    if !is_async {
+        store.check_may_block()?;
+    }
     let id = store.subtask_handle(instance, i)?;
     let subtask = store.subtask(id)?;
     if subtask.resolve_delivered() {

@@ -116,14 +116,24 @@ pub struct WaitableSet {
     instance: InstanceId,
     pub(crate) pending: List<WaitableId, MEMBER>,
     pub(crate) idle: List<WaitableId, MEMBER>,
-    /// Threads that wait and have not been told to look.
+    /// Threads in `waitable-set.wait` that have not been told to look; but not the holder of the exclusive lock, which its
+    /// instance knows.
     pub(crate) waiters: List<ThreadId, WAIT>,
+    /// Those in their callback loop, who need the exclusive lock too.
+    pub(crate) callbacks: List<ThreadId, WAIT>,
     num_waiting: u32,
 }
 
 impl WaitableSet {
     pub(crate) fn new(instance: InstanceId) -> Self {
-        Self { instance, pending: List::EMPTY, idle: List::EMPTY, waiters: List::EMPTY, num_waiting: 0 }
+        Self {
+            instance,
+            pending: List::EMPTY,
+            idle: List::EMPTY,
+            waiters: List::EMPTY,
+            callbacks: List::EMPTY,
+            num_waiting: 0,
+        }
     }
 
     /// The instance whose set it is.

@@ -2,7 +2,7 @@
 
 use super::Store;
 use crate::id::{SetId, ThreadId};
-use crate::state::{Handle, Kind, Point, Queue, Status};
+use crate::state::{Handle, Kind, Point, Queue, Status, Thread};
 use crate::storage::{Profile, Slots};
 
 /// How much there is of what comes and goes.
@@ -92,7 +92,8 @@ impl<P: Profile> Store<P> {
                 let exclusive = self.tasks.get(thread.task()).is_some_and(|t| t.needs_exclusive());
                 Some(if exclusive { &instance.entry_exclusive } else { &instance.entry_shared })
             }
-            Point::Wait(set, ..) | Point::CallbackWait(set) => self.sets.get(set).map(|s| &s.waiters),
+            Point::Wait(set, ..) if !thread.is_gated() => self.sets.get(set).map(|s| &s.waiters),
+            Point::CallbackWait(set) => self.sets.get(set).map(|s| &s.callbacks),
             _ => None,
         };
         let mut waits = false;
@@ -109,11 +110,15 @@ impl<P: Profile> Store<P> {
                 if listed > 1 {
                     return Err("a thread stands on two lists");
                 }
-                let told = matches!(thread.point(), Point::Event(_) | Point::Lower(_));
+                let told = match thread.point() {
+                    Point::Event(_) | Point::Lower(_) => true,
+                    Point::Wait(..) => thread.is_gated() && instance.exclusive() == Some(id),
+                    _ => false,
+                };
                 if listed == 0 && !told {
                     return Err("a thread waits where nobody will find it");
                 }
-                if self.is_ready(id) && queue != Queue::Ready && !self.somebody_looks(thread.point(), id) {
+                if self.is_ready(id) && queue != Queue::Ready && !self.somebody_looks(id, thread) {
                     return Err("a ready thread is on no ready list, and nobody before it is");
                 }
             }
@@ -123,23 +128,38 @@ impl<P: Profile> Store<P> {
         Ok(())
     }
 
-    /// Whether somebody who waits for the same thing stands on a ready list, and will tell this one.
-    fn somebody_looks(&self, point: Point, but: ThreadId) -> bool {
-        let set_of = |point: Point| -> Option<SetId> {
-            match point {
-                Point::Wait(set, ..) | Point::CallbackWait(set) => Some(set),
-                _ => None,
-            }
+    /// Whether enough others of its kind stand on a ready list before it: as many as there are events in its set, or whoever
+    /// takes the exclusive lock or the room first.
+    fn somebody_looks(&self, but: ThreadId, thread: &Thread) -> bool {
+        let others = || self.threads.iter().filter(|(id, other)| *id != but && other.is_waiting());
+        let ready = |other: &Thread| other.queue() == Queue::Ready;
+        let enters = others().any(|(_, other)| {
+            other.instance() == thread.instance() && other.is_gated() && ready(other)
+        });
+        let told = |set: SetId, callback: bool| {
+            others()
+                .filter(|(_, other)| match other.point() {
+                    Point::Wait(of, ..) => !callback && !other.is_gated() && of == set && ready(other),
+                    Point::CallbackWait(of) => callback && of == set && other.queue() != Queue::None,
+                    _ => false,
+                })
+                .count()
         };
-        let instance = self.threads.get(but).map(|t| t.instance());
-        self.threads.iter().any(|(id, other)| {
-            id != but
-                && other.queue() == Queue::Ready
-                && match set_of(point) {
-                    Some(set) if set_of(other.point()) == Some(set) => true,
-                    _ => Some(other.instance()) == instance && other.is_gated(),
-                }
-        })
+        let events = |set: SetId| {
+            let Some(set) = self.sets.get(set) else { return 0 };
+            let mut next = set.pending.front(&self.waitables);
+            let mut count = 0usize;
+            while let Some(here) = next {
+                count = count.saturating_add(1);
+                next = set.pending.after(&self.waitables, here);
+            }
+            count
+        };
+        match (thread.point(), thread.queue()) {
+            (Point::Wait(set, ..), _) => !thread.is_gated() && told(set, false) >= events(set),
+            (Point::CallbackWait(set), Queue::None) => told(set, true) >= events(set),
+            _ => enters,
+        }
     }
 
     fn check_handles(&self) -> Result<(), &'static str> {

@@ -2,12 +2,13 @@
 //!
 //! Spec: Embedding API (`Store`). Split by noun: `entering` (who may enter, poisoning), `handles` (what
 //! guests hold), `tasks` (tasks and their threads), `waiting` (events and who waits for them), `ready`
-//! (the queues of the ready), `check` (the invariants, for tests).
+//! (the queues of the ready), `strict` (what only the reference tests refuse), `check` (the invariants, for tests).
 
 mod check;
 mod entering;
 mod handles;
 mod ready;
+mod strict;
 mod tasks;
 mod waiting;
 
@@ -86,6 +87,7 @@ pub struct Store<P: Profile> {
     /// The host's options: its instance, its memory, its `realloc`.
     host: Option<OptsId>,
     choose: Choose,
+    strict: bool,
     /// Runtime limits; all zero until [`Store::with_limits`] sets others than the profile's, so that an empty
     /// bounded store is zeros.
     limits: Option<Limits>,
@@ -133,6 +135,7 @@ impl<P: Profile> Store<P> {
             to_purge: false,
             host: None,
             choose: Choose::Eager,
+            strict: false,
             limits: None,
         }
     }

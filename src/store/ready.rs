@@ -57,7 +57,7 @@ impl<P: Profile> Store<P> {
             Point::Start(_) | Point::Switch | Point::CallbackYield => self.make_ready(id)?,
             Point::Wait(set, ..) | Point::CallbackWait(set) => {
                 self.set_mut(set)?.start_waiting();
-                self.wait_for_set(id, set)?;
+                self.wait_for_set(id, set, false)?;
                 if self.is_ready(id) || self.task_mut(task)?.cancel_is_pending() {
                     self.signal_thread(id, set)?;
                 } else {
@@ -74,9 +74,21 @@ impl<P: Profile> Store<P> {
         Ok(())
     }
 
-    fn wait_for_set(&mut self, id: ThreadId, set: SetId) -> Result<(), Error> {
+    /// Puts a thread on the list of its set's waiters that it belongs to; `again` where it had its turn and found nothing.
+    fn wait_for_set(&mut self, id: ThreadId, set: SetId, again: bool) -> Result<(), Error> {
+        let thread = self.threads.get(id).ok_or(Error::Bug("stale thread"))?;
         let entry = self.sets.get_mut(set).ok_or(Error::Bug("stale waitable set"))?;
-        entry.waiters.push_back(&mut self.threads, id);
+        let list = match thread.point {
+            Point::CallbackWait(_) => &mut entry.callbacks,
+            // The holder of the exclusive lock, which `signal_set` finds by its instance.
+            _ if thread.is_gated() => return Ok(()),
+            _ => &mut entry.waiters,
+        };
+        if again {
+            list.push_front(&mut self.threads, id);
+        } else {
+            list.push_back(&mut self.threads, id);
+        }
         Ok(())
     }
 
@@ -187,6 +199,15 @@ impl<P: Profile> Store<P> {
         }
     }
 
+    /// Whether a synchronous call of this instance finds a thread that it may run in between.
+    pub(crate) fn has_ready_of(&mut self, instance: InstanceId) -> Result<bool, Error> {
+        let Some(id) = self.next_ready_of(instance, false)? else { return Ok(false) };
+        let entry = self.instances.as_mut_slice().get_mut(instance.index()).ok_or(Error::Bug("unknown instance"))?;
+        entry.ready.push_front(&mut self.threads, id);
+        self.thread_mut(id)?.queue = Queue::Ready;
+        Ok(true)
+    }
+
     /// A thread was taken for ready and is not: back to where it waits, and whoever else may be ready is told.
     fn relink(&mut self, id: ThreadId) -> Result<(), Error> {
         let thread = self.thread_mut(id)?;
@@ -199,15 +220,13 @@ impl<P: Profile> Store<P> {
                 let exclusive = self.task_mut(task)?.needs_exclusive();
                 self.push_entry(id, instance, exclusive, true)
             }
-            Point::Wait(set, ..) => self.wait_for_set(id, set),
+            Point::Wait(set, ..) => self.wait_for_set(id, set, true),
             Point::CallbackYield => self.want_exclusive(id, instance),
             Point::CallbackWait(set) => {
-                let has_event = self.set_mut(set)?.has_pending_event();
-                if has_event || self.task_mut(task)?.cancel_is_pending() {
-                    self.want_exclusive(id, instance)?;
-                    self.signal_set(set)
+                if self.set_mut(set)?.has_pending_event() || self.task_mut(task)?.cancel_is_pending() {
+                    self.want_exclusive(id, instance)
                 } else {
-                    self.wait_for_set(id, set)?;
+                    self.wait_for_set(id, set, true)?;
                     self.signal_exclusive(instance)
                 }
             }
@@ -224,24 +243,37 @@ impl<P: Profile> Store<P> {
         Ok(())
     }
 
-    /// A set may have an event: its first waiter that was not told yet looks.
+    /// A set may have an event. One waiter of each kind that was not told yet looks: not each kind can run at any time, a
+    /// synchronous call runs only the first. Of each kind as many have been told as there are events, or all.
     pub(crate) fn signal_set(&mut self, set: SetId) -> Result<(), Error> {
         let Some(entry) = self.sets.get_mut(set) else { return Ok(()) };
         if !entry.has_pending_event() {
             return Ok(());
         }
-        match entry.waiters.pop_front(&mut self.threads) {
-            Some(waiter) => self.make_ready(waiter),
-            None => Ok(()),
+        let waiter = entry.waiters.pop_front(&mut self.threads);
+        let callback = entry.callbacks.pop_front(&mut self.threads);
+        let instance = entry.instance();
+        let holder = self.instance(instance)?.exclusive().filter(|holder| {
+            let point = self.threads.get(*holder).filter(|t| t.is_waiting()).map(|t| t.point);
+            matches!(point, Some(Point::Wait(of, ..)) if of == set)
+        });
+        for told in [waiter, holder, callback].into_iter().flatten() {
+            self.make_ready(told)?;
         }
+        Ok(())
     }
 
     /// This waiter of a set looks.
     pub(crate) fn signal_thread(&mut self, id: ThreadId, set: SetId) -> Result<(), Error> {
         if let Some(entry) = self.sets.get_mut(set)
-            && self.threads.get(id).is_some_and(|t| t.queue == Queue::None)
+            && let Some(thread) = self.threads.get(id)
+            && thread.queue == Queue::None
         {
-            entry.waiters.remove(&mut self.threads, id);
+            match thread.point {
+                Point::CallbackWait(_) => entry.callbacks.remove(&mut self.threads, id),
+                _ if thread.is_gated() => {}
+                _ => entry.waiters.remove(&mut self.threads, id),
+            }
         }
         self.make_ready(id)
     }
@@ -316,9 +348,14 @@ impl<P: Profile> Store<P> {
             Queue::None => match point {
                 Point::Enter if exclusive => entry.entry_exclusive.remove(&mut self.threads, id),
                 Point::Enter => entry.entry_shared.remove(&mut self.threads, id),
-                Point::Wait(set, ..) | Point::CallbackWait(set) => {
+                Point::Wait(set, ..) if !gated => {
                     if let Some(set) = self.sets.get_mut(set) {
                         set.waiters.remove(&mut self.threads, id);
+                    }
+                }
+                Point::CallbackWait(set) => {
+                    if let Some(set) = self.sets.get_mut(set) {
+                        set.callbacks.remove(&mut self.threads, id);
                     }
                 }
                 _ => {}

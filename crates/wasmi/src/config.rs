@@ -24,6 +24,7 @@ pub struct Config {
     stack: Stack,
     eager: bool,
     choose: Choose,
+    strict: bool,
 }
 
 /// wasmi's stacks. Bytes, and how many.
@@ -56,6 +57,7 @@ impl Default for Config {
             stack: Stack { min: 1_000, max: 1_000_000, depth: 1_000, cached: 16 },
             eager: false,
             choose: Choose::Eager,
+            strict: false,
         }
     }
 }
@@ -153,6 +155,15 @@ impl Config {
         self
     }
 
+    /// Whether components are held to what the spec's reference tests expect "for now", and Wasmtime does, beyond
+    /// what the spec says: a synchronous function traps before it calls what *may* block, and a component
+    /// may not call one around it or inside it. Default: no. See
+    /// [`set_strict`](canon_async::Store::set_strict).
+    pub fn strict(&mut self, strict: bool) -> &mut Self {
+        self.strict = strict;
+        self
+    }
+
     fn wasmi(&self) -> wasmi::Config {
         let mut config = wasmi::Config::default();
         // In this order wasmi finds no minimum above its maximum, which would be a panic.
@@ -210,6 +221,10 @@ impl Engine {
 
     pub(crate) fn choose(&self) -> Choose {
         self.0.config.choose
+    }
+
+    pub(crate) fn strict(&self) -> bool {
+        self.0.config.strict
     }
 
     pub(crate) fn host_bytes(&self) -> u32 {

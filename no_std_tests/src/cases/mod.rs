@@ -5,14 +5,17 @@ mod cancel;
 mod context;
 mod cross_traps;
 mod error_context;
+mod error_context_passed;
 mod futures;
 mod lifts;
 mod lowers;
 mod poison;
+mod stream_ends;
 mod streams;
 mod thread;
 mod traps;
 mod waitable;
+mod waking;
 
 use canon_async::error::{Error, Resource};
 use canon_async::storage::Profile;
@@ -80,7 +83,7 @@ fn one_traps<P: Profile>(script: crate::op::Script, trap: canon_async::Trap) -> 
 }
 
 /// Every file's cases.
-pub fn lists<P: Profile>() -> [&'static [Case]; 13] {
+pub fn lists<P: Profile>() -> [&'static [Case]; 16] {
     [
         context::list::<P>(),
         cancel::list::<P>(),
@@ -88,12 +91,15 @@ pub fn lists<P: Profile>() -> [&'static [Case]; 13] {
         thread::list::<P>(),
         blame::list::<P>(),
         waitable::list::<P>(),
+        waking::list::<P>(),
         streams::list::<P>(),
+        stream_ends::list::<P>(),
         futures::list::<P>(),
         lowers::list::<P>(),
         lifts::list::<P>(),
         traps::list::<P>(),
         cross_traps::list::<P>(),
         error_context::list::<P>(),
+        error_context_passed::list::<P>(),
     ]
 }

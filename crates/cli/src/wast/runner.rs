@@ -44,7 +44,7 @@ impl Runner {
     /// With an empty store.
     pub fn new(options: Options) -> Self {
         // One of the reference tests expects this order: see docs/architecture.md.
-        let engine = Engine::new(Config::new().choose(Choose::Barging));
+        let engine = Engine::new(Config::new().choose(Choose::Barging).strict(options.strict));
         Self {
             store: Store::new(&engine, ()),
             linker: Linker::new(&engine),
