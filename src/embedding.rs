@@ -58,7 +58,8 @@ pub trait Embedding {
     /// the built-ins it may reach answer `Trap(CannotLeave)` or `Trap(CannotSuspend)`.
     fn call_leaf(&mut self, func: FuncRef, args: &[u64]) -> Result<u64, Error>;
 
-    /// Drops whatever is kept for a thread: frames, or the function that [`Embedding::thread_func`] fetched.
+    /// Drops whatever is kept for a thread: frames, or the function that [`Embedding::thread_func`] or
+    /// [`Embedding::thread_ref`] kept.
     /// Does nothing where there is nothing.
     fn discard(&mut self, thread: ThreadId);
 
@@ -66,10 +67,20 @@ pub trait Embedding {
     ///
     /// # Errors
     /// `Trap(UnknownTableElement)` past the end or for null; `Trap(ThreadFuncType)` where the function is not
-    /// `(func (param i32))`.
-    fn thread_func(&mut self, thread: ThreadId, table: TableRef, index: u32) -> Result<(), Error>;
+    /// of the type that [`TableRef::start_type`] says.
+    fn thread_func(&mut self, thread: ThreadId, table: TableRef, index: u64) -> Result<(), Error>;
 
-    /// Calls the function that [`Embedding::thread_func`] kept.
+    /// 🧵② Keeps a function for a new thread under the thread's id, as [`Embedding::thread_func`] does: for `thread.spawn-ref`,
+    /// whose function the guest names by a reference. Its type has been checked by the guest's validation.
+    ///
+    /// # Errors
+    /// `Misuse` where the engine gives references to functions to no built-in, which is the default.
+    fn thread_ref(&mut self, thread: ThreadId, func: FuncRef) -> Result<(), Error> {
+        let _ = (thread, func);
+        Err(Error::Misuse("this engine gives no references to functions"))
+    }
+
+    /// Calls the function that [`Embedding::thread_func`] or [`Embedding::thread_ref`] kept.
     fn start_thread(&mut self, thread: ThreadId, arg: u64) -> Result<Outcome, Error>;
 
     /// Whether frames can be set aside here. An engine that never can is legal: components with callbacks still
@@ -91,6 +102,23 @@ pub trait Embedding {
     /// A host call's task will never resolve: its instance trapped in another call.
     fn host_lost(&mut self, call: HostCall) {
         let _ = call;
+    }
+
+    /// A host function was to answer later ([`Store::answer_later`]), and nobody wants its answer any more. `true`: it is
+    /// dropped, and will not answer; its caller sees it cancelled now. `false`, which is the default: it goes on, and
+    /// answers.
+    fn host_cancel(&mut self, thread: ThreadId) -> bool {
+        let _ = thread;
+        false
+    }
+
+    /// Nothing is ready, and host functions will answer later: waits until one may have (parks, sleeps), says so with
+    /// [`Store::answer`], and answers `true`. `false`, which is the default: it can't wait.
+    ///
+    /// # Errors
+    /// The embedder's, which end [`run_until`](crate::run::run_until).
+    fn idle(&mut self) -> Result<bool, Error> {
+        Ok(false)
     }
 
     /// Copies bytes between memories, or within one (overlap-safe). Both ranges have been checked. By default

@@ -52,6 +52,18 @@ pub enum Resource {
     ResourceTypes,
     /// Bytes that the host keeps for values on their way.
     HostBytes,
+    /// Bytes of one text of the host.
+    TextBytes,
+    /// Elements of one list of the host.
+    ListItems,
+    /// Types of a registry of fixed-length lists.
+    ListTypes,
+    /// Contexts that somebody holds.
+    Contexts,
+    /// Values of all contexts.
+    ContextValues,
+    /// Scopes of contexts, one in another.
+    ContextScopes,
 }
 
 /// A rule that a guest broke. The texts are those of the spec's reference tests.
@@ -178,14 +190,20 @@ pub enum Trap {
     InvalidChar,
     /// A discriminant with no case.
     InvalidDiscriminant,
+    /// 🐘 A borrow, which is an `i32`, of a resource whose representation has more bits than that, for the instance that
+    /// implements it.
+    WideRep,
     /// `realloc` answered a range past the end of memory.
     ReallocOutOfBounds,
     /// `realloc` answered a pointer that is not aligned.
     ReallocUnaligned,
-    /// `thread.new-indirect` past the end of the table, or of a null entry.
+    /// `thread.new-indirect` or `thread.spawn-indirect` past the end of the table, or of a null entry.
+    /// The largest number stands for all larger ones too.
     UnknownTableElement(u32),
-    /// `thread.new-indirect` of a function of another type.
+    /// `thread.new-indirect` or `thread.spawn-indirect` of a function of another type.
     ThreadFuncType(u32),
+    /// `thread.spawn-ref` of a null reference.
+    NullThreadFunc,
 }
 
 /// What a handle table holds.
@@ -252,6 +270,12 @@ impl fmt::Display for Resource {
             Resource::Functions => "lifted and lowered functions",
             Resource::ResourceTypes => "resource types",
             Resource::HostBytes => "bytes of host values",
+            Resource::TextBytes => "bytes of a text",
+            Resource::ListItems => "elements of a list",
+            Resource::ListTypes => "registered list types",
+            Resource::Contexts => "contexts",
+            Resource::ContextValues => "values of contexts",
+            Resource::ContextScopes => "nested context scopes",
         })
     }
 }
@@ -316,6 +340,7 @@ impl fmt::Display for Trap {
             }
             Trap::CannotLeave => "cannot leave component instance",
             Trap::CannotEnter => "cannot enter component instance",
+            Trap::WideRep => "the representation of a borrowed resource does not fit an i32",
             Trap::CannotBlockSync => {
                 "deadlock detected: event loop cannot make further progress (cannot block a synchronous task before returning)"
             }
@@ -358,6 +383,7 @@ impl fmt::Display for Trap {
             Trap::InvalidDiscriminant => "invalid variant discriminant",
             Trap::ReallocOutOfBounds => "list content out-of-bounds: realloc return: beyond end of memory",
             Trap::ReallocUnaligned => "unaligned pointer: realloc return: result not aligned",
+            Trap::NullThreadFunc => "null function reference",
         };
         f.write_str(text)
     }

@@ -8,6 +8,8 @@
 
 use core::num::NonZeroU32;
 
+use crate::spec::PtrType;
+
 macro_rules! generational {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
@@ -42,7 +44,7 @@ macro_rules! link_time {
 
         impl $name {
             /// The id with this index. Ids are handed out by the store; an embedder makes one itself only
-            /// for the tables that it owns ([`FuncRef`], [`MemoryRef`], [`TableRef`]).
+            /// for the tables that it owns ([`FuncRef`], and likewise [`MemoryRef`] and [`TableRef`]).
             pub const fn from_index(index: u32) -> Self { Self(index) }
             /// The index, dense from 0.
             pub const fn index(self) -> usize { self.0 as usize }
@@ -69,6 +71,10 @@ generational! {
     ArgsId;
     /// One lent handle of a subtask.
     LendId;
+    /// A context of the host: [`AsyncContext`](crate::context::AsyncContext).
+    ContextId;
+    /// A key of the host with its value, in a table that many owners share.
+    PairId;
 }
 
 link_time! {
@@ -88,10 +94,67 @@ link_time! {
     LowerId;
     /// A core function, in a table that the engine keeps.
     FuncRef;
-    /// A linear memory, in a table that the engine keeps.
-    MemoryRef;
-    /// A core table, in a table that the engine keeps.
-    TableRef;
     /// A call that the host made, as the host numbers it.
     HostCall;
+}
+
+macro_rules! typed {
+    ($($(#[$doc:meta])* $name:ident, $(#[$with_doc:meta])* $with:ident, $(#[$ty_doc:meta])* $ty:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(u32);
+
+        impl $name {
+            /// The bit that says [`PtrType::I64`].
+            const WIDE: u32 = 1 << 31;
+
+            /// The id with this index, and [`PtrType::I32`]. The index is below 2^31; its top bit is dropped.
+            pub const fn from_index(index: u32) -> Self {
+                Self(index & !Self::WIDE)
+            }
+
+            $(#[$with_doc])*
+            pub const fn $with(self, ty: PtrType) -> Self {
+                let index = self.0 & !Self::WIDE;
+                match ty {
+                    PtrType::I32 => Self(index),
+                    PtrType::I64 => Self(index | Self::WIDE),
+                }
+            }
+
+            /// The index, as the engine gave it.
+            pub const fn index(self) -> usize {
+                (self.0 & !Self::WIDE) as usize
+            }
+
+            $(#[$ty_doc])*
+            pub const fn $ty(self) -> PtrType {
+                if self.0 & Self::WIDE == 0 { PtrType::I32 } else { PtrType::I64 }
+            }
+        }
+
+        impl core::fmt::Debug for $name {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                write!(f, "{}({}, {:?})", stringify!($name), self.index(), self.$ty())
+            }
+        }
+    )*};
+}
+
+typed! {
+    /// A linear memory, in a table that the engine keeps: the spec's `MemInst`. Its `addrtype` is part of the id, so that
+    /// whoever names a memory knows how wide its pointers are.
+    MemoryRef,
+    /// The same with addresses of this type.
+    with_addresses,
+    /// `MemInst.ptr_type`.
+    ptr_type;
+
+    /// A core table, in a table that the engine keeps, as `thread.new-indirect` names it: with what the function takes that
+    /// a thread begins with.
+    TableRef,
+    /// The same for functions that take one of these.
+    with_start,
+    /// `$ft` of `thread.new-indirect`: `(func (param i32))`, or 🐘 `(func (param i64))`.
+    start_type;
 }

@@ -8,11 +8,11 @@
 //! answers [`Then::Suspend`](crate::Then::Suspend). The engine unwinds that thread's frames, and the same native
 //! frame of `run` resumes the successor, so that a million hand-offs cost constant native depth.
 
-use crate::canon::{lift, resolve};
-use crate::embedding::{Embedding, Outcome};
+use crate::canon::{self, Builtin, lift, resolve};
+use crate::embedding::{Embedding, Outcome, Then};
 use crate::error::{Error, Trap};
 use crate::id::{HostCall, InstanceId, LiftId, TaskId, ThreadId};
-use crate::state::{Caller, InstanceKind, Point, Status};
+use crate::state::{Caller, InstanceKind, Point, Status, Task};
 use crate::store::Current;
 
 /// How a thread is resumed.
@@ -74,8 +74,14 @@ fn poison<E: Embedding + ?Sized>(e: &mut E, thread: ThreadId, instance: Instance
     if store.thread(thread).is_some() || guilty.is_none() {
         store.poison(instance);
     }
-    // The host is never dead, so nobody would purge a thread of its.
+    // The host is never dead, so nobody would purge a thread of its; an error of its function is a trap of who called.
     if store.instance(instance).is_ok_and(|i| i.kind() == InstanceKind::Host) {
+        let caller = store.thread(thread).and_then(|t| store.task(t.task())).map(Task::caller);
+        if let Some(Caller::Guest(subtask)) = caller
+            && let Some(caller) = store.waitable(subtask).map(|subtask| subtask.instance())
+        {
+            store.poison(caller);
+        }
         e.discard(thread);
         e.store().purge_thread(thread);
     }
@@ -98,7 +104,7 @@ fn step<E: Embedding + ?Sized>(
             e.store().thread_mut(thread)?.point = Point::Switch;
             e.start_thread(thread, arg)?
         }
-        Point::Switch => e.resume(thread, 0)?,
+        Point::Switch | Point::Host => e.resume(thread, 0)?,
         Point::Wait(set, memory, pointer) => {
             let event =
                 e.store().take_set_event(set)?.ok_or(Error::Bug("a wait was resumed without an event"))?;
@@ -136,6 +142,43 @@ pub fn call<E: Embedding + ?Sized>(e: &mut E, func: LiftId, call: HostCall) -> R
     at_host(e, result)
 }
 
+/// The host calls a built-in, as its instance would: on the handles that it holds, with values in the memory of
+/// [`Store::set_host`](crate::Store::set_host). A stream that it reads or writes, a call that it makes and a set that it polls
+/// are then the same to it as to a guest. Cost: the built-in's.
+///
+/// # Errors
+/// The built-in's, which poison nothing of the host: a trap says what the host did wrong. `Misuse` for what needs a thread:
+/// `thread.*`, `task.*`, `context.*`, `waitable-set.wait`, and all without `async`.
+pub fn builtin<E: Embedding + ?Sized>(e: &mut E, builtin: Builtin, args: &[u64]) -> Result<u64, Error> {
+    let store = e.store();
+    let instance = store.host_instance()?;
+    let waits = match builtin {
+        Builtin::Lower(id) => !store.options(store.lower(id)?.options)?.is_async,
+        Builtin::StreamRead(_, options)
+        | Builtin::StreamWrite(_, options)
+        | Builtin::FutureRead(_, options)
+        | Builtin::FutureWrite(_, options) => !store.options(options)?.is_async,
+        Builtin::ResourceNew(rt) | Builtin::ResourceRep(rt) => {
+            let resource = store.types().resource(rt).ok_or(Error::Misuse("unknown resource type"))?;
+            if resource.instance != instance {
+                return Err(Error::Misuse("only who defines a resource type sees representations"));
+            }
+            false
+        }
+        other => other.may_suspend(),
+    };
+    if waits {
+        return Err(Error::Misuse("the host can't wait in a built-in: it uses the `async` form"));
+    }
+    let outer = core::mem::replace(&mut store.current, Current::Host(instance));
+    let result = canon::call(e, builtin, args);
+    e.store().current = outer;
+    match at_host(e, result)? {
+        Then::Value(value) => Ok(value),
+        Then::Suspend => Err(Error::Bug("a built-in of the host was suspended")),
+    }
+}
+
 /// `Store.tick`: runs one ready thread; `false` where none is ready.
 ///
 /// # Errors
@@ -159,14 +202,21 @@ pub fn tick<E: Embedding + ?Sized>(e: &mut E) -> Result<bool, Error> {
     Ok(true)
 }
 
-/// Ticks until a task is resolved.
+/// Ticks until a task is resolved; where nothing is ready and host functions will answer, [`Embedding::idle`] waits.
 ///
 /// # Errors
-/// As [`tick`]; `Trap(Deadlock)` where nothing is ready and the task is not resolved. A deadlock poisons nothing.
+/// As [`tick`]; `Trap(Deadlock)` where nothing is ready, nobody will answer, and the task is not resolved. A deadlock poisons
+/// nothing. `Misuse` where somebody will answer and the embedding can't wait.
 pub fn run_until<E: Embedding + ?Sized>(e: &mut E, task: TaskId) -> Result<(), Error> {
     while !e.store().is_resolved(task) {
-        if !tick(e)? {
+        if tick(e)? {
+            continue;
+        }
+        if e.store().unanswered() == 0 {
             return Err(Trap::Deadlock.into());
+        }
+        if !e.idle()? {
+            return Err(Error::Misuse("a host function will answer later, and this embedding does not wait"));
         }
     }
     Ok(())
@@ -203,6 +253,13 @@ pub(crate) fn at_host<E: Embedding + ?Sized, T>(e: &mut E, result: Result<T, Err
         e.discard(thread);
         if let Some(call) = e.store().purge_thread(thread) {
             e.host_lost(call);
+        }
+        from = next;
+    }
+    let mut from = 0;
+    while let Some((thread, next)) = e.store().next_orphan(from) {
+        if e.host_cancel(thread) {
+            resolve::cancel_host_call(e, thread)?;
         }
         from = next;
     }

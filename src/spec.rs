@@ -29,6 +29,49 @@ pub const BLOCKED: u32 = 0xffff_ffff;
 /// `backpressure.inc` traps when the counter reaches this.
 pub const BACKPRESSURE_LIMIT: u32 = 1 << 16;
 
+/// `ptr_type`: the core type of pointers into a memory and of lengths of what lies there.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum PtrType {
+    /// Of a memory with 32-bit addresses.
+    I32,
+    /// 🐘 Of a memory with 64-bit addresses.
+    I64,
+}
+
+impl PtrType {
+    /// `ptr_size`, in bytes.
+    pub const fn size(self) -> u32 {
+        match self {
+            Self::I32 => 4,
+            Self::I64 => 8,
+        }
+    }
+
+    /// `utf16_tag`: what marks the code units of a `latin1+utf16` string as UTF-16.
+    pub const fn utf16_tag(self) -> u64 {
+        match self {
+            Self::I32 => 1 << 31,
+            Self::I64 => 1 << 63,
+        }
+    }
+
+    /// A pointer or length from the bits of a core value that may be wider, as in the joined payload of a variant.
+    pub const fn wrap(self, bits: u64) -> u64 {
+        match self {
+            Self::I32 => bits as u32 as u64,
+            Self::I64 => bits,
+        }
+    }
+
+    /// A pointer or length as a machine word. One that is larger than any memory of this machine becomes the largest with
+    /// the same alignment, which lies in no memory either.
+    pub const fn word(self, bits: u64) -> usize {
+        let bits = self.wrap(bits);
+        let word = bits as usize;
+        if word as u64 == bits { word } else { word | !7 }
+    }
+}
+
 /// `EventCode`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
@@ -103,8 +146,8 @@ pub enum SubtaskState {
 
 /// The spec's features that have a gate (an emoji) of their own. 🔀 async is always on.
 ///
-/// A component that uses a feature whose switch is off, or one that is not implemented, is refused with
-/// the feature's name and the offset of its first use.
+/// A component that uses a feature whose switch is off, or a part of one that is not implemented, is refused with the feature's
+/// name and the offset of its first use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Features {
     /// 🚝: the async built-ins whose design may still change (`cancel-read` with `async` and its like).
@@ -113,30 +156,32 @@ pub struct Features {
     pub async_stackful: bool,
     /// 🧵: cooperative threads.
     pub threading: bool,
-    /// 🧵②: `thread.spawn-*` and `thread.available-parallelism`. Not implemented yet.
+    /// 🧵②: `thread.spawn-*` and `thread.available-parallelism`. Components are refused by name also where it is on: the built-ins are
+    /// shared functions, which no engine here has. For one that does they are in [`canon`](crate::canon), cooperative.
     pub shared_threading: bool,
     /// 🔧: fixed-length lists.
     pub fixed_length_lists: bool,
     /// 📝: error contexts.
     pub error_context: bool,
-    /// 🐘: 64-bit memories. Not implemented yet.
+    /// 🐘: 64-bit memories.
     pub memory64: bool,
-    /// 🗺️: the `map` type.
+    /// 🗺️: the `map` type, which is a list of pairs: duplicate keys are passed on.
     pub map: bool,
-    /// 🏷️: `implements` on import and export names.
+    /// 🏷️: `implements` and `external-id` on imports and exports.
     pub implements: bool,
-    /// 🪺: nested namespaces in names.
+    /// 🪺: nested namespaces and packages in names.
     pub nested_names: bool,
-    /// 🔗: canonical interface names.
+    /// 🔗: canonical interface names, with `versionsuffix`.
     pub canonical_names: bool,
-    /// 🪙: value imports and exports.
+    /// 🪙: values that are imported and exported, and the start function. Value definitions, and types that are equal to a value,
+    /// are refused.
     pub values: bool,
-    /// ⏩: `stream.forward` and `future.forward`. Provisional in the spec, refused by name.
+    /// ⏩: `stream.forward` and `future.forward`. Provisional in the spec, refused by name also where it is on.
     pub forward: bool,
 }
 
 impl Features {
-    /// Everything that is implemented.
+    /// Everything of which something is implemented.
     pub const ALL: Self = Self {
         more_async_builtins: true,
         async_stackful: true,
@@ -144,12 +189,12 @@ impl Features {
         shared_threading: false,
         fixed_length_lists: true,
         error_context: true,
-        memory64: false,
+        memory64: true,
         map: true,
         implements: true,
-        nested_names: false,
-        canonical_names: false,
-        values: false,
+        nested_names: true,
+        canonical_names: true,
+        values: true,
         forward: false,
     };
 }

@@ -109,6 +109,14 @@ impl<P: Profile> World<P> {
                     return Err(self.fail(frame, 0, 0, error));
                 }
             }
+            Op::Later => {
+                let thread = frame.thread.expect("a thread of the host");
+                self.store.answer_later(thread)?;
+                let free = self.later.iter_mut().find(|slot| slot.is_none()).expect("room for an answer");
+                *free = Some(thread);
+                frame.to = 7;
+                return Ok(Some(Outcome::Blocked));
+            }
             Op::Tick => {
                 let result = core_run::tick(self);
                 if !matches!(result, Err(Error::Misuse(_))) {
@@ -224,13 +232,24 @@ impl<P: Profile> Embedding for World<P> {
         }
     }
 
-    fn thread_func(&mut self, thread: ThreadId, _: TableRef, index: u32) -> Result<(), Error> {
+    fn thread_func(&mut self, thread: ThreadId, _: TableRef, index: u64) -> Result<(), Error> {
+        let index = u32::try_from(index).unwrap_or(u32::MAX);
         let found = self.table.get(index as usize).copied().flatten();
         let (instance, script) = found.ok_or(Trap::UnknownTableElement(index))?;
         if script.is_empty() {
             // Stands for a function of another type.
             return Err(Trap::ThreadFuncType(index).into());
         }
+        let slot = &mut self.starts[thread.index()];
+        assert!(slot.is_none(), "a thread's function is left");
+        *slot = Some((thread, instance, script));
+        Ok(())
+    }
+
+    fn thread_ref(&mut self, thread: ThreadId, func: FuncRef) -> Result<(), Error> {
+        let Core::Script(instance, script) = self.core(func)? else {
+            return Err(Error::Misuse("realloc is no function of a thread"));
+        };
         let slot = &mut self.starts[thread.index()];
         assert!(slot.is_none(), "a thread's function is left");
         *slot = Some((thread, instance, script));
@@ -248,6 +267,19 @@ impl<P: Profile> Embedding for World<P> {
         self.can_suspend
     }
 
+    fn host_cancel(&mut self, thread: ThreadId) -> bool {
+        if self.host_insists {
+            return false;
+        }
+        self.discard(thread);
+        self.later.iter_mut().for_each(|slot| *slot = slot.take().filter(|later| *later != thread));
+        true
+    }
+
+    fn idle(&mut self) -> Result<bool, Error> {
+        Ok(self.answer_on_idle && self.answer()?)
+    }
+
     fn host_args(&mut self, _: HostCall, args: &mut [u64]) -> Result<(), Error> {
         for (to, from) in args.iter_mut().zip(self.args) {
             *to = from;
@@ -263,5 +295,11 @@ impl<P: Profile> Embedding for World<P> {
             None => Ended::Cancelled,
         };
         Ok(())
+    }
+
+    fn host_lost(&mut self, call: HostCall) {
+        let ended = &mut self.ended[call.index()];
+        assert_eq!(*ended, Ended::No, "a call ended twice");
+        *ended = Ended::Lost;
     }
 }

@@ -53,6 +53,8 @@ pub enum Op {
     Leaf(u32),
     /// A host function's code calls a component function; it must end with this trap, or well.
     Invoke(LiftId, u32, Option<canon_async::Error>),
+    /// A host function answers later: it goes on when [`World::answer`](crate::world::World::answer) says so.
+    Later,
     /// A host function's code ticks, which must be refused.
     Tick,
 }

@@ -10,6 +10,7 @@ use canon_async::id::{
     ThreadId, TypeId,
 };
 use canon_async::run as core_run;
+use canon_async::spec::PtrType;
 use canon_async::state::{Lift, Lower, Options};
 use canon_async::storage::Profile;
 
@@ -174,6 +175,8 @@ pub enum Ended {
     Returned(u64),
     /// Without one.
     Cancelled,
+    /// It never will: its instance is dead.
+    Lost,
 }
 
 /// What a script found that it did not expect: script, operation and the two values.
@@ -209,11 +212,22 @@ pub struct World<P: Profile> {
     pub max_depth: u32,
     /// Whether frames can be set aside.
     pub can_suspend: bool,
+    /// Host functions that answer later, in the order in which they said so.
+    pub(crate) later: [Option<ThreadId>; 8],
+    /// Host functions that answer later do not let go when they are cancelled.
+    pub host_insists: bool,
+    /// The host waits when nothing is ready, by having the first of them answer.
+    pub answer_on_idle: bool,
 }
 
 impl<P: Profile> World<P> {
     /// A world of the host and one guest for each parent (an instance; `None` for a root).
     pub fn new(parents: &[Option<u32>]) -> Result<Self, Error> {
+        Self::with_addresses(parents, |_| PtrType::I32)
+    }
+
+    /// The same, where the memory of each instance has addresses of its own type.
+    pub fn with_addresses(parents: &[Option<u32>], addresses: fn(u32) -> PtrType) -> Result<Self, Error> {
         let mut w = Self {
             store: Store::default(),
             frames: [None; FRAMES],
@@ -232,14 +246,17 @@ impl<P: Profile> World<P> {
             depth: 0,
             max_depth: 0,
             can_suspend: true,
+            later: [None; 8],
+            host_insists: false,
+            answer_on_idle: false,
         };
         w.define_types()?;
         let host = w.store.add_host_instance()?;
-        let options = w.add_instance(host)?;
+        let options = w.add_instance(host, addresses)?;
         w.store.set_host(options)?;
         for parent in parents {
             let instance = w.store.add_instance(parent.map(InstanceId::from_index))?;
-            w.add_instance(instance)?;
+            w.add_instance(instance, addresses)?;
         }
         Ok(w)
     }
@@ -286,12 +303,17 @@ impl<P: Profile> World<P> {
         Ok(())
     }
 
-    fn add_instance(&mut self, instance: InstanceId) -> Result<OptsId, Error> {
+    fn add_instance(
+        &mut self,
+        instance: InstanceId,
+        addresses: fn(u32) -> PtrType,
+    ) -> Result<OptsId, Error> {
         let index = instance.as_u32();
         self.instances = index + 1;
         let realloc = self.add_core(Core::Realloc(index));
+        let memory = memory(index).with_addresses(addresses(index));
         let options =
-            Options { memory: Some(memory(index)), realloc: Some(realloc), ..Options::new(instance) };
+            Options { memory: Some(memory), realloc: Some(realloc), ..Options::new(instance) };
         let sync = self.store.add_options(options)?;
         self.store.add_options(Options { is_async: true, ..options })?;
         Ok(sync)
@@ -351,6 +373,16 @@ impl<P: Profile> World<P> {
         let result = core_run::call(self, func, HostCall::from_index(number));
         self.checked();
         result
+    }
+
+    /// The first host function that answers later answers; whether somebody waited for it.
+    pub fn answer(&mut self) -> Result<bool, Error> {
+        let first = self.later.iter_mut().find_map(Option::take).expect("a host function that answers later");
+        let waited = self.store.answer(first)?;
+        if !waited {
+            canon_async::Embedding::discard(self, first);
+        }
+        Ok(waited)
     }
 
     /// Ticks once.

@@ -47,7 +47,7 @@ impl Embedding for Image {
     fn discard(&mut self, thread: ThreadId) {
         black_box(thread);
     }
-    fn thread_func(&mut self, thread: ThreadId, table: TableRef, index: u32) -> Result<(), Error> {
+    fn thread_func(&mut self, thread: ThreadId, table: TableRef, index: u64) -> Result<(), Error> {
         black_box((thread, table, index));
         Ok(())
     }

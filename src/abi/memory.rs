@@ -13,16 +13,16 @@ pub(super) fn memory_of(context: &Context) -> Result<MemoryRef, Error> {
 
 /// Checks that a pointer is aligned and that what it points to lies in memory, also where `size` is 0. O(1).
 ///
-/// `align` is a power of two.
+/// `pointer` is what [`PtrType::word`](crate::spec::PtrType::word) makes of a guest's; `align` is a power of two.
 ///
 /// # Errors
 /// `Trap(Unaligned)` first, then `Trap(OutOfBounds)`; `Misuse` where the side has no memory.
 pub fn check_range<E: Embedding + ?Sized>(
     e: &mut E,
     context: &Context,
-    pointer: u32,
+    pointer: usize,
     align: u32,
-    size: u32,
+    size: usize,
 ) -> Result<(), Error> {
     check(e, context, (pointer, align, size), What::Value)
 }
@@ -40,14 +40,14 @@ pub(super) enum What {
 pub(super) fn check<E: Embedding + ?Sized>(
     e: &mut E,
     context: &Context,
-    (pointer, align, size): (u32, u32, u32),
+    (pointer, align, size): (usize, u32, usize),
     what: What,
 ) -> Result<(), Error> {
-    let length = e.memory(memory_of(context)?)?.len() as u64;
-    if pointer & align.wrapping_sub(1) != 0 {
+    let length = e.memory(memory_of(context)?)?.len();
+    if pointer as u32 & align.wrapping_sub(1) != 0 {
         return Err(if what == What::Realloc { Trap::ReallocUnaligned } else { Trap::Unaligned }.into());
     }
-    if u64::from(pointer).wrapping_add(u64::from(size)) > length {
+    if pointer.checked_add(size).is_none_or(|end| end > length) {
         let trap = match what {
             What::Value => Trap::OutOfBounds,
             What::List => Trap::ListOutOfBounds,
@@ -68,11 +68,11 @@ const INT_SIZE: Error = Error::Misuse("an integer has 1, 2, 4 or 8 bytes");
 pub fn load_int<E: Embedding + ?Sized>(
     e: &mut E,
     context: &Context,
-    pointer: u32,
+    pointer: usize,
     bytes: u32,
 ) -> Result<u64, Error> {
     let memory = e.memory(memory_of(context)?)?;
-    let from = memory.get(pointer as usize..).unwrap_or(&[]);
+    let from = memory.get(pointer..).unwrap_or(&[]);
     let value = match bytes {
         1 => from.first().map(|b| u64::from(*b)),
         2 => from.first_chunk().map(|b| u64::from(u16::from_le_bytes(*b))),
@@ -91,12 +91,12 @@ pub fn load_int<E: Embedding + ?Sized>(
 pub fn store_int<E: Embedding + ?Sized>(
     e: &mut E,
     context: &Context,
-    pointer: u32,
+    pointer: usize,
     bytes: u32,
     value: u64,
 ) -> Result<(), Error> {
     let memory = e.memory(memory_of(context)?)?;
-    let to = memory.get_mut(pointer as usize..).unwrap_or(&mut []);
+    let to = memory.get_mut(pointer..).unwrap_or(&mut []);
     let done = match bytes {
         1 => to.first_mut().map(|b| *b = value as u8),
         2 => to.first_chunk_mut().map(|b| *b = (value as u16).to_le_bytes()),
@@ -108,7 +108,8 @@ pub fn store_int<E: Embedding + ?Sized>(
 }
 
 /// `reallocate` (and `allocate`, with 0 for `old` and `old_size`): calls the instance's `realloc` with
-/// `may_leave` false and checks what it answers, also where `new_size` is 0.
+/// `may_leave` false and checks what it answers, also where `new_size` is 0. Pointers and sizes are as wide as the
+/// memory's addresses.
 ///
 /// Runs guest code: memory has to be fetched again afterwards.
 ///
@@ -118,11 +119,11 @@ pub fn store_int<E: Embedding + ?Sized>(
 pub fn reallocate<E: Embedding + ?Sized>(
     e: &mut E,
     context: &Context,
-    old: u32,
+    old: usize,
     old_size: u32,
     align: u32,
     new_size: u32,
-) -> Result<u32, Error> {
+) -> Result<usize, Error> {
     let instance = context.options.instance;
     let realloc = context
         .options
@@ -132,13 +133,14 @@ pub fn reallocate<E: Embedding + ?Sized>(
     store.instance_mut(instance)?.set_may_leave(false);
     // The spec runs it on a fresh thread, whose context slots are 0.
     let caller = core::mem::replace(&mut store.current, Current::Leaf(instance, [0; 2]));
-    let result = e.call_leaf(realloc, &[old.into(), old_size.into(), align.into(), new_size.into()]);
+    let result = e.call_leaf(realloc, &[old as u64, old_size.into(), align.into(), new_size.into()]);
     let store = e.store();
     store.current = caller;
     store.instance_mut(instance)?.set_may_leave(true);
     let checked = match result {
         Ok(pointer) => {
-            check(e, context, (pointer as u32, align, new_size), What::Realloc).map(|()| pointer as u32)
+            let pointer = context.options.ptr_type().word(pointer);
+            check(e, context, (pointer, align, new_size as usize), What::Realloc).map(|()| pointer)
         }
         Err(error) => Err(error),
     };

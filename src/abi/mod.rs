@@ -6,6 +6,8 @@
 pub mod types;
 
 mod copy;
+mod hash;
+mod layout;
 mod memory;
 mod strings;
 mod transfer;
@@ -15,8 +17,8 @@ pub use memory::{check_range, load_int, reallocate, store_int};
 pub(crate) use strings::{lift_message, lower_message};
 pub use transfer::{Dest, Source, transfer, transfer_elements};
 
-use crate::id::{TaskId, WaitableId};
 use crate::state::Options;
+pub use crate::state::Scope;
 
 /// `LiftLowerContext`: one side of a transfer.
 #[derive(Clone, Copy, Debug)]
@@ -25,15 +27,4 @@ pub struct Context {
     pub options: Options,
     /// `borrow_scope`.
     pub scope: Scope,
-}
-
-/// `borrow_scope`: who answers for a borrowed handle.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Scope {
-    /// Nobody: the types have no borrows in them.
-    None,
-    /// Lifting: the subtask that the handle is lent to.
-    Subtask(WaitableId),
-    /// Lowering: the task that must drop the handle.
-    Task(TaskId),
 }

@@ -11,12 +11,10 @@ use super::memory::{What, check, memory_of, reallocate};
 use crate::embedding::Embedding;
 use crate::error::{Error, Trap};
 use crate::id::{ErrorContextId, MemoryRef};
-use crate::spec::MAX_STRING_BYTE_LENGTH;
+use crate::spec::{MAX_STRING_BYTE_LENGTH, PtrType};
 use crate::state::{ErrorContext, StringEncoding};
 use crate::storage::Profile;
 
-/// `utf16_tag`, for 32-bit pointers.
-const UTF16_TAG: u32 = 0x8000_0000;
 /// How many bytes of output are put together before they go to memory.
 const CHUNK: usize = 256;
 
@@ -62,13 +60,30 @@ struct Text {
 struct Output<'a> {
     context: &'a Context,
     memory: MemoryRef,
-    pointer: u32,
+    pointer: usize,
     align: u32,
     size: u32,
     written: u32,
 }
 
-/// Lifts a string (its pointer and its tagged code units) and lowers it: the new pointer and tagged code units.
+/// A string that was lowered.
+#[derive(Clone, Copy)]
+pub(crate) struct Stored {
+    pointer: usize,
+    units: u32,
+    /// It is UTF-16 where it might have been Latin-1.
+    tagged: bool,
+}
+
+impl Stored {
+    /// The pointer and the tagged code units, for a memory of these pointers.
+    pub fn range(self, ptr: PtrType) -> (u64, u64) {
+        let tag = if self.tagged { ptr.utf16_tag() } else { 0 };
+        (self.pointer as u64, u64::from(self.units) | tag)
+    }
+}
+
+/// Lifts a string (the bits of its pointer and of its tagged code units) and lowers it.
 ///
 /// Runs the destination's `realloc`. O(length), without allocation.
 ///
@@ -80,11 +95,10 @@ struct Output<'a> {
 pub(super) fn transfer_string<E: Embedding + ?Sized>(
     e: &mut E,
     from: &Context,
-    begin: u32,
-    tagged: u32,
+    range: (u64, u64),
     to: &Context,
-) -> Result<(u32, u32), Error> {
-    let text = load_string_from_range(e, from, begin, tagged)?;
+) -> Result<Stored, Error> {
+    let text = load_string_from_range(e, from, range)?;
     let tagged_utf16 = from.options.encoding == StringEncoding::Latin1Utf16 && text.encoding == Simple::Utf16;
     store_string_into_range(e, text, tagged_utf16, to)
 }
@@ -97,10 +111,9 @@ pub(super) fn transfer_string<E: Embedding + ?Sized>(
 pub(crate) fn lift_message<E: Embedding + ?Sized>(
     e: &mut E,
     from: &Context,
-    begin: u32,
-    tagged: u32,
+    range: (u64, u64),
 ) -> Result<ErrorContext<<E::Profile as Profile>::Message>, Error> {
-    let text = load_string_from_range(e, from, begin, tagged)?;
+    let text = load_string_from_range(e, from, range)?;
     let limit = e.store().limits().message_bytes;
     let mut context = ErrorContext::new();
     let mut rest = text.bytes(e)?;
@@ -114,7 +127,7 @@ pub(crate) fn lift_message<E: Embedding + ?Sized>(
     Ok(context)
 }
 
-/// Lowers the message of an error context: the pointer and the tagged code units.
+/// Lowers the message of an error context.
 ///
 /// Runs the destination's `realloc`. O(length), without allocation.
 ///
@@ -125,7 +138,7 @@ pub(crate) fn lower_message<E: Embedding + ?Sized>(
     e: &mut E,
     context: ErrorContextId,
     to: &Context,
-) -> Result<(u32, u32), Error> {
+) -> Result<Stored, Error> {
     let end = e.store().error_context(context)?.message().len();
     let origin = Origin::Message(context);
     let text = Text { origin, at: 0, end, encoding: Simple::Utf8, units: end as u32, latin1: false };
@@ -137,7 +150,7 @@ fn store_string_into_range<E: Embedding + ?Sized>(
     text: Text,
     tagged_utf16: bool,
     to: &Context,
-) -> Result<(u32, u32), Error> {
+) -> Result<Stored, Error> {
     match (to.options.encoding, text.encoding) {
         (StringEncoding::Utf8, Simple::Utf8) => store_string_copy(e, text, to, 1, 1),
         (StringEncoding::Utf8, _) => store_string_to_utf8(e, text, to),
@@ -154,24 +167,23 @@ fn store_string_into_range<E: Embedding + ?Sized>(
 fn load_string_from_range<E: Embedding + ?Sized>(
     e: &mut E,
     context: &Context,
-    begin: u32,
-    tagged: u32,
+    (begin, tagged): (u64, u64),
 ) -> Result<Text, Error> {
+    let ptr = context.options.ptr_type();
+    let (at, tagged, tag) = (ptr.word(begin), ptr.wrap(tagged), ptr.utf16_tag());
     let (encoding, units, align) = match context.options.encoding {
         StringEncoding::Utf8 => (Simple::Utf8, tagged, 1),
         StringEncoding::Utf16 => (Simple::Utf16, tagged, 2),
-        StringEncoding::Latin1Utf16 if tagged & UTF16_TAG != 0 => (Simple::Utf16, tagged ^ UTF16_TAG, 2),
+        StringEncoding::Latin1Utf16 if tagged & tag != 0 => (Simple::Utf16, tagged ^ tag, 2),
         StringEncoding::Latin1Utf16 => (Simple::Latin1, tagged, 2),
     };
-    let unit_size = if encoding == Simple::Utf16 { 2 } else { 1 };
-    let length = u32::try_from(u64::from(units).wrapping_mul(unit_size))
-        .ok()
-        .filter(|length| u64::from(*length) <= MAX_STRING_BYTE_LENGTH)
-        .ok_or(Trap::StringTooLong)?;
-    check(e, context, (begin, align, length), What::String)?;
+    let most = if encoding == Simple::Utf16 { MAX_STRING_BYTE_LENGTH / 2 } else { MAX_STRING_BYTE_LENGTH };
+    let units = u32::try_from(units).ok().filter(|units| u64::from(*units) <= most);
+    let units = units.ok_or(Trap::StringTooLong)?;
+    let length = if encoding == Simple::Utf16 { units.wrapping_mul(2) } else { units } as usize;
+    check(e, context, (at, align, length), What::String)?;
     let memory = memory_of(context)?;
-    let at = begin as usize;
-    let end = at.checked_add(length as usize).ok_or(Trap::StringOutOfBounds)?;
+    let end = at.checked_add(length).ok_or(Trap::StringOutOfBounds)?;
     let bytes = e.memory(memory)?.get(at..end).ok_or(Trap::StringOutOfBounds)?;
     let latin1 = validate(bytes, encoding)?;
     Ok(Text { origin: Origin::Memory(memory), at, end, encoding, units, latin1 })
@@ -203,14 +215,14 @@ fn store_string_copy<E: Embedding + ?Sized>(
     to: &Context,
     unit_size: u32,
     align: u32,
-) -> Result<(u32, u32), Error> {
+) -> Result<Stored, Error> {
     let mut out = Output::allocate(e, to, align, text.units.saturating_mul(unit_size))?;
     if text.encoding == Simple::Latin1 && unit_size == 2 {
         out.transcode(e, &mut text, Target::Utf16)?;
     } else {
         out.copy(e, &mut text)?;
     }
-    Ok((out.pointer, text.units))
+    Ok(out.stored(text.units))
 }
 
 /// `store_utf16_to_utf8`, `store_latin1_to_utf8`.
@@ -218,62 +230,62 @@ fn store_string_to_utf8<E: Embedding + ?Sized>(
     e: &mut E,
     mut text: Text,
     to: &Context,
-) -> Result<(u32, u32), Error> {
+) -> Result<Stored, Error> {
     let mut out = Output::allocate(e, to, 1, text.units)?;
     if out.transcode(e, &mut text, Target::Bytes(0x80))? {
-        return Ok((out.pointer, text.units));
+        return Ok(out.stored(text.units));
     }
     let worst = if text.encoding == Simple::Latin1 { 2 } else { 3 };
     out.reallocate(e, text.units.saturating_mul(worst))?;
     out.transcode(e, &mut text, Target::Utf8)?;
     out.shrink(e)?;
-    Ok((out.pointer, out.written))
+    Ok(out.stored(out.written))
 }
 
 fn store_utf8_to_utf16<E: Embedding + ?Sized>(
     e: &mut E,
     mut text: Text,
     to: &Context,
-) -> Result<(u32, u32), Error> {
+) -> Result<Stored, Error> {
     let mut out = Output::allocate(e, to, 2, text.units.saturating_mul(2))?;
     out.transcode(e, &mut text, Target::Utf16)?;
     out.shrink(e)?;
-    Ok((out.pointer, out.written >> 1))
+    Ok(out.stored(out.written >> 1))
 }
 
 fn store_string_to_latin1_or_utf16<E: Embedding + ?Sized>(
     e: &mut E,
     text: Text,
     to: &Context,
-) -> Result<(u32, u32), Error> {
+) -> Result<Stored, Error> {
     let mut out = Output::allocate(e, to, 2, text.units)?;
     if out.transcode(e, &mut { text }, Target::Bytes(0x100))? {
         out.shrink(e)?;
-        return Ok((out.pointer, out.written));
+        return Ok(out.stored(out.written));
     }
     out.reallocate(e, text.units.saturating_mul(2))?;
     // From the start again, where the reference widens what it wrote: the same bytes.
     out.written = 0;
     out.transcode(e, &mut { text }, Target::Utf16)?;
     out.shrink(e)?;
-    Ok((out.pointer, (out.written >> 1) | UTF16_TAG))
+    Ok(Stored { tagged: true, ..out.stored(out.written >> 1) })
 }
 
 fn store_probably_utf16_to_latin1_or_utf16<E: Embedding + ?Sized>(
     e: &mut E,
     mut text: Text,
     to: &Context,
-) -> Result<(u32, u32), Error> {
+) -> Result<Stored, Error> {
     let mut out = Output::allocate(e, to, 2, text.units.saturating_mul(2))?;
     out.copy(e, &mut { text })?;
     if !text.latin1 {
-        return Ok((out.pointer, text.units | UTF16_TAG));
+        return Ok(Stored { tagged: true, ..out.stored(text.units) });
     }
     // From the source, where the reference narrows what it wrote: the same bytes.
     out.transcode(e, &mut text, Target::Bytes(0x100))?;
     out.align = 1;
     out.reallocate(e, text.units)?;
-    Ok((out.pointer, text.units))
+    Ok(out.stored(text.units))
 }
 
 impl Text {
@@ -305,6 +317,11 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
+    /// The string, of so many code units.
+    fn stored(&self, units: u32) -> Stored {
+        Stored { pointer: self.pointer, units, tagged: false }
+    }
+
     /// Gives back what was not written.
     fn shrink<E: Embedding + ?Sized>(&mut self, e: &mut E) -> Result<(), Error> {
         if self.written < self.size { self.reallocate(e, self.written) } else { Ok(()) }
@@ -314,7 +331,7 @@ impl<'a> Output<'a> {
     fn copy<E: Embedding + ?Sized>(&mut self, e: &mut E, text: &mut Text) -> Result<(), Error> {
         let len = text.end.saturating_sub(text.at);
         match text.origin {
-            Origin::Memory(memory) => e.copy((self.memory, self.pointer as usize), (memory, text.at), len),
+            Origin::Memory(memory) => e.copy((self.memory, self.pointer), (memory, text.at), len),
             Origin::Message(_) => self.transcode(e, text, Target::Utf8).map(drop),
         }
     }
@@ -333,7 +350,7 @@ impl<'a> Output<'a> {
         while text.at < text.end {
             let bytes = text.bytes(e)?;
             let (read, written, fits) = fill(&mut chunk, bytes, text.encoding, target)?;
-            let at = (self.pointer as usize).saturating_add(self.written as usize);
+            let at = self.pointer.saturating_add(self.written as usize);
             let to = e.memory(self.memory)?.get_mut(at..).and_then(|m| m.get_mut(..written));
             let to = to.ok_or(Trap::ReallocOutOfBounds)?;
             to.iter_mut().zip(&chunk).for_each(|(to, from)| *to = *from);

@@ -3,12 +3,12 @@
 
 use super::memory::{What, check, load_int, memory_of, reallocate, store_int};
 use super::strings::transfer_string;
-use super::types::{Items, Layout, TypeDef, ValType, align_to, discriminant_size};
+use super::types::{Items, Layout, TypeDef, ValType, discriminant_size};
 use super::{Context, Scope};
 use crate::embedding::Embedding;
 use crate::error::{Error, Resource, Trap};
 use crate::id::TypeId;
-use crate::spec::MAX_LIST_BYTE_LENGTH;
+use crate::spec::{MAX_LIST_BYTE_LENGTH, PtrType};
 
 /// Where a value is lifted from.
 #[derive(Clone, Copy, Debug)]
@@ -16,7 +16,7 @@ pub enum Source<'a> {
     /// Flat values, from the first on; there may be more than the value takes.
     Flat(&'a [u64]),
     /// An address in the memory of its side.
-    Memory(u32),
+    Memory(usize),
 }
 
 /// Where a value is lowered to.
@@ -25,7 +25,7 @@ pub enum Dest<'a> {
     /// Flat values, from the first on; those past what the value takes stay as they are.
     Flat(&'a mut [u64]),
     /// An address in the memory of its side.
-    Memory(u32),
+    Memory(usize),
 }
 
 const UNKNOWN: Error = Error::Misuse("unknown type");
@@ -74,9 +74,9 @@ pub fn transfer<E: Embedding + ?Sized>(
 pub fn transfer_elements<E: Embedding + ?Sized>(
     e: &mut E,
     from: &Context,
-    from_pointer: u32,
+    from_pointer: usize,
     to: &Context,
-    to_pointer: u32,
+    to_pointer: usize,
     element: ValType,
     count: u32,
 ) -> Result<(), Error> {
@@ -91,7 +91,7 @@ enum Place {
     /// At this flat value.
     Slot(usize),
     /// At this address.
-    Memory(u32),
+    Memory(usize),
 }
 
 impl Place {
@@ -99,14 +99,17 @@ impl Place {
     fn align(self, align: u32) -> Result<Self, Error> {
         Ok(match self {
             Place::Slot(slot) => Place::Slot(slot),
-            Place::Memory(pointer) => Place::Memory(align_to(pointer, align).ok_or(Trap::OutOfBounds)?),
+            Place::Memory(pointer) => {
+                let mask = align.wrapping_sub(1) as usize;
+                Place::Memory(pointer.checked_add(mask).ok_or(Trap::OutOfBounds)? & !mask)
+            }
         })
     }
 
-    fn add(self, slots: u8, bytes: u32) -> Self {
+    fn add(self, slots: u8, bytes: usize) -> Self {
         match self {
             Place::Slot(slot) => Place::Slot(slot.saturating_add(slots.into())),
-            // Past the last byte of a full memory it is 2^32, where nothing is read or written.
+            // Nothing is read or written past the last byte of a memory.
             Place::Memory(pointer) => Place::Memory(pointer.saturating_add(bytes)),
         }
     }
@@ -120,13 +123,23 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    fn ptr_type(&self) -> PtrType {
+        self.context.options.ptr_type()
+    }
+
+    /// A string's or list's pointer, and its length.
+    fn load_range<E: Embedding + ?Sized>(&mut self, e: &mut E) -> Result<(u64, u64), Error> {
+        let size = self.ptr_type().size();
+        Ok((self.load(e, size)?, self.load(e, size)?))
+    }
+
     /// The next core value, of this many bytes in memory.
     fn load<E: Embedding + ?Sized>(&mut self, e: &mut E, bytes: u32) -> Result<u64, Error> {
         let value = match self.place {
             Place::Slot(slot) => *self.values.get(slot).ok_or(TOO_FEW)?,
             Place::Memory(pointer) => load_int(e, self.context, pointer, bytes)?,
         };
-        self.place = self.place.add(1, bytes);
+        self.place = self.place.add(1, bytes as usize);
         Ok(value)
     }
 }
@@ -139,12 +152,27 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
+    fn ptr_type(&self) -> PtrType {
+        self.context.options.ptr_type()
+    }
+
+    /// A string's or list's pointer, and its length.
+    fn store_range<E: Embedding + ?Sized>(
+        &mut self,
+        e: &mut E,
+        (pointer, length): (u64, u64),
+    ) -> Result<(), Error> {
+        let size = self.ptr_type().size();
+        self.store(e, size, pointer)?;
+        self.store(e, size, length)
+    }
+
     fn store<E: Embedding + ?Sized>(&mut self, e: &mut E, bytes: u32, value: u64) -> Result<(), Error> {
         match self.place {
             Place::Slot(slot) => *self.values.get_mut(slot).ok_or(TOO_FEW)? = value,
             Place::Memory(pointer) => store_int(e, self.context, pointer, bytes, value)?,
         }
-        self.place = self.place.add(1, bytes);
+        self.place = self.place.add(1, bytes as usize);
         Ok(())
     }
 
@@ -183,17 +211,17 @@ fn begin<E: Embedding + ?Sized>(
     count: u32,
 ) -> Result<bool, Error> {
     // Values that follow are aligned too: a size is a multiple of the alignment.
-    from.place = from.place.align(layout.align)?;
-    to.place = to.place.align(layout.align)?;
+    from.place = from.place.align(layout.align(from.ptr_type()))?;
+    to.place = to.place.align(layout.align(to.ptr_type()))?;
     let (true, Place::Memory(source), Place::Memory(dest)) = (layout.plain, from.place, to.place) else {
         return Ok(false);
     };
-    let length = u64::from(count).wrapping_mul(layout.size.into());
-    let length = u32::try_from(length).map_err(|_| Trap::OutOfBounds)?;
+    let size = layout.size(from.ptr_type()) as usize;
+    let length = (count as usize).checked_mul(size).ok_or(Trap::OutOfBounds)?;
     from.place = from.place.add(0, length);
     to.place = to.place.add(0, length);
-    let dest = (memory_of(to.context)?, dest as usize);
-    e.copy(dest, (memory_of(from.context)?, source as usize), length as usize)?;
+    let dest = (memory_of(to.context)?, dest);
+    e.copy(dest, (memory_of(from.context)?, source), length)?;
     Ok(true)
 }
 
@@ -212,9 +240,10 @@ fn walk_defined<E: Embedding + ?Sized>(
     if begin(e, from, to, layout, count)? {
         return Ok(());
     }
+    let (size, to_size) = (layout.size(from.ptr_type()), layout.size(to.ptr_type()));
     for _ in 0..count {
         let (source, dest) = (from.place, to.place);
-        let end = dest.add(layout.flat, layout.size);
+        let end = dest.add(layout.flat, to_size as usize);
         match def {
             TypeDef::Record(fields) => {
                 for index in 0..fields.len() {
@@ -226,8 +255,8 @@ fn walk_defined<E: Embedding + ?Sized>(
                 if let Some(case) = walk_discriminant(e, from, to, cases)? {
                     // The whole is aligned for the discriminant and for every payload, so the payload is
                     // that far in.
-                    from.place = source.add(1, layout.align);
-                    to.place = dest.add(1, layout.align);
+                    from.place = source.add(1, layout.align(from.ptr_type()) as usize);
+                    to.place = dest.add(1, layout.align(to.ptr_type()) as usize);
                     walk(e, from, to, case, 1)?;
                 }
                 to.clear_to(end)?;
@@ -235,16 +264,16 @@ fn walk_defined<E: Embedding + ?Sized>(
             TypeDef::List(element) => walk_list(e, from, to, element)?,
             TypeDef::FixedList(element, length) => walk(e, from, to, element, length)?,
             TypeDef::Flags(labels) => {
-                let bits = from.load(e, layout.size)?;
-                to.store(e, layout.size, bits & label_mask(labels))?;
+                let bits = from.load(e, size)?;
+                to.store(e, size, bits & label_mask(labels))?;
             }
             handle => {
-                let index = from.load(e, layout.size)? as u32;
+                let index = from.load(e, size)? as u32;
                 let index = move_handle(e, from.context, to.context, handle, index)?;
-                to.store(e, layout.size, index.into())?;
+                to.store(e, size, index.into())?;
             }
         }
-        from.place = source.add(layout.flat, layout.size);
+        from.place = source.add(layout.flat, size as usize);
         to.place = end;
     }
     Ok(())
@@ -259,19 +288,20 @@ fn walk_primitives<E: Embedding + ?Sized>(
     ty: ValType,
     count: u32,
 ) -> Result<(), Error> {
-    let layout = e.store().types().layout(ty).ok_or(UNKNOWN)?;
+    let mut layout = e.store().types().layout(ty).ok_or(UNKNOWN)?;
     // One alone is cheaper to load and store than to copy.
-    let layout = Layout { plain: layout.plain && count > 1, ..layout };
+    layout.plain &= count > 1;
     if begin(e, from, to, layout, count)? {
         return Ok(());
     }
+    let size = layout.size(from.ptr_type());
     for _ in 0..count {
-        let bits = from.load(e, layout.size)?;
+        let bits = from.load(e, size)?;
         let bits = match ty {
             ValType::ErrorContext => share_error_context(e, from.context, to.context, bits as u32)?,
             _ => normalise(ty, bits)?,
         };
-        to.store(e, layout.size, bits)?;
+        to.store(e, size, bits)?;
     }
     Ok(())
 }
@@ -284,13 +314,12 @@ fn walk_strings<E: Embedding + ?Sized>(
     to: &mut Writer<'_>,
     count: u32,
 ) -> Result<(), Error> {
-    from.place = from.place.align(4)?;
-    to.place = to.place.align(4)?;
+    from.place = from.place.align(from.ptr_type().size())?;
+    to.place = to.place.align(to.ptr_type().size())?;
     for _ in 0..count {
-        let (begin, tagged) = (from.load(e, 4)? as u32, from.load(e, 4)? as u32);
-        let (begin, tagged) = transfer_string(e, from.context, begin, tagged, to.context)?;
-        to.store(e, 4, begin.into())?;
-        to.store(e, 4, tagged.into())?;
+        let range = from.load_range(e)?;
+        let stored = transfer_string(e, from.context, range, to.context)?;
+        to.store_range(e, stored.range(to.ptr_type()))?;
     }
     Ok(())
 }
@@ -332,17 +361,20 @@ fn walk_list<E: Embedding + ?Sized>(
     to: &mut Writer<'_>,
     element: ValType,
 ) -> Result<(), Error> {
-    let (begin, count) = (from.load(e, 4)? as u32, from.load(e, 4)? as u32);
+    let (begin, count) = from.load_range(e)?;
+    let (ptr, to_ptr) = (from.ptr_type(), to.ptr_type());
+    let (begin, count) = (ptr.word(begin), ptr.word(count));
     let layout = e.store().types().layout(element).ok_or(UNKNOWN)?;
-    let length = u32::try_from(u64::from(count).wrapping_mul(layout.size.into()))
-        .ok()
-        .filter(|length| u64::from(*length) <= MAX_LIST_BYTE_LENGTH)
-        .ok_or(Trap::ListTooLong)?;
-    check(e, from.context, (begin, layout.align, length), What::List)?;
-    let pointer = reallocate(e, to.context, 0, 0, layout.align, length)?;
+    let length = count.checked_mul(layout.size(ptr) as usize);
+    let length = length.filter(|length| *length as u64 <= MAX_LIST_BYTE_LENGTH).ok_or(Trap::ListTooLong)?;
+    // Only of elements without a size, which no component has, could there be more.
+    let count = u32::try_from(count).map_err(|_| Trap::ListTooLong)?;
+    check(e, from.context, (begin, layout.align(ptr), length), What::List)?;
+    // At most twice as many bytes on the other side.
+    let length = count.checked_mul(layout.size(to_ptr)).ok_or(Trap::ListTooLong)?;
+    let pointer = reallocate(e, to.context, 0, 0, layout.align(to_ptr), length)?;
     transfer_elements(e, from.context, begin, to.context, pointer, element, count)?;
-    to.store(e, 4, pointer.into())?;
-    to.store(e, 4, count.into())
+    to.store_range(e, (pointer as u64, count.into()))
 }
 
 /// `lift_own`, `lift_borrow`, `lift_stream`, `lift_future`, and their halves on the other side: the new index.
@@ -357,10 +389,10 @@ fn move_handle<E: Embedding + ?Sized>(
     let (giver, taker) = (from.options.instance, to.options.instance);
     let store = e.store();
     if let TypeDef::Borrow(resource) = def {
-        let (Scope::Subtask(subtask), Scope::Task(task)) = (from.scope, to.scope) else {
-            return Err(Error::Misuse("a borrow needs a subtask that lends and a task that borrows"));
+        let Scope::Task(task) = to.scope else {
+            return Err(Error::Misuse("a borrow needs a task that borrows"));
         };
-        let rep = store.lift_borrow(giver, index, resource, subtask)?;
+        let rep = store.lift_borrow(giver, index, resource, from.scope)?;
         return store.lower_borrow(taker, rep, resource, task);
     }
     // What has left one table must not be lost for want of room in the other.

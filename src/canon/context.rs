@@ -6,7 +6,8 @@ use crate::store::Current;
 
 const SLOT: Error = Error::Misuse("a context slot past the last");
 
-/// `canon context.get`: the current thread's storage at `slot` (0 or 1). Cost: O(1). Never traps.
+/// `canon context.get`: the current thread's storage at `slot` (0 or 1), of which an `i32` is the low half. Cost: O(1). Never
+/// traps.
 ///
 /// # Errors
 /// `Misuse` where no guest runs.

@@ -37,12 +37,12 @@ copies! {
     /// # Errors
     /// `Trap(CannotLeave | UnknownHandle | HandleKind | ElementType | BusyEnd | DoneEnd | SyncInSet | BufferTooLong | Unaligned
     /// | OutOfBounds | IntraComponent)`, those of the elements, and where it must block `Trap(CannotBlockSync | CannotSuspend)`.
-    stream_read = copy(Direction::Read, false; options: OptsId, i: u32, ptr: u32, n: u32);
+    stream_read = copy(Direction::Read, false; options: OptsId, i: u32, ptr: u64, n: u64);
     /// `canon stream.write`: writes up to `n` elements from `ptr`. As [`stream_read`].
     ///
     /// # Errors
     /// As [`stream_read`].
-    stream_write = copy(Direction::Write, false; options: OptsId, i: u32, ptr: u32, n: u32);
+    stream_write = copy(Direction::Write, false; options: OptsId, i: u32, ptr: u64, n: u64);
     /// `canon stream.cancel-read`: ends the read under way; answers as it would have. Cost: O(1).
     ///
     /// # Errors
@@ -94,7 +94,7 @@ pub fn future_read<E: Embedding + ?Sized>(
     ty: TypeId,
     options: OptsId,
     i: u32,
-    ptr: u32,
+    ptr: u64,
 ) -> Result<Then, Error> {
     copy(e, Direction::Read, true, ty, options, i, ptr, 1)
 }
@@ -108,7 +108,7 @@ pub fn future_write<E: Embedding + ?Sized>(
     ty: TypeId,
     options: OptsId,
     i: u32,
-    ptr: u32,
+    ptr: u64,
 ) -> Result<Then, Error> {
     copy(e, Direction::Write, true, ty, options, i, ptr, 1)
 }
@@ -137,8 +137,8 @@ fn copy<E: Embedding + ?Sized>(
     ty: TypeId,
     options_id: OptsId,
     i: u32,
-    ptr: u32,
-    n: u32,
+    ptr: u64,
+    n: u64,
 ) -> Result<Then, Error> {
     let can_suspend = e.can_suspend();
     let store = e.store();
@@ -162,9 +162,10 @@ fn copy<E: Embedding + ?Sized>(
     if store.waitable_mut(end)?.in_waitable_set() && !options.is_async {
         return Err(Trap::SyncInSet.into());
     }
-    check_buffer(e, &options, element, ptr, n)?;
+    let ptr = options.ptr_type().word(ptr);
+    let length = check_buffer(e, &options, element, ptr, n)?;
 
-    let buffer = Buffer { options: options_id, pointer: ptr, progress: 0, length: n };
+    let buffer = Buffer { options: options_id, pointer: ptr, progress: 0, length };
     e.store().start_copy(end, buffer)?;
     rendezvous(e, end)?;
 
@@ -181,28 +182,28 @@ fn copy<E: Embedding + ?Sized>(
     Ok(Then::Value(u64::from(payload)))
 }
 
-/// `BufferGuestImpl.__init__`.
+/// `BufferGuestImpl.__init__`: how many elements there are room for.
 fn check_buffer<E: Embedding + ?Sized>(
     e: &mut E,
     options: &Options,
     element: Option<ValType>,
-    ptr: u32,
-    n: u32,
-) -> Result<(), Error> {
-    if n > BUFFER_MAX_LENGTH {
-        return Err(Trap::BufferTooLong.into());
-    }
+    ptr: usize,
+    n: u64,
+) -> Result<u32, Error> {
+    let ptr_type = options.ptr_type();
+    let n = u32::try_from(ptr_type.wrap(n)).ok().filter(|n| *n <= BUFFER_MAX_LENGTH);
+    let n = n.ok_or(Trap::BufferTooLong)?;
     if let Some(element) = element
         && n > 0
     {
         let layout = layout_of(e, element)?;
-        let size = layout.size.checked_mul(n);
+        let size = (layout.size(ptr_type) as usize).checked_mul(n as usize);
         let context = Context { options: *options, scope: Scope::None };
-        abi::check_range(e, &context, ptr, layout.align, size.unwrap_or(0))?;
-        // More than 4 GiB lies in no memory.
+        abi::check_range(e, &context, ptr, layout.align(ptr_type), size.unwrap_or(0))?;
+        // More than this machine can address lies in no memory.
         size.ok_or(Trap::OutOfBounds)?;
     }
-    Ok(())
+    Ok(n)
 }
 
 fn layout_of<E: Embedding + ?Sized>(e: &mut E, ty: ValType) -> Result<Layout, Error> {
@@ -278,21 +279,28 @@ fn move_elements<E: Embedding + ?Sized>(
         Direction::Read => (their.1, own.1),
         Direction::Write => (own.1, their.1),
     };
-    let mut size = 0;
+    let (mut src_bytes, mut dst_bytes) = (0, 0);
     if let Some(element) = element {
-        size = layout_of(e, element)?.size;
+        let layout = layout_of(e, element)?;
         let store = e.store();
         let from = Context { options: store.options(src.options)?, scope: Scope::None };
         let to = Context { options: store.options(dst.options)?, scope: Scope::None };
+        // As `check_buffer` found: less than the memory has.
+        let bytes = |of: &Options| (layout.size(of.ptr_type()) as usize).wrapping_mul(n as usize);
+        (src_bytes, dst_bytes) = (bytes(&from.options), bytes(&to.options));
         if let Err(error) = abi::transfer_elements(e, &from, src.pointer, &to, dst.pointer, element, n) {
             // Of the two ends the reader's `realloc` and its table name themselves; else it is what was written.
             e.store().blame(from.options.instance);
             return Err(error);
         }
     }
-    for (end, _) in [own, their] {
+    let (own_bytes, their_bytes) = match direction {
+        Direction::Read => (dst_bytes, src_bytes),
+        Direction::Write => (src_bytes, dst_bytes),
+    };
+    for (end, bytes) in [(own.0, own_bytes), (their.0, their_bytes)] {
         if let Some(buffer) = &mut e.store().end_mut(end)?.buffer {
-            buffer.advance(n, size);
+            buffer.advance(n, bytes);
         }
     }
     Ok(())

@@ -14,8 +14,8 @@ use crate::id::OptsId;
 pub fn error_context_new<E: Embedding + ?Sized>(
     e: &mut E,
     options: OptsId,
-    ptr: u32,
-    tagged_code_units: u32,
+    ptr: u64,
+    tagged_code_units: u64,
 ) -> Result<Then, Error> {
     let store = e.store();
     let instance = store.leave_check()?;
@@ -23,7 +23,7 @@ pub fn error_context_new<E: Embedding + ?Sized>(
     let message = if store.is_deterministic() {
         crate::state::ErrorContext::new()
     } else {
-        abi::lift_message(e, &context, ptr, tagged_code_units)?
+        abi::lift_message(e, &context, (ptr, tagged_code_units))?
     };
     let index = e.store().add_error_context(instance, message)?;
     Ok(Then::Value(u64::from(index)))
@@ -39,16 +39,18 @@ pub fn error_context_debug_message<E: Embedding + ?Sized>(
     e: &mut E,
     options: OptsId,
     i: u32,
-    ptr: u32,
+    ptr: u64,
 ) -> Result<Then, Error> {
     let store = e.store();
     let instance = store.leave_check()?;
     let id = store.error_context_handle(instance, i)?;
     let context = Context { options: store.options(options)?, scope: Scope::None };
-    abi::check_range(e, &context, ptr, 4, 8)?;
-    let (begin, tagged_code_units) = abi::lower_message(e, id, &context)?;
-    abi::store_int(e, &context, ptr, 4, u64::from(begin))?;
-    abi::store_int(e, &context, ptr.wrapping_add(4), 4, u64::from(tagged_code_units))?;
+    let ptr_type = context.options.ptr_type();
+    let (ptr, size) = (ptr_type.word(ptr), ptr_type.size());
+    abi::check_range(e, &context, ptr, size, 2 * size as usize)?;
+    let (begin, tagged_code_units) = abi::lower_message(e, id, &context)?.range(ptr_type);
+    abi::store_int(e, &context, ptr, size, begin)?;
+    abi::store_int(e, &context, ptr.wrapping_add(size as usize), size, tagged_code_units)?;
     Ok(Then::Value(0))
 }
 

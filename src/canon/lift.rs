@@ -226,7 +226,7 @@ fn start<E: Embedding + ?Sized>(
         }
         Caller::Host(call) => {
             e.host_args(call, flat)?;
-            let from = host_context(e, options)?;
+            let from = host_context(e, options, Scope::Task(task))?;
             let Some(from) = from else { return Ok(usize::from(layout.flat).min(MAX_FLAT_PARAMS)) };
             let args = *flat;
             *flat = [0; MAX_FLAT_PARAMS];
@@ -235,7 +235,7 @@ fn start<E: Embedding + ?Sized>(
         }
         Caller::Drop(rep) => {
             if let Some(first) = flat.first_mut() {
-                *first = u64::from(rep);
+                *first = rep.bits();
             }
             Ok(1)
         }
@@ -248,10 +248,11 @@ fn start<E: Embedding + ?Sized>(
 pub(super) fn host_context<E: Embedding + ?Sized>(
     e: &mut E,
     callee: &Options,
+    scope: Scope,
 ) -> Result<Option<Context>, Error> {
     let host = e.store().host().ok_or(Error::Misuse("the host's options are not set: Store::set_host"))?;
     let options = e.store().options(host)?;
-    Ok((options.instance != callee.instance).then_some(Context { options, scope: Scope::None }))
+    Ok((options.instance != callee.instance).then_some(Context { options, scope }))
 }
 
 /// The first half of `lift_flat_values`: where the values are, checked.
@@ -266,8 +267,9 @@ pub(crate) fn lift_source<'a, E: Embedding + ?Sized>(
     if usize::from(layout.flat) <= max_flat {
         return Ok(Source::Flat(args));
     }
-    let pointer = args.first().copied().unwrap_or(0) as u32;
-    abi::check_range(e, from, pointer, layout.align, layout.size)?;
+    let ptr = from.options.ptr_type();
+    let pointer = ptr.word(args.first().copied().unwrap_or(0));
+    abi::check_range(e, from, pointer, layout.align(ptr), layout.size(ptr) as usize)?;
     Ok(Source::Memory(pointer))
 }
 
@@ -288,10 +290,11 @@ pub(super) fn lower_values<E: Embedding + ?Sized>(
         abi::transfer(e, from, source, to, Dest::Flat(values), ty)?;
         return Ok(count);
     }
-    let pointer = abi::reallocate(e, to, 0, 0, layout.align, layout.size)?;
+    let ptr = to.options.ptr_type();
+    let pointer = abi::reallocate(e, to, 0, 0, layout.align(ptr), layout.size(ptr))?;
     abi::transfer(e, from, source, to, Dest::Memory(pointer), ty)?;
     if let Some(first) = flat.first_mut() {
-        *first = u64::from(pointer);
+        *first = pointer as u64;
     }
     Ok(1)
 }
@@ -330,6 +333,9 @@ pub(crate) fn returned<E: Embedding + ?Sized>(
     }
 }
 
+/// How often in a row a callback is called at once, whose events are there, before others have their turn.
+const CALLED_AT_ONCE: u32 = 64;
+
 /// The callback loop of `canon_lift`, from the code that the core function answered to where the thread waits or exits.
 fn event_loop<E: Embedding + ?Sized>(
     e: &mut E,
@@ -338,6 +344,7 @@ fn event_loop<E: Embedding + ?Sized>(
     packed: u32,
 ) -> Result<Option<ThreadId>, Error> {
     let mut packed = packed;
+    let mut at_once_left = CALLED_AT_ONCE;
     loop {
         let store = e.store();
         let instance = options.instance;
@@ -349,9 +356,12 @@ fn event_loop<E: Embedding + ?Sized>(
         let task = store.thread_mut(thread)?.task();
         let cancelled = store.task_mut(task)?.cancel_is_pending();
         let at_once = match point {
-            Point::CallbackWait(set) => store.set_mut(set)?.has_pending_event() && !store.chooses_to_wait(),
+            Point::CallbackWait(set) => {
+                at_once_left > 0 && store.set_mut(set)?.has_pending_event() && !store.chooses_to_wait()
+            }
             _ => false,
         };
+        at_once_left = at_once_left.saturating_sub(1);
         store.release_exclusive(instance, thread)?;
         if !cancelled && !at_once {
             return store.start_waiting(thread, point).map(|()| None);

@@ -35,7 +35,7 @@ pub fn lower<E: Embedding + ?Sized>(e: &mut E, id: LowerId, args: &[u64]) -> Res
 
     if let Err(error) = lift::call(e, lower.callee, Caller::Guest(subtask), Some(instance), args) {
         let store = e.store();
-        store.give_back_lends(subtask);
+        store.give_back_lends(Scope::Subtask(subtask));
         store.free_subtask(subtask);
         return Err(error);
     }
@@ -71,7 +71,7 @@ pub(crate) fn finish<E: Embedding + ?Sized>(e: &mut E, subtask: WaitableId) -> R
 }
 
 /// Where spilled results go: the core argument after the parameters.
-fn return_pointer<E: Embedding + ?Sized>(e: &mut E, id: LowerId, args: &[u64]) -> Result<u32, Error> {
+fn return_pointer<E: Embedding + ?Sized>(e: &mut E, id: LowerId, args: &[u64]) -> Result<usize, Error> {
     let store = e.store();
     let lower = store.lower(id)?;
     let options = store.options(lower.options)?;
@@ -82,7 +82,7 @@ fn return_pointer<E: Embedding + ?Sized>(e: &mut E, id: LowerId, args: &[u64]) -
     let max = if options.is_async { MAX_FLAT_ASYNC_PARAMS } else { MAX_FLAT_PARAMS };
     let count = usize::from(params.flat);
     let at = if count <= max { count } else { 1 };
-    Ok(args.get(at).copied().unwrap_or(0) as u32)
+    Ok(options.ptr_type().word(args.get(at).copied().unwrap_or(0)))
 }
 
 /// The caller's side of a subtask.
@@ -131,7 +131,10 @@ pub(crate) fn on_resolve<E: Embedding + ?Sized>(
             e.store().subtask_mut(subtask)?.flat_result = value;
         } else {
             let pointer = e.store().subtask(subtask)?.return_pointer();
-            if let Err(error) = abi::check_range(e, &to, pointer, layout.align, layout.size) {
+            let ptr = to.options.ptr_type();
+            if let Err(error) =
+                abi::check_range(e, &to, pointer, layout.align(ptr), layout.size(ptr) as usize)
+            {
                 e.store().blame(to.options.instance);
                 return Err(error);
             }

@@ -29,7 +29,8 @@ pub use resource::{resource_drop, resource_new, resource_rep};
 pub use subtask::{subtask_cancel, subtask_drop};
 pub use task::{task_cancel, task_return};
 pub use thread::{
-    thread_index, thread_new_indirect, thread_resume_later, thread_suspend, thread_suspend_then_promote,
+    thread_available_parallelism, thread_index, thread_new_indirect, thread_resume_later,
+    thread_spawn_indirect, thread_spawn_ref, thread_suspend, thread_suspend_then_promote,
     thread_suspend_then_resume, thread_yield, thread_yield_then_promote, thread_yield_then_resume,
 };
 pub use waitable_set::{
@@ -40,7 +41,7 @@ use crate::abi::types::ValType;
 use crate::abi::{self, Context, Scope};
 use crate::embedding::{Embedding, Then};
 use crate::error::Error;
-use crate::id::{LowerId, MemoryRef, OptsId, ResourceId, TableRef, TypeId};
+use crate::id::{FuncRef, LowerId, MemoryRef, OptsId, ResourceId, TableRef, TypeId};
 
 /// A canonical built-in with what its definition gives it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -89,10 +90,14 @@ pub enum Builtin {
     ErrorContextNew(OptsId),
     ErrorContextDebugMessage(OptsId),
     ErrorContextDrop,
+    ThreadSpawnRef,
+    ThreadSpawnIndirect(TableRef),
+    ThreadAvailableParallelism,
 }
 
 /// Calls a built-in with its core arguments as raw bits. Missing arguments count as 0: the engine's function types,
-/// made from the same definition, see to their number.
+/// made from the same definition, see to their number. A reference to a function is the index of its [`FuncRef`] + 1, and null
+/// is 0.
 ///
 /// # Errors
 /// The built-in's.
@@ -101,7 +106,7 @@ pub fn call<E: Embedding + ?Sized>(e: &mut E, builtin: Builtin, args: &[u64]) ->
     let word = |index: usize| arg(index) as u32;
     match builtin {
         Builtin::Lower(id) => lower(e, id, args),
-        Builtin::ResourceNew(rt) => resource_new(e, rt, word(0)),
+        Builtin::ResourceNew(rt) => resource_new(e, rt, arg(0)),
         Builtin::ResourceDrop(rt) => resource_drop(e, rt, word(0)),
         Builtin::ResourceRep(rt) => resource_rep(e, rt, word(0)),
         Builtin::ContextGet(slot) => context_get(e, slot),
@@ -111,28 +116,28 @@ pub fn call<E: Embedding + ?Sized>(e: &mut E, builtin: Builtin, args: &[u64]) ->
         Builtin::TaskReturn { result, options } => task_return(e, result, options, args),
         Builtin::TaskCancel => task_cancel(e),
         Builtin::WaitableSetNew => waitable_set_new(e),
-        Builtin::WaitableSetWait(memory) => waitable_set_wait(e, memory, word(0), word(1)),
-        Builtin::WaitableSetPoll(memory) => waitable_set_poll(e, memory, word(0), word(1)),
+        Builtin::WaitableSetWait(memory) => waitable_set_wait(e, memory, word(0), arg(1)),
+        Builtin::WaitableSetPoll(memory) => waitable_set_poll(e, memory, word(0), arg(1)),
         Builtin::WaitableSetDrop => waitable_set_drop(e, word(0)),
         Builtin::WaitableJoin => waitable_join(e, word(0), word(1)),
         Builtin::SubtaskCancel { is_async } => subtask_cancel(e, is_async, word(0)),
         Builtin::SubtaskDrop => subtask_drop(e, word(0)),
         Builtin::StreamNew(ty) => stream_new(e, ty),
-        Builtin::StreamRead(ty, options) => stream_read(e, ty, options, word(0), word(1), word(2)),
-        Builtin::StreamWrite(ty, options) => stream_write(e, ty, options, word(0), word(1), word(2)),
+        Builtin::StreamRead(ty, options) => stream_read(e, ty, options, word(0), arg(1), arg(2)),
+        Builtin::StreamWrite(ty, options) => stream_write(e, ty, options, word(0), arg(1), arg(2)),
         Builtin::StreamCancelRead(ty, is_async) => stream_cancel_read(e, ty, is_async, word(0)),
         Builtin::StreamCancelWrite(ty, is_async) => stream_cancel_write(e, ty, is_async, word(0)),
         Builtin::StreamDropReadable(ty) => stream_drop_readable(e, ty, word(0)),
         Builtin::StreamDropWritable(ty) => stream_drop_writable(e, ty, word(0)),
         Builtin::FutureNew(ty) => future_new(e, ty),
-        Builtin::FutureRead(ty, options) => future_read(e, ty, options, word(0), word(1)),
-        Builtin::FutureWrite(ty, options) => future_write(e, ty, options, word(0), word(1)),
+        Builtin::FutureRead(ty, options) => future_read(e, ty, options, word(0), arg(1)),
+        Builtin::FutureWrite(ty, options) => future_write(e, ty, options, word(0), arg(1)),
         Builtin::FutureCancelRead(ty, is_async) => future_cancel_read(e, ty, is_async, word(0)),
         Builtin::FutureCancelWrite(ty, is_async) => future_cancel_write(e, ty, is_async, word(0)),
         Builtin::FutureDropReadable(ty) => future_drop_readable(e, ty, word(0)),
         Builtin::FutureDropWritable(ty) => future_drop_writable(e, ty, word(0)),
         Builtin::ThreadIndex => thread_index(e),
-        Builtin::ThreadNewIndirect(table) => thread_new_indirect(e, table, word(0), word(1)),
+        Builtin::ThreadNewIndirect(table) => thread_new_indirect(e, table, arg(0), arg(1)),
         Builtin::ThreadResumeLater => thread_resume_later(e, word(0)),
         Builtin::ThreadSuspend => thread_suspend(e),
         Builtin::ThreadYield => thread_yield(e),
@@ -140,11 +145,16 @@ pub fn call<E: Embedding + ?Sized>(e: &mut E, builtin: Builtin, args: &[u64]) ->
         Builtin::ThreadYieldThenResume => thread_yield_then_resume(e, word(0)),
         Builtin::ThreadSuspendThenPromote => thread_suspend_then_promote(e, word(0)),
         Builtin::ThreadYieldThenPromote => thread_yield_then_promote(e, word(0)),
-        Builtin::ErrorContextNew(options) => error_context_new(e, options, word(0), word(1)),
+        Builtin::ErrorContextNew(options) => error_context_new(e, options, arg(0), arg(1)),
         Builtin::ErrorContextDebugMessage(options) => {
-            error_context_debug_message(e, options, word(0), word(1))
+            error_context_debug_message(e, options, word(0), arg(1))
         }
         Builtin::ErrorContextDrop => error_context_drop(e, word(0)),
+        Builtin::ThreadSpawnRef => {
+            thread_spawn_ref(e, word(0).checked_sub(1).map(FuncRef::from_index), arg(1))
+        }
+        Builtin::ThreadSpawnIndirect(table) => thread_spawn_indirect(e, table, arg(0), arg(1)),
+        Builtin::ThreadAvailableParallelism => thread_available_parallelism(e),
     }
 }
 
@@ -178,7 +188,7 @@ impl Builtin {
 pub(crate) fn unpack_event<E: Embedding + ?Sized>(
     e: &mut E,
     memory: MemoryRef,
-    ptr: u32,
+    ptr: usize,
     (code, p1, p2): crate::store::EventTuple,
 ) -> Result<u32, Error> {
     let instance = e.store().current_instance()?;

@@ -4,7 +4,7 @@ use super::lift::{host_context, lift_source, lower_values};
 use crate::abi::{Context, Scope};
 use crate::embedding::Embedding;
 use crate::error::Error;
-use crate::id::{InstanceId, TaskId, WaitableId};
+use crate::id::{InstanceId, TaskId, ThreadId, WaitableId};
 use crate::run::{Entry, run};
 use crate::spec::MAX_FLAT_PARAMS;
 use crate::state::{Caller, Event, Point, TaskState};
@@ -34,16 +34,15 @@ pub(crate) fn return_<E: Embedding + ?Sized>(
             let mut count = 0;
             if let Some(result) = ty.result {
                 let source = lift_source(e, &from, result, max_flat, results)?;
-                let to =
-                    host_context(e, &options)?.ok_or(Error::Misuse("the host called a host function"))?;
+                let to = host_context(e, &options, Scope::None)?
+                    .ok_or(Error::Misuse("the host called a host function"))?;
                 count = lower_values(e, &from, source, &to, result, &mut flat)?;
             }
             e.host_result(call, Some(flat.get(..count).unwrap_or(&[])))?;
         }
         Caller::Drop(_) | Caller::Start => {}
     }
-    e.store().task_mut(task_id)?.resolve();
-    Ok(())
+    e.store().resolve_task(task_id)
 }
 
 /// `Task.cancel`.
@@ -55,8 +54,7 @@ pub(crate) fn cancel<E: Embedding + ?Sized>(e: &mut E, task_id: TaskId) -> Resul
         Caller::Host(call) => e.host_result(call, None)?,
         Caller::Drop(_) | Caller::Start => {}
     }
-    e.store().task_mut(task_id)?.resolve();
-    Ok(())
+    e.store().resolve_task(task_id)
 }
 
 /// `Task.request_cancellation`, as the spec has it since its #723 and #726: at most one thread is resumed, the implicit
@@ -78,6 +76,12 @@ pub(crate) fn request_cancellation<E: Embedding + ?Sized>(
     }
     if state != TaskState::Started {
         return Ok(());
+    }
+    if let Some(thread) = implicit.filter(|thread| store.is_unanswered(*thread)) {
+        if e.host_cancel(thread) {
+            return cancel_host_call(e, thread);
+        }
+        return e.store().task_mut(task_id).map(|task| task.cancel_later());
     }
     // The implicit thread may have exited while others of the task go on.
     let waiting = implicit.and_then(|id| {
@@ -101,6 +105,17 @@ pub(crate) fn request_cancellation<E: Embedding + ?Sized>(
         store.signal_thread(thread, set)?;
     }
     Ok(())
+}
+
+/// A host function that was to answer later has let go: its task is cancelled, and is gone.
+pub(crate) fn cancel_host_call<E: Embedding + ?Sized>(e: &mut E, thread: ThreadId) -> Result<(), Error> {
+    let store = e.store();
+    let task_id = store.thread_mut(thread)?.task();
+    store.answered();
+    store.end_borrows(task_id)?;
+    store.task_mut(task_id)?.deliver_cancel();
+    cancel(e, task_id)?;
+    e.store().exit_thread(thread)
 }
 
 /// The caller of a subtask is told: an event where it holds a handle, else its thread is woken.

@@ -4,16 +4,16 @@ use super::lift;
 use crate::embedding::{Embedding, Then};
 use crate::error::{Error, Trap};
 use crate::id::ResourceId;
-use crate::state::Caller;
+use crate::state::{Caller, Rep};
 
-/// `canon resource.new`: a handle that owns a new resource of representation `rep`. Cost: O(1).
+/// `canon resource.new`: a handle that owns a new resource of representation `rep`, an `i32`'s zero-extended. Cost: O(1).
 ///
 /// # Errors
 /// `Trap(CannotLeave)`; `Capacity(Handles)`.
-pub fn resource_new<E: Embedding + ?Sized>(e: &mut E, rt: ResourceId, rep: u32) -> Result<Then, Error> {
+pub fn resource_new<E: Embedding + ?Sized>(e: &mut E, rt: ResourceId, rep: u64) -> Result<Then, Error> {
     let store = e.store();
     let instance = store.leave_check()?;
-    let index = store.lower_own(instance, rep, rt)?;
+    let index = store.lower_own(instance, Rep::from_bits(rep), rt)?;
     Ok(Then::Value(u64::from(index)))
 }
 
@@ -61,5 +61,5 @@ pub fn resource_rep<E: Embedding + ?Sized>(e: &mut E, rt: ResourceId, i: u32) ->
     let store = e.store();
     let instance = store.current_instance()?;
     let handle = store.resource_handle(instance, i, rt)?;
-    Ok(Then::Value(u64::from(handle.rep)))
+    Ok(Then::Value(handle.rep.bits()))
 }

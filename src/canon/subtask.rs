@@ -60,13 +60,13 @@ pub fn subtask_cancel<E: Embedding + ?Sized>(e: &mut E, is_async: bool, i: u32) 
 }
 
 /// The callee ran, and may have called back into this instance (a child into its parent): what was checked before holds
-/// no more.
+/// no more. A subtask that has resolved is not waited for, and may be in a set.
 fn check_again<E: Embedding + ?Sized>(e: &mut E, id: WaitableId, is_async: bool) -> Result<(), Error> {
     let store = e.store();
     if store.subtask(id).map_or(true, |subtask| subtask.resolve_delivered()) {
         return Err(Trap::SubtaskResolved.into());
     }
-    if store.waitable_mut(id)?.in_waitable_set() && !is_async {
+    if !store.subtask(id)?.resolved() && store.waitable_mut(id)?.in_waitable_set() && !is_async {
         return Err(Trap::SyncInSet.into());
     }
     Ok(())

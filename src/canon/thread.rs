@@ -1,10 +1,13 @@
-//! Spec: 🧵 `canon thread.*`.
+//! Spec: 🧵 and 🧵② `canon thread.*`.
 //!
 //! Those that block answer when they are resumed, and always FALSE: since the spec's #716 none is cancellable.
+//!
+//! All threads are cooperative: a store is driven by one thread of the machine, so `shared` ones switch at the same points as the
+//! others, and `thread.available-parallelism` is 1.
 
 use crate::embedding::{Embedding, Then};
 use crate::error::{Error, Resource, Trap};
-use crate::id::{InstanceId, TableRef, ThreadId};
+use crate::id::{FuncRef, InstanceId, TableRef, ThreadId};
 use crate::state::{Point, Thread};
 
 /// `canon thread.index`: the current thread's index. Cost: O(1).
@@ -26,23 +29,10 @@ pub fn thread_index<E: Embedding + ?Sized>(e: &mut E) -> Result<Then, Error> {
 pub fn thread_new_indirect<E: Embedding + ?Sized>(
     e: &mut E,
     table: TableRef,
-    fi: u32,
-    c: u32,
+    fi: u64,
+    c: u64,
 ) -> Result<Then, Error> {
-    let store = e.store();
-    let instance = store.leave_check()?;
-    let current = store.current_thread()?;
-    let task = store.thread_mut(current)?.task();
-    if !store.instance(instance)?.threads.has_room(1) {
-        return Err(Error::Capacity(Resource::ThreadIndices));
-    }
-    let thread = Thread::explicit(task, instance, u64::from(c));
-    let thread = store.threads.insert(thread).map_err(|_| Error::Capacity(Resource::Threads))?;
-    if let Err(error) = e.thread_func(thread, table, fi) {
-        e.store().threads.remove(thread);
-        return Err(error);
-    }
-    let index = e.store().register_thread(thread)?;
+    let index = new_thread(e, c, |e, thread| e.thread_func(thread, table, fi))?;
     Ok(Then::Value(u64::from(index)))
 }
 
@@ -51,12 +41,7 @@ pub fn thread_new_indirect<E: Embedding + ?Sized>(
 /// # Errors
 /// `Trap(CannotLeave | UnknownThread | ThreadNotSuspended)`.
 pub fn thread_resume_later<E: Embedding + ?Sized>(e: &mut E, i: u32) -> Result<Then, Error> {
-    let store = e.store();
-    let instance = store.leave_check()?;
-    let other = suspended(e, instance, i)?;
-    let store = e.store();
-    let point = store.thread_mut(other)?.point;
-    store.start_waiting(other, point)?;
+    resume_later(e, i)?;
     Ok(Then::Value(0))
 }
 
@@ -136,6 +121,87 @@ pub fn thread_yield_then_promote<E: Embedding + ?Sized>(e: &mut E, i: u32) -> Re
     store.start_waiting(thread, Point::Switch)?;
     store.switch_to = ready.then_some(other);
     Ok(Then::Suspend)
+}
+
+/// `canon thread.spawn-ref`: `thread.new-ref` and `thread.resume-later` in one. The thread will call the function `f` with `c`, which
+/// the guest's type system has checked to be `(shared? (func (param i32)))`; answers its index, or 0 and does nothing
+/// where the store keeps to the deterministic profile ([`Choose::Spec`](crate::store::Choose::Spec)). Cost: O(1).
+///
+/// The spec has not written `thread.new-ref` yet, and says that it is `thread.new-indirect` without the table. `None` is a null
+/// reference.
+///
+/// # Errors
+/// `Trap(CannotLeave | NullThreadFunc)`; `Capacity(Threads | ThreadIndices)`; `Misuse` where the engine gives references to
+/// functions to no built-in ([`Embedding::thread_ref`]).
+pub fn thread_spawn_ref<E: Embedding + ?Sized>(e: &mut E, f: Option<FuncRef>, c: u64) -> Result<Then, Error> {
+    e.store().leave_check()?;
+    if e.store().is_deterministic() {
+        return Ok(Then::Value(0));
+    }
+    let f = f.ok_or(Trap::NullThreadFunc)?;
+    let index = new_thread(e, c, |e, thread| e.thread_ref(thread, f))?;
+    resume_later(e, index)?;
+    Ok(Then::Value(u64::from(index)))
+}
+
+/// `canon thread.spawn-indirect`: `thread.new-indirect` and `thread.resume-later` in one; answers the index, or 0 and does
+/// nothing where the store keeps to the deterministic profile ([`Choose::Spec`](crate::store::Choose::Spec)). Cost: O(1).
+///
+/// # Errors
+/// As [`thread_new_indirect`].
+pub fn thread_spawn_indirect<E: Embedding + ?Sized>(
+    e: &mut E,
+    table: TableRef,
+    fi: u64,
+    c: u64,
+) -> Result<Then, Error> {
+    e.store().leave_check()?;
+    if e.store().is_deterministic() {
+        return Ok(Then::Value(0));
+    }
+    let index = new_thread(e, c, |e, thread| e.thread_func(thread, table, fi))?;
+    resume_later(e, index)?;
+    Ok(Then::Value(u64::from(index)))
+}
+
+/// `canon thread.available-parallelism`: 1, since no two threads of a store ever run at the same time. It may be called where
+/// `may_leave` is false. Cost: O(1).
+///
+/// # Errors
+/// None.
+pub fn thread_available_parallelism<E: Embedding + ?Sized>(_: &mut E) -> Result<Then, Error> {
+    Ok(Then::Value(1))
+}
+
+/// A suspended thread of the current task, which will call with `c` what `fetch` keeps for it; its index.
+fn new_thread<E: Embedding + ?Sized>(
+    e: &mut E,
+    c: u64,
+    fetch: impl FnOnce(&mut E, ThreadId) -> Result<(), Error>,
+) -> Result<u32, Error> {
+    let store = e.store();
+    let instance = store.leave_check()?;
+    let current = store.current_thread()?;
+    let task = store.thread_mut(current)?.task();
+    if !store.instance(instance)?.threads.has_room(1) {
+        return Err(Error::Capacity(Resource::ThreadIndices));
+    }
+    let thread = Thread::explicit(task, instance, c);
+    let thread = store.threads.insert(thread).map_err(|_| Error::Capacity(Resource::Threads))?;
+    if let Err(error) = fetch(e, thread) {
+        e.store().threads.remove(thread);
+        return Err(error);
+    }
+    e.store().register_thread(thread)
+}
+
+fn resume_later<E: Embedding + ?Sized>(e: &mut E, i: u32) -> Result<(), Error> {
+    let store = e.store();
+    let instance = store.leave_check()?;
+    let other = suspended(e, instance, i)?;
+    let store = e.store();
+    let point = store.thread_mut(other)?.point;
+    store.start_waiting(other, point)
 }
 
 /// `trap_if(not may_leave)`, and the current thread must be one that can be set aside.

@@ -29,19 +29,20 @@ pub fn waitable_set_wait<E: Embedding + ?Sized>(
     e: &mut E,
     memory: MemoryRef,
     si: u32,
-    ptr: u32,
+    ptr: u64,
 ) -> Result<Then, Error> {
     let can_suspend = e.can_suspend();
     let store = e.store();
     let instance = store.leave_check()?;
     let set = store.set_handle(instance, si)?;
-    let at_once = store.set_mut(set)?.has_pending_event() && !(can_suspend && store.chooses_to_wait());
+    let can_wait = store.check_can_block(can_suspend).is_ok();
+    let at_once = store.set_mut(set)?.has_pending_event() && !(can_wait && store.chooses_to_wait());
     if at_once && let Some(event) = store.take_set_event(set)? {
-        let code = unpack_event(e, memory, ptr, event)?;
+        let code = unpack_event(e, memory, memory.ptr_type().word(ptr), event)?;
         return Ok(Then::Value(u64::from(code)));
     }
     let thread = store.check_can_block(can_suspend)?;
-    store.start_waiting(thread, Point::Wait(set, memory, ptr))?;
+    store.start_waiting(thread, Point::Wait(set, memory, memory.ptr_type().word(ptr)))?;
     Ok(Then::Suspend)
 }
 
@@ -53,13 +54,13 @@ pub fn waitable_set_poll<E: Embedding + ?Sized>(
     e: &mut E,
     memory: MemoryRef,
     si: u32,
-    ptr: u32,
+    ptr: u64,
 ) -> Result<Then, Error> {
     let store = e.store();
     let instance = store.leave_check()?;
     let set = store.set_handle(instance, si)?;
     let event = store.take_set_event(set)?.unwrap_or((EventCode::None, 0, 0));
-    let code = unpack_event(e, memory, ptr, event)?;
+    let code = unpack_event(e, memory, memory.ptr_type().word(ptr), event)?;
     Ok(Then::Value(u64::from(code)))
 }
 

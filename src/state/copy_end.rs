@@ -31,7 +31,7 @@ pub struct Buffer {
     /// The options of the built-in that gave it: its memory, its instance.
     pub options: OptsId,
     /// The address of the next element.
-    pub pointer: u32,
+    pub pointer: usize,
     /// How many elements have been copied.
     pub progress: u32,
     /// How many there are in all.
@@ -49,9 +49,9 @@ impl Buffer {
         self.length == 0
     }
 
-    /// `n` elements of `size` bytes were copied.
-    pub(crate) fn advance(&mut self, n: u32, size: u32) {
-        self.pointer = self.pointer.wrapping_add(n.wrapping_mul(size));
+    /// `n` elements were copied, which take so many bytes on this side.
+    pub(crate) fn advance(&mut self, n: u32, bytes: usize) {
+        self.pointer = self.pointer.wrapping_add(bytes);
         self.progress = self.progress.saturating_add(n);
     }
 }

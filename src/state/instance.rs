@@ -38,6 +38,8 @@ pub struct Instance<H, X> {
     kind: InstanceKind,
     parent: Option<InstanceId>,
     root: InstanceId,
+    /// How many instances are around it.
+    level: u32,
     /// `handles`.
     pub handles: Table<H>,
     /// `threads`.
@@ -75,6 +77,7 @@ impl<H: Slots<Entry<Handle>>, X: Slots<Entry<ThreadId>>> Blank for Instance<H, X
         kind: InstanceKind::Guest,
         parent: None,
         root: InstanceId::from_index(0),
+        level: 0,
         handles: Table::new(H::EMPTY),
         threads: Table::new(X::EMPTY),
         may_enter: false,
@@ -96,8 +99,13 @@ impl<H: Slots<Entry<Handle>>, X: Slots<Entry<ThreadId>>> Blank for Instance<H, X
 }
 
 impl<H: Slots<Entry<Handle>>, X: Slots<Entry<ThreadId>>> Instance<H, X> {
-    pub(crate) fn new(kind: InstanceKind, parent: Option<InstanceId>, root: InstanceId) -> Self {
-        Self { kind, parent, root, may_enter: true, may_leave: true, ..Self::BLANK }
+    pub(crate) fn new(kind: InstanceKind, root: InstanceId) -> Self {
+        Self { kind, root, may_enter: true, may_leave: true, ..Self::BLANK }
+    }
+
+    /// Inside another instance.
+    pub(crate) fn inside(self, parent: InstanceId, level: u32) -> Self {
+        Self { parent: Some(parent), level, ..self }
     }
 
     /// Guest or host.
@@ -108,6 +116,11 @@ impl<H: Slots<Entry<Handle>>, X: Slots<Entry<ThreadId>>> Instance<H, X> {
     /// `parent`.
     pub fn parent(&self) -> Option<InstanceId> {
         self.parent
+    }
+
+    /// How many instances are around it.
+    pub(crate) fn level(&self) -> u32 {
+        self.level
     }
 
     /// The outermost of `self_and_ancestors`.

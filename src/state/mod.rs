@@ -18,7 +18,7 @@ pub use copy_end::{Buffer, CopyEnd, CopyState, Direction};
 pub use error_context::ErrorContext;
 pub use instance::{Handle, Instance, InstanceKind};
 pub use options::{Lift, Lower, Options, QueuedArgs, StringEncoding};
-pub use resource::{Lend, ResourceHandle};
+pub use resource::{Lend, Rep, ResourceHandle, Scope};
 pub use stream::Shared;
 pub use subtask::Subtask;
 pub use task::{Caller, Task, TaskState};

@@ -1,7 +1,7 @@
 //! Spec: Canonical ABI Options, and what `canon lift` and `canon lower` make of them.
 
 use crate::id::{FuncRef, FuncTypeId, InstanceId, LiftId, MemoryRef, OptsId};
-use crate::spec::MAX_CORE_PARAMS;
+use crate::spec::{MAX_CORE_PARAMS, PtrType};
 use crate::storage::Blank;
 
 /// `string-encoding`.
@@ -47,6 +47,11 @@ impl Options {
             encoding: StringEncoding::Utf8,
             is_async: false,
         }
+    }
+
+    /// `memory.ptr_type()`; `i32` where there is no memory, as built-ins have it whose memory may be missing.
+    pub fn ptr_type(&self) -> PtrType {
+        self.memory.map_or(PtrType::I32, MemoryRef::ptr_type)
     }
 
     /// `LiftOptions.equal`, of a `task.return` with the options that the task was lifted with. A `task.return` whose type

@@ -16,7 +16,7 @@ pub struct Subtask {
     /// The arguments, while the callee has not started.
     pub(crate) args: Option<ArgsId>,
     /// Where spilled results go.
-    return_pointer: u32,
+    return_pointer: usize,
     /// The result of a synchronous call that is not spilled: `flat_results`.
     pub(crate) flat_result: u64,
     /// `lenders`: the first of a chain.
@@ -24,7 +24,7 @@ pub struct Subtask {
 }
 
 impl Subtask {
-    pub(crate) fn new(lower: LowerId, return_pointer: u32) -> Self {
+    pub(crate) fn new(lower: LowerId, return_pointer: usize) -> Self {
         Self {
             lower,
             state: SubtaskState::Starting,
@@ -49,7 +49,7 @@ impl Subtask {
     }
 
     /// Where spilled results go.
-    pub fn return_pointer(&self) -> u32 {
+    pub fn return_pointer(&self) -> usize {
         self.return_pointer
     }
 

@@ -1,7 +1,8 @@
 //! Spec: Tasks.
 
+use super::Rep;
 use crate::error::{Error, Trap};
-use crate::id::{HostCall, InstanceId, LiftId, ThreadId, WaitableId};
+use crate::id::{HostCall, InstanceId, LendId, LiftId, ThreadId, WaitableId};
 
 /// `Task.State`.
 ///
@@ -36,7 +37,7 @@ pub enum Caller {
     /// Linking, which runs a start function: no arguments, no result.
     Start,
     /// `resource.drop`, with the representation as the only argument.
-    Drop(u32),
+    Drop(Rep),
 }
 
 /// A call into an instance: the spec's `Task`.
@@ -51,6 +52,8 @@ pub struct Task {
     implicit_thread: Option<ThreadId>,
     /// How many threads are registered.
     threads: u32,
+    /// What the host lent it: the first of a chain.
+    pub(crate) lenders: Option<LendId>,
 }
 
 impl Task {
@@ -69,6 +72,7 @@ impl Task {
             num_borrows: 0,
             implicit_thread: None,
             threads: 0,
+            lenders: None,
         }
     }
 
@@ -195,6 +199,11 @@ impl Task {
     /// A borrow of this task was dropped.
     pub(crate) fn drop_borrow(&mut self) {
         self.num_borrows = self.num_borrows.saturating_sub(1);
+    }
+
+    /// The borrows of this task were dropped for it.
+    pub(crate) fn forget_borrows(&mut self) {
+        self.num_borrows = 0;
     }
 
     /// `num_borrows`.

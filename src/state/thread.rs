@@ -34,11 +34,13 @@ pub enum Point {
     /// In `thread.suspend` or one of its family.
     Switch,
     /// In `waitable-set.wait`: until the set has an event, which goes to the address.
-    Wait(SetId, MemoryRef, u32),
+    Wait(SetId, MemoryRef, usize),
     /// In a synchronous copy or cancel: until the waitable has its event.
     Event(WaitableId),
     /// In a synchronous call: until the subtask is resolved.
     Lower(WaitableId),
+    /// In a host function that answers later.
+    Host,
     /// In the callback loop, after YIELD.
     CallbackYield,
     /// In the callback loop, after WAIT.

@@ -11,6 +11,7 @@ mod list;
 mod profile;
 mod slab;
 mod table;
+mod unique;
 
 pub use fixed::Fixed;
 #[cfg(feature = "alloc")]
@@ -19,6 +20,7 @@ pub use list::{Link, List, Node};
 pub use profile::{Limits, Profile};
 pub use slab::{Key, Slab, Slot};
 pub use table::{Entry, Table};
+pub use unique::{Hashed, Unique};
 
 /// A value that stands for "nothing here yet", so that arrays of it can be made in a `const`.
 pub trait Blank {

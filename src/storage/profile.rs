@@ -1,6 +1,6 @@
 //! Profiles: which storage each role has, and how much of it.
 
-use super::{Entry, Slot, Slots};
+use super::{Entry, Hashed, Slot, Slots};
 use crate::abi::types::{FuncType, ResourceType, TypeInfo, TypeItem};
 use crate::id::ThreadId;
 use crate::state::{
@@ -25,9 +25,9 @@ pub trait Profile: Sized + 'static {
     type Message: Slots<u8>;
     type Queued: Slots<Slot<QueuedArgs>>;
     type Lends: Slots<Slot<Lend>>;
-    type Types: Slots<TypeInfo>;
+    type Types: Slots<Hashed<TypeInfo>>;
     type TypeItems: Slots<TypeItem>;
-    type FuncTypes: Slots<FuncType>;
+    type FuncTypes: Slots<Hashed<FuncType>>;
     type Resources: Slots<ResourceType>;
     type Options: Slots<Options>;
     type Lifts: Slots<Lift>;
@@ -140,9 +140,9 @@ macro_rules! profile_impl {
             type Message = super::Fixed<u8, { super::Limits::HEAP.message_bytes as usize }>;
             type Queued = $storage<super::Slot<crate::state::QueuedArgs>>;
             type Lends = $storage<super::Slot<crate::state::Lend>>;
-            type Types = $storage<crate::abi::types::TypeInfo>;
+            type Types = $storage<super::Hashed<crate::abi::types::TypeInfo>>;
             type TypeItems = $storage<crate::abi::types::TypeItem>;
-            type FuncTypes = $storage<crate::abi::types::FuncType>;
+            type FuncTypes = $storage<super::Hashed<crate::abi::types::FuncType>>;
             type Resources = $storage<crate::abi::types::ResourceType>;
             type Options = $storage<crate::state::Options>;
             type Lifts = $storage<crate::state::Lift>;
@@ -208,9 +208,11 @@ macro_rules! bounded {
             type Message = $crate::storage::Fixed<u8, { $message_bytes }>;
             type Queued = $crate::storage::Fixed<$crate::storage::Slot<$crate::state::QueuedArgs>, { $queued }>;
             type Lends = $crate::storage::Fixed<$crate::storage::Slot<$crate::state::Lend>, { $lends }>;
-            type Types = $crate::storage::Fixed<$crate::abi::types::TypeInfo, { $types }>;
+            type Types =
+                $crate::storage::Fixed<$crate::storage::Hashed<$crate::abi::types::TypeInfo>, { $types }>;
             type TypeItems = $crate::storage::Fixed<$crate::abi::types::TypeItem, { $type_items }>;
-            type FuncTypes = $crate::storage::Fixed<$crate::abi::types::FuncType, { $types }>;
+            type FuncTypes =
+                $crate::storage::Fixed<$crate::storage::Hashed<$crate::abi::types::FuncType>, { $types }>;
             type Resources = $crate::storage::Fixed<$crate::abi::types::ResourceType, { $resources }>;
             type Options = $crate::storage::Fixed<$crate::state::Options, { $functions }>;
             type Lifts = $crate::storage::Fixed<$crate::state::Lift, { $functions }>;

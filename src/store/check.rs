@@ -133,9 +133,8 @@ impl<P: Profile> Store<P> {
     fn somebody_looks(&self, but: ThreadId, thread: &Thread) -> bool {
         let others = || self.threads.iter().filter(|(id, other)| *id != but && other.is_waiting());
         let ready = |other: &Thread| other.queue() == Queue::Ready;
-        let enters = others().any(|(_, other)| {
-            other.instance() == thread.instance() && other.is_gated() && ready(other)
-        });
+        let enters = others()
+            .any(|(_, other)| other.instance() == thread.instance() && other.is_gated() && ready(other));
         let told = |set: SetId, callback: bool| {
             others()
                 .filter(|(_, other)| match other.point() {

@@ -4,7 +4,7 @@ use super::{Current, Store};
 use crate::error::{Error, Trap};
 use crate::id::{HostCall, InstanceId, ThreadId};
 use crate::spec::SubtaskState;
-use crate::state::{Caller, Handle, InstanceKind, Kind};
+use crate::state::{Caller, Handle, InstanceKind, Kind, Scope};
 use crate::storage::{Profile, Slots};
 
 impl<P: Profile> Store<P> {
@@ -16,10 +16,13 @@ impl<P: Profile> Store<P> {
         caller: Option<InstanceId>,
     ) -> impl Iterator<Item = InstanceId> {
         let mut next = Some(instance);
+        // Climbs with `next`, and meets it at the first that is around both.
+        let mut caller = caller;
         core::iter::from_fn(move || {
             let here = next?;
             let entry = self.instance(here).ok()?;
-            if entry.kind() == InstanceKind::Host || caller.is_some_and(|c| self.is_around(here, c)) {
+            caller = caller.and_then(|c| self.climb(c, entry.level()));
+            if entry.kind() == InstanceKind::Host || caller == Some(here) {
                 next = None;
                 return None;
             }
@@ -28,16 +31,21 @@ impl<P: Profile> Store<P> {
         })
     }
 
-    /// Whether `outer` is in `inner.self_and_ancestors()`.
-    pub(crate) fn is_around(&self, outer: InstanceId, inner: InstanceId) -> bool {
-        let mut next = Some(inner);
-        while let Some(here) = next {
-            if here == outer {
-                return true;
+    /// The instance around this one, or itself, that has at most so many around it.
+    fn climb(&self, from: InstanceId, level: u32) -> Option<InstanceId> {
+        let mut here = from;
+        loop {
+            let entry = self.instance(here).ok()?;
+            if entry.level() <= level {
+                return Some(here);
             }
-            next = self.instance(here).ok().and_then(|i| i.parent());
+            here = entry.parent()?;
         }
-        false
+    }
+
+    /// Whether `outer` is in `inner.self_and_ancestors()`. O(depth of the instances).
+    pub(crate) fn is_around(&self, outer: InstanceId, inner: InstanceId) -> bool {
+        self.instance(outer).is_ok_and(|entry| self.climb(inner, entry.level()) == Some(outer))
     }
 
     /// Room for one more [`run`](crate::run::run) on the native stack, before anything is changed.
@@ -72,13 +80,13 @@ impl<P: Profile> Store<P> {
     }
 
     fn set_entered(&mut self, instance: InstanceId, caller: Option<InstanceId>, may: bool) {
-        let mut next = Some(instance);
+        let (mut next, mut caller) = (Some(instance), caller);
         while let Some(here) = next {
-            if caller.is_some_and(|c| self.is_around(here, c)) {
-                return;
-            }
+            let Ok(entry) = self.instance(here) else { return };
+            let level = entry.level();
+            caller = caller.and_then(|c| self.climb(c, level));
             let Ok(entry) = self.instance_mut(here) else { return };
-            if entry.kind() == InstanceKind::Host {
+            if entry.kind() == InstanceKind::Host || caller == Some(here) {
                 return;
             }
             entry.set_may_enter(may && !entry.is_poisoned());
@@ -142,7 +150,7 @@ impl<P: Profile> Store<P> {
         if !last {
             return None;
         }
-        let task = self.tasks.remove(thread.task())?;
+        let task = self.remove_task(thread.task())?;
         match task.caller() {
             Caller::Host(call) if !task.is_resolved() => Some(call),
             _ => None,
@@ -213,7 +221,7 @@ impl<P: Profile> Store<P> {
                         if let Some(thread) = queued.and_then(|t| self.tasks.get(t)?.implicit_thread()) {
                             self.unqueue(thread)?;
                         }
-                        self.give_back_lends(id);
+                        self.give_back_lends(Scope::Subtask(id));
                         self.free_subtask(id);
                     }
                     None => {}

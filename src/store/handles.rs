@@ -3,9 +3,9 @@
 use super::Store;
 use crate::abi::types::ValType;
 use crate::error::{EndAction, Error, HandleKind, Resource, Trap};
-use crate::id::{ErrorContextId, InstanceId, ResourceId, SetId, TaskId, WaitableId};
+use crate::id::{ErrorContextId, InstanceId, LendId, ResourceId, SetId, TaskId, WaitableId};
 use crate::state::{
-    CopyEnd, CopyState, Direction, ErrorContext, Handle, Kind, Lend, ResourceHandle, Shared, Waitable,
+    CopyEnd, CopyState, Direction, ErrorContext, Handle, Kind, Lend, Rep, ResourceHandle, Scope, Shared, Waitable,
     WaitableSet,
 };
 use crate::storage::Profile;
@@ -251,7 +251,18 @@ impl<P: Profile> Store<P> {
         self.drop_error_context(self.host_instance()?, handle).map_err(|_| NOT_HELD)
     }
 
-    fn host_instance(&self) -> Result<InstanceId, Error> {
+    /// A resource that the host holds: its type, its representation, and whether the host owns it.
+    ///
+    /// # Errors
+    /// `Misuse` where the host has no such handle.
+    pub fn host_resource(&self, handle: u32) -> Result<ResourceHandle, Error> {
+        match self.instance(self.host_instance()?)?.handles.get(handle) {
+            Some(Handle::Resource(resource)) => Ok(*resource),
+            _ => Err(Error::Misuse("the host holds no resource of this handle")),
+        }
+    }
+
+    pub(crate) fn host_instance(&self) -> Result<InstanceId, Error> {
         let host = self.host().ok_or(Error::Misuse("the host's options are not set: Store::set_host"))?;
         Ok(self.options(host)?.instance)
     }
@@ -288,7 +299,7 @@ impl<P: Profile> Store<P> {
         instance: InstanceId,
         index: u32,
         ty: ResourceId,
-    ) -> Result<u32, Error> {
+    ) -> Result<Rep, Error> {
         let handle = self.resource_handle(instance, index, ty)?;
         if handle.num_lends != 0 {
             return Err(Trap::ResourceLent.into());
@@ -300,31 +311,37 @@ impl<P: Profile> Store<P> {
         Ok(handle.rep)
     }
 
-    /// `lift_borrow`: lends the handle until the subtask's resolution is delivered.
+    /// `lift_borrow`: lends the handle until the subtask's resolution is delivered; the host's, until the task resolves.
     pub(crate) fn lift_borrow(
         &mut self,
         instance: InstanceId,
         index: u32,
         ty: ResourceId,
-        subtask: WaitableId,
-    ) -> Result<u32, Error> {
+        to: Scope,
+    ) -> Result<Rep, Error> {
         let handle = self.resource_handle(instance, index, ty)?;
-        let next = self.subtask(subtask)?.lenders;
+        let next = *self.lenders(to)?;
         let lend = Lend { instance, handle: index, next };
         let lend = self.lends.insert(lend).map_err(|_| Error::Capacity(Resource::Lends))?;
-        self.subtask_mut(subtask)?.lenders = Some(lend);
+        *self.lenders(to)? = Some(lend);
         if let Some(Handle::Resource(entry)) = self.instance_mut(instance)?.handles.get_mut(index) {
             entry.num_lends = entry.num_lends.saturating_add(1);
         }
         Ok(handle.rep)
     }
 
+    /// `lenders`.
+    fn lenders(&mut self, of: Scope) -> Result<&mut Option<LendId>, Error> {
+        match of {
+            Scope::Subtask(subtask) => Ok(&mut self.subtask_mut(subtask)?.lenders),
+            Scope::Task(task) => Ok(&mut self.task_mut(task)?.lenders),
+            Scope::None => Err(Error::Misuse("a borrow needs somebody who lends")),
+        }
+    }
+
     /// The half of `deliver_resolve` that gives the lent handles back.
-    pub(crate) fn give_back_lends(&mut self, subtask: WaitableId) {
-        let mut next = match self.subtask_mut(subtask) {
-            Ok(subtask) => subtask.lenders.take(),
-            Err(_) => None,
-        };
+    pub(crate) fn give_back_lends(&mut self, to: Scope) {
+        let mut next = self.lenders(to).ok().and_then(Option::take);
         while let Some(lend) = next.and_then(|id| self.lends.remove(id)) {
             next = lend.next;
             if let Ok(instance) = self.instance_mut(lend.instance)
@@ -336,22 +353,23 @@ impl<P: Profile> Store<P> {
     }
 
     /// `lower_own`.
-    pub(crate) fn lower_own(&mut self, instance: InstanceId, rep: u32, ty: ResourceId) -> Result<u32, Error> {
+    pub(crate) fn lower_own(&mut self, instance: InstanceId, rep: Rep, ty: ResourceId) -> Result<u32, Error> {
         let handle = ResourceHandle { ty, rep, borrow_scope: None, num_lends: 0 };
         self.add_handle(instance, Handle::Resource(handle))
     }
 
-    /// `lower_borrow`: the representation itself where the instance implements the type.
+    /// `lower_borrow`: the representation itself where the instance implements the type. A borrow is an `i32`, also of a
+    /// resource whose representation is an `i64`: the spec does not say what becomes of one that does not fit.
     pub(crate) fn lower_borrow(
         &mut self,
         instance: InstanceId,
-        rep: u32,
+        rep: Rep,
         ty: ResourceId,
         task: TaskId,
     ) -> Result<u32, Error> {
         let resource = self.types().resource(ty).ok_or(Error::Misuse("unknown resource type"))?;
         if resource.instance == instance {
-            return Ok(rep);
+            return Ok(u32::try_from(rep.bits()).map_err(|_| Trap::WideRep)?);
         }
         let handle = ResourceHandle { ty, rep, borrow_scope: Some(task), num_lends: 0 };
         let index = self.add_handle(instance, Handle::Resource(handle))?;

@@ -2,9 +2,10 @@
 //!
 //! Spec: Embedding API (`Store`). Split by noun: `entering` (who may enter, poisoning), `handles` (what
 //! guests hold), `tasks` (tasks and their threads), `waiting` (events and who waits for them), `ready`
-//! (the queues of the ready), `strict` (what only the reference tests refuse), `check` (the invariants, for tests).
+//! (the queues of the ready), `completers` (host functions that answer later), `strict` (what only the reference tests refuse), `check` (the invariants, for tests).
 
 mod check;
+mod completers;
 mod entering;
 mod handles;
 mod ready;
@@ -34,6 +35,8 @@ pub(crate) enum Current {
     None,
     /// A thread's.
     Thread(ThreadId),
+    /// The host's, as an instance: it may do what needs no thread.
+    Host(InstanceId),
     /// A `realloc`'s, which the spec runs on a fresh thread: it has context slots of its own, and may do nothing else.
     Leaf(InstanceId, [u64; 2]),
 }
@@ -88,6 +91,8 @@ pub struct Store<P: Profile> {
     host: Option<OptsId>,
     choose: Choose,
     strict: bool,
+    /// Threads of host functions that will answer later.
+    unanswered: u32,
     /// Runtime limits; all zero until [`Store::with_limits`] sets others than the profile's, so that an empty
     /// bounded store is zeros.
     limits: Option<Limits>,
@@ -136,6 +141,7 @@ impl<P: Profile> Store<P> {
             host: None,
             choose: Choose::Eager,
             strict: false,
+            unanswered: 0,
             limits: None,
         }
     }
@@ -220,11 +226,16 @@ impl<P: Profile> Store<P> {
     /// # Errors
     /// `Capacity(Instances)`; `Misuse` where the parent is unknown.
     pub fn add_instance(&mut self, parent: Option<InstanceId>) -> Result<InstanceId, Error> {
-        let root = match parent {
-            Some(parent) => Some(self.instance(parent)?.root()),
-            None => None,
+        let next = self.next_instance();
+        let instance = match parent {
+            Some(parent) => {
+                let around = self.instance(parent)?;
+                let level = around.level().saturating_add(1);
+                Instance::new(InstanceKind::Guest, around.root()).inside(parent, level)
+            }
+            None => Instance::new(InstanceKind::Guest, next),
         };
-        self.push_instance(InstanceKind::Guest, parent, root)
+        self.push_instance(instance)
     }
 
     /// Adds the host as an instance: functions lifted in it are host functions, and values for it go to the
@@ -233,18 +244,18 @@ impl<P: Profile> Store<P> {
     /// # Errors
     /// `Capacity(Instances)`.
     pub fn add_host_instance(&mut self) -> Result<InstanceId, Error> {
-        self.push_instance(InstanceKind::Host, None, None)
+        self.push_instance(Instance::new(InstanceKind::Host, self.next_instance()))
+    }
+
+    fn next_instance(&self) -> InstanceId {
+        InstanceId::from_index(self.instances.as_slice().len() as u32)
     }
 
     fn push_instance(
         &mut self,
-        kind: InstanceKind,
-        parent: Option<InstanceId>,
-        root: Option<InstanceId>,
+        mut instance: Instance<P::Handles, P::ThreadIndices>,
     ) -> Result<InstanceId, Error> {
         let limits = self.limits();
-        let next = InstanceId::from_index(self.instances.as_slice().len() as u32);
-        let mut instance = Instance::new(kind, parent, root.unwrap_or(next));
         instance.handles.set_limit(limits.handles);
         instance.threads.set_limit(limits.thread_indices);
         add(&mut self.instances, instance, limits.instances, Resource::Instances).map(InstanceId::from_index)
@@ -282,10 +293,13 @@ impl<P: Profile> Store<P> {
     /// `canon lift`: makes a core function a component function.
     ///
     /// # Errors
-    /// `Capacity(Functions)`; `Misuse` where its type or its options are unknown.
+    /// `Capacity(Functions)`; `Misuse` where its type or its options are unknown, or these are `async` and the type is not.
     pub fn add_lift(&mut self, lift: Lift) -> Result<LiftId, Error> {
-        self.options(lift.options)?;
-        self.types.func(lift.ty).ok_or(Error::Misuse("unknown function type"))?;
+        let options = self.options(lift.options)?;
+        let ty = self.types.func(lift.ty).ok_or(Error::Misuse("unknown function type"))?;
+        if options.is_async && !ty.is_async {
+            return Err(Error::Misuse("`async` options need an `async` function type"));
+        }
         let limit = self.limits().functions;
         add(&mut self.lifts, lift, limit, Resource::Functions).map(LiftId::from_index)
     }

@@ -26,7 +26,7 @@ impl<P: Profile> Store<P> {
                 instance.threads.has_room(1)
                     && task.is_some_and(|t| !instance.has_backpressure(t.needs_exclusive()))
             }
-            Point::Start(_) | Point::Switch => true,
+            Point::Start(_) | Point::Switch | Point::Host => true,
             Point::Wait(set, ..) => has_event(set),
             Point::Event(waitable) => self.waitables.get(waitable).is_none_or(|w| w.has_pending_event()),
             Point::Lower(subtask) => match self.waitables.get(subtask).map(|w| w.kind()) {
@@ -54,7 +54,7 @@ impl<P: Profile> Store<P> {
                 self.push_entry(id, instance, exclusive, false)?;
                 self.signal_entry(instance)?;
             }
-            Point::Start(_) | Point::Switch | Point::CallbackYield => self.make_ready(id)?,
+            Point::Start(_) | Point::Switch | Point::Host | Point::CallbackYield => self.make_ready(id)?,
             Point::Wait(set, ..) | Point::CallbackWait(set) => {
                 self.set_mut(set)?.start_waiting();
                 self.wait_for_set(id, set, false)?;
@@ -202,7 +202,8 @@ impl<P: Profile> Store<P> {
     /// Whether a synchronous call of this instance finds a thread that it may run in between.
     pub(crate) fn has_ready_of(&mut self, instance: InstanceId) -> Result<bool, Error> {
         let Some(id) = self.next_ready_of(instance, false)? else { return Ok(false) };
-        let entry = self.instances.as_mut_slice().get_mut(instance.index()).ok_or(Error::Bug("unknown instance"))?;
+        let entry =
+            self.instances.as_mut_slice().get_mut(instance.index()).ok_or(Error::Bug("unknown instance"))?;
         entry.ready.push_front(&mut self.threads, id);
         self.thread_mut(id)?.queue = Queue::Ready;
         Ok(true)
@@ -231,7 +232,7 @@ impl<P: Profile> Store<P> {
                 }
             }
             // These are told when what they wait for happens, and it does not go away again.
-            Point::Start(_) | Point::Switch | Point::Event(_) | Point::Lower(_) => Ok(()),
+            Point::Start(_) | Point::Switch | Point::Host | Point::Event(_) | Point::Lower(_) => Ok(()),
         }
     }
 
@@ -327,7 +328,7 @@ impl<P: Profile> Store<P> {
                         waitable.sync_waiter = None;
                     }
                 }
-                Point::Start(_) | Point::Switch | Point::CallbackYield => {}
+                Point::Start(_) | Point::Switch | Point::Host | Point::CallbackYield => {}
             }
         }
         self.thread_mut(id)?.status = Status::Running;

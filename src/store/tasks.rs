@@ -3,7 +3,7 @@
 use super::{Current, Store};
 use crate::error::{Error, Resource, Trap};
 use crate::id::{InstanceId, LiftId, TaskId, ThreadId, WaitableId};
-use crate::state::{Caller, Handle, Kind, Status, Subtask, Task, Thread};
+use crate::state::{Caller, Handle, Kind, Scope, Status, Subtask, Task, Thread};
 use crate::storage::Profile;
 
 impl<P: Profile> Store<P> {
@@ -66,7 +66,7 @@ impl<P: Profile> Store<P> {
         let (task, instance, index) = (thread.task(), thread.instance(), thread.index());
         self.instance_mut(instance)?.threads.remove(index);
         self.threads.remove(id);
-        let abandoned = self.tasks.remove(task);
+        let abandoned = self.remove_task(task);
         if abandoned.as_ref().is_some_and(|t| t.num_borrows() > 0) {
             self.drop_borrows_of(instance, task)?;
         }
@@ -78,7 +78,7 @@ impl<P: Profile> Store<P> {
 
     /// Takes back the borrows that a task was given before its other arguments failed. O(handles): the caller has just
     /// paid with its root.
-    fn drop_borrows_of(&mut self, instance: InstanceId, task: TaskId) -> Result<(), Error> {
+    pub(crate) fn drop_borrows_of(&mut self, instance: InstanceId, task: TaskId) -> Result<(), Error> {
         let handles = &mut self.instance_mut(instance)?.handles;
         let mut index = 1;
         while index <= handles.high_water() {
@@ -102,8 +102,21 @@ impl<P: Profile> Store<P> {
     /// An implicit thread that never entered is gone, and its task with it.
     pub(crate) fn forget_unentered(&mut self, id: ThreadId) {
         if let Some(thread) = self.threads.remove(id) {
-            self.tasks.remove(thread.task());
+            self.remove_task(thread.task());
         }
+    }
+
+    /// The last step of `Task.return_` and `Task.cancel`.
+    pub(crate) fn resolve_task(&mut self, id: TaskId) -> Result<(), Error> {
+        self.give_back_lends(Scope::Task(id));
+        self.task_mut(id)?.resolve();
+        Ok(())
+    }
+
+    /// A task is gone, and what the host lent it is given back.
+    pub(crate) fn remove_task(&mut self, id: TaskId) -> Option<Task> {
+        self.give_back_lends(Scope::Task(id));
+        self.tasks.remove(id)
     }
 
     /// `inst.exclusive_thread = None`, and whoever waits for that is told.
@@ -131,6 +144,7 @@ impl<P: Profile> Store<P> {
         match self.current {
             Current::Thread(thread) => Ok(thread),
             Current::Leaf(..) => Err(Trap::CannotLeave.into()),
+            Current::Host(_) => Err(Error::Misuse("the host has no thread: it can't wait, return or switch")),
             Current::None => Err(Error::Misuse("a built-in was called while no guest runs")),
         }
     }
@@ -141,7 +155,7 @@ impl<P: Profile> Store<P> {
             Current::Thread(thread) => {
                 Ok(self.threads.get(thread).ok_or(Error::Bug("the current thread is gone"))?.instance())
             }
-            Current::Leaf(instance, _) => Ok(instance),
+            Current::Host(instance) | Current::Leaf(instance, _) => Ok(instance),
             Current::None => Err(Error::Misuse("a built-in was called while no guest runs")),
         }
     }

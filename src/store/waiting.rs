@@ -4,7 +4,7 @@ use super::Store;
 use crate::error::{EndAction, Error, Trap};
 use crate::id::{SetId, WaitableId};
 use crate::spec::{CopyResult, EventCode};
-use crate::state::{Buffer, CopyState, Direction, Event, Kind};
+use crate::state::{Buffer, CopyState, Direction, Event, Kind, Scope};
 use crate::storage::Profile;
 
 /// `EventTuple`.
@@ -87,7 +87,7 @@ impl<P: Profile> Store<P> {
 
     /// `Subtask.deliver_resolve`.
     pub(crate) fn deliver_resolve(&mut self, id: WaitableId) -> Result<(), Error> {
-        self.give_back_lends(id);
+        self.give_back_lends(Scope::Subtask(id));
         self.subtask_mut(id)?.deliver_resolve();
         Ok(())
     }

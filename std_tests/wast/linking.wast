@@ -114,7 +114,7 @@
   "numbers#previous")
 (assert_unlinkable
   (component (import "numbers" (instance (export "next" (func (result u64))))))
-  "expected func() -> u64, found func() -> u32")
+  "import \"numbers#next\": result: expected u64, found u32")
 (assert_unlinkable
   (component (import "numbers" (instance (export "next" (func async (result u32))))))
   "expected async func() -> u32, found func() -> u32")

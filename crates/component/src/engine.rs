@@ -8,8 +8,8 @@ use canon_async::canon::Builtin;
 use canon_async::id::{FuncRef, MemoryRef, TableRef};
 use canon_async::{Embedding, Error};
 
-use crate::host::HostSig;
-use crate::plan::CoreFuncType;
+use crate::host::{HostCalls, HostSig};
+use crate::plan::{CoreFuncType, ModuleType};
 
 /// An interpreter that components can be linked on.
 ///
@@ -17,7 +17,8 @@ use crate::plan::CoreFuncType;
 /// [`TableRef`] are indices into them, and so are the numbers of [`CoreExtern::Global`] and
 /// [`CoreExtern::Tag`]. What it hands out here it accepts later, here and in [`Embedding`]; entries live as
 /// long as the store. A memory has one index, however it is reached (instances may export what they import),
-/// since `task.return` compares memories; for the rest it does not matter.
+/// since `task.return` compares memories; for the rest it does not matter. A memory with 64-bit addresses says so in its
+/// reference ([`MemoryRef::with_addresses`]).
 ///
 /// **Order.** [`compile`](crate::compile) calls `compile` for each module of a plan once, and
 /// [`instantiate_compiled`](crate::instantiate_compiled) calls `host_func` for each host function that is
@@ -81,16 +82,27 @@ pub trait Engine: Embedding {
     /// Text that says why the engine can't.
     fn host_func(&mut self, func: &Self::HostFunc, sig: HostSig) -> Result<FuncRef, EngineError>;
 
-    /// The host's memory.
+    /// The host's memory, with 32-bit addresses.
     fn host_memory(&mut self) -> MemoryRef;
 
     /// The function that allocates in the host's memory: `(i32 i32 i32 i32) -> i32`.
     fn host_realloc(&mut self) -> FuncRef;
 
+    /// The calls that the host has under way: those that [`Embedding::host_args`] and [`Embedding::host_result`] hand over to.
+    /// 🪙 Start functions are among them.
+    fn host_calls(&mut self) -> &mut HostCalls;
+
     /// The type of a core function, for the checks at link time; `None` where the engine can't tell, and then
     /// there are none.
     fn func_type(&mut self, func: FuncRef) -> Option<CoreFuncType> {
         let _ = func;
+        None
+    }
+
+    /// What a compiled module imports and exports, for the checks at link time; `None` where the engine can't tell, and then
+    /// there are none.
+    fn module_type(&mut self, module: &Self::Module) -> Option<ModuleType> {
+        let _ = module;
         None
     }
 

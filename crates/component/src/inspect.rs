@@ -8,7 +8,9 @@ use core::fmt;
 
 use canon_async::Limits;
 
-use crate::plan::{Builtin, BuiltinKind, Export, ExportItem, Import, ImportItem, ModuleRef, Plan, Step};
+use crate::plan::{
+    Attributes, Builtin, BuiltinKind, Export, ExportItem, Import, ImportItem, ModuleRef, Plan, Step,
+};
 use crate::types::{TypeDef, TypeTable};
 
 /// How deep imports and exports are listed.
@@ -23,6 +25,9 @@ pub struct Summary {
     pub imports: Vec<(String, String)>,
     /// What it exports, instances taken apart: path and type.
     pub exports: Vec<(String, String)>,
+    /// What names of imports and exports say besides, of those that say something: 🏷️ the interface that they implement, 🏷️ their
+    /// external id, 🔗 the version that a canonical name stands for.
+    pub attributes: Vec<(String, String)>,
     /// The built-ins that it uses, by the spec's names, and how many of each.
     pub builtins: BTreeMap<&'static str, u32>,
     /// The sizes of its core modules, in bytes.
@@ -54,6 +59,8 @@ pub fn inspect(plan: &Plan) -> Summary {
     let (mut imports, mut exports) = (Vec::new(), Vec::new());
     list_imports(plan, &plan.imports, ("", 0), &mut imports);
     list_exports(plan, &plan.exports, ("", 0), &mut exports);
+    let mut attributes = Vec::new();
+    list_attributes(plan, &mut attributes);
     let mut builtins = BTreeMap::new();
     for builtin in &plan.builtins {
         let count: &mut u32 = builtins.entry(builtin_name(&builtin.kind)).or_default();
@@ -64,6 +71,7 @@ pub fn inspect(plan: &Plan) -> Summary {
         name: plan.name.clone(),
         imports,
         exports,
+        attributes,
         builtins,
         modules: plan.modules.iter().map(|module| module.bytes.len()).collect(),
         core_instances: count(made),
@@ -153,6 +161,10 @@ fn list_imports(
             ImportItem::Type(ty) => format!("type {}", plan.types.display(*ty)),
             ImportItem::OtherType => "type".to_string(),
             ImportItem::Module(_) => "core module".to_string(),
+            ImportItem::Value(index) => {
+                let ty = plan.import_values.get(*index as usize).map(|value| value.ty);
+                ty.map_or_else(|| "value".to_string(), |ty| format!("value {}", plan.types.display(ty)))
+            }
             ImportItem::Component => "component".to_string(),
         };
         out.push((path, text));
@@ -182,9 +194,29 @@ fn list_exports(
             ExportItem::Type(ty) => format!("type {}", plan.types.display(*ty)),
             ExportItem::OtherType => "type".to_string(),
             ExportItem::Module(ModuleRef::Inline(_) | ModuleRef::Import(_)) => "core module".to_string(),
+            ExportItem::Value(_, ty) => format!("value {}", plan.types.display(*ty)),
             ExportItem::Component => "component".to_string(),
         };
         out.push((path, text));
+    }
+}
+
+/// Of the root's own names: those in instances are what the instance's interface says.
+fn list_attributes(plan: &Plan, out: &mut Vec<(String, String)>) {
+    let imports = plan.imports.iter().map(|import| ("import", &import.name, &import.attributes));
+    let exports = plan.exports.iter().map(|export| ("export", &export.name, &export.attributes));
+    for (word, name, Attributes { implements, external_id, version_suffix }) in imports.chain(exports) {
+        let suffix = version_suffix.as_deref().unwrap_or_default();
+        let version = || name.split_once('@').map(|(_, version)| format!("version {version}{suffix}"));
+        let mut said = Vec::new();
+        match implements {
+            Some(interface) => said.push(format!("implements \"{interface}{suffix}\"")),
+            None => said.extend(version_suffix.as_ref().and_then(|_| version())),
+        }
+        said.extend(external_id.as_ref().map(|id| format!("external id {id:?}")));
+        if !said.is_empty() {
+            out.push((format!("{word} {name}"), said.join(", ")));
+        }
     }
 }
 
@@ -257,6 +289,10 @@ impl fmt::Display for Summary {
             for (path, ty) in items {
                 writeln!(f, "  {path}: {ty}")?;
             }
+        }
+        if !self.attributes.is_empty() {
+            writeln!(f, "names:")?;
+            self.attributes.iter().try_for_each(|(name, text)| writeln!(f, "  {name}: {text}"))?;
         }
         writeln!(f, "built-ins:")?;
         for (name, count) in &self.builtins {

@@ -7,28 +7,33 @@ use canon_async::id::{FuncTypeId, InstanceId, LiftId, ResourceId};
 
 use crate::shared::{LinkedTypes, Shared};
 use crate::types::{FuncType, ValType};
+use crate::val::Val;
 
-/// A component, instantiated. It lives as long as the store; this is a list of what it exports.
+/// A component, instantiated. It lives as long as the store; this is a list of what it exports. `M` is the engine's
+/// [`Module`](crate::Engine::Module).
 #[derive(Clone, Debug)]
-pub struct Instance {
+pub struct Instance<M> {
     root: InstanceId,
     types: Shared<LinkedTypes>,
-    exports: BTreeMap<String, Extern>,
+    exports: BTreeMap<String, Extern<M>>,
 }
 
 /// What an instance exports.
 #[derive(Clone, Debug)]
-pub enum Extern {
+pub enum Extern<M> {
     /// A function.
     Func(Func),
     /// An instance.
-    Instance(BTreeMap<String, Extern>),
+    Instance(BTreeMap<String, Extern<M>>),
     /// A resource type.
     Resource(ResourceId),
     /// A value type, of [`Instance::types`].
     Type(ValType),
-    /// Something that can't be used from outside: a core module, a component, or another type. Its kind in
-    /// words.
+    /// A core module.
+    Module(M),
+    /// 🪙 A value. A handle in it is of the host instance's table.
+    Value(Val),
+    /// Something that can't be used from outside: a component, or another type. Its kind in words.
     Other(&'static str),
 }
 
@@ -42,11 +47,11 @@ pub struct Func {
     types: Shared<LinkedTypes>,
 }
 
-impl Instance {
+impl<M> Instance<M> {
     pub(crate) fn new(
         root: InstanceId,
         types: Shared<LinkedTypes>,
-        exports: BTreeMap<String, Extern>,
+        exports: BTreeMap<String, Extern<M>>,
     ) -> Self {
         Self { root, types, exports }
     }
@@ -61,13 +66,17 @@ impl Instance {
         &self.types
     }
 
+    pub(crate) fn shared_types(&self) -> &Shared<LinkedTypes> {
+        &self.types
+    }
+
     /// Everything that it exports.
-    pub fn exports(&self) -> &BTreeMap<String, Extern> {
+    pub fn exports(&self) -> &BTreeMap<String, Extern<M>> {
         &self.exports
     }
 
     /// The export at a path: `name`, or `instance#name` for an export of an instance that it exports.
-    pub fn get(&self, path: &str) -> Option<&Extern> {
+    pub fn get(&self, path: &str) -> Option<&Extern<M>> {
         lookup(&self.exports, path)
     }
 
@@ -81,7 +90,7 @@ impl Instance {
 }
 
 /// Follows a path, name by name.
-fn lookup<'a>(exports: &'a BTreeMap<String, Extern>, path: &str) -> Option<&'a Extern> {
+fn lookup<'a, M>(exports: &'a BTreeMap<String, Extern<M>>, path: &str) -> Option<&'a Extern<M>> {
     let mut names = path.split('#');
     let mut found = exports.get(names.next()?)?;
     for name in names {
@@ -91,7 +100,7 @@ fn lookup<'a>(exports: &'a BTreeMap<String, Extern>, path: &str) -> Option<&'a E
     Some(found)
 }
 
-impl Extern {
+impl<M> Extern<M> {
     /// What kind of thing it is, in words.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -99,6 +108,8 @@ impl Extern {
             Self::Instance(_) => "instance",
             Self::Resource(_) => "resource",
             Self::Type(_) => "type",
+            Self::Module(_) => "core module",
+            Self::Value(_) => "value",
             Self::Other(kind) => kind,
         }
     }

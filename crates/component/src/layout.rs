@@ -1,4 +1,4 @@
-//! Spec: Despecialization, Alignment, Element Size, Flattening; for 32-bit memories.
+//! Spec: Despecialization, Alignment, Element Size, Flattening; for memories of 32-bit and of 64-bit addresses.
 //!
 //! Worked out once a type, from the layouts of the types before it, so that nothing here recurses and a type
 //! that uses another a thousand times costs no more than its own fields.
@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use canon_async::spec::{
-    MAX_ELEM_SIZE, MAX_FLAT_ASYNC_PARAMS, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, MAX_TYPE_DEPTH,
+    MAX_ELEM_SIZE, MAX_FLAT_ASYNC_PARAMS, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, MAX_TYPE_DEPTH, PtrType,
 };
 
 use crate::plan::{CoreFuncType, CoreType};
@@ -26,11 +26,46 @@ pub struct Layouts {
 /// How a type lies in memory, and as core values.
 #[derive(Clone, Debug)]
 struct Layout {
-    size: u32,
-    align: u32,
+    /// `elem_size` and `alignment`.
+    narrow: (u32, u32),
+    /// 🐘 The same where addresses have 64 bits. The size is no less, so that it is the one that is bounded.
+    wide: (u32, u32),
     depth: u8,
     /// `None` where there are more than [`MAX_FLAT_PARAMS`]: then nothing ever passes them flat.
-    flat: Option<Box<[CoreType]>>,
+    flat: Option<Box<[FlatType]>>,
+}
+
+/// A core value that a type flattens to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is core wasm's type of that name")]
+pub enum FlatType {
+    I32,
+    I64,
+    F32,
+    F64,
+    /// `ptr_type`: a pointer or a length, or what is joined with one and no wider than `i32`.
+    Ptr,
+}
+
+impl FlatType {
+    /// The core type, where pointers are of this type.
+    pub fn core(self, pointers: PtrType) -> CoreType {
+        match self {
+            Self::I32 => CoreType::I32,
+            Self::I64 => CoreType::I64,
+            Self::F32 => CoreType::F32,
+            Self::F64 => CoreType::F64,
+            Self::Ptr => pointer(pointers),
+        }
+    }
+}
+
+/// `ptr_type` as a core type.
+pub fn pointer(pointers: PtrType) -> CoreType {
+    match pointers {
+        PtrType::I32 => CoreType::I32,
+        PtrType::I64 => CoreType::I64,
+    }
 }
 
 /// Why a type is none.
@@ -83,7 +118,7 @@ impl Layouts {
         }
         for func in &table.funcs {
             for ty in func.params.iter().map(|param| param.ty).chain(func.result) {
-                layouts.size_align(ty)?;
+                layouts.size_align(ty, PtrType::I64)?;
             }
         }
         Ok(layouts)
@@ -103,17 +138,17 @@ impl Layouts {
     ///
     /// # Errors
     /// `Unknown`.
-    pub fn size_align(&self, ty: ValType) -> Result<(u32, u32), TypeError> {
+    pub fn size_align(&self, ty: ValType, pointers: PtrType) -> Result<(u32, u32), TypeError> {
         Ok(match ty {
             ValType::Bool | ValType::S8 | ValType::U8 => (1, 1),
             ValType::S16 | ValType::U16 => (2, 2),
             ValType::S32 | ValType::U32 | ValType::F32 | ValType::Char | ValType::ErrorContext => (4, 4),
             ValType::S64 | ValType::U64 | ValType::F64 => (8, 8),
-            ValType::String => (8, 4),
-            ValType::Defined(index) => {
-                let layout = self.get(index)?;
-                (layout.size, layout.align)
-            }
+            ValType::String => range(pointers),
+            ValType::Defined(index) => match pointers {
+                PtrType::I32 => self.get(index)?.narrow,
+                PtrType::I64 => self.get(index)?.wide,
+            },
         })
     }
 
@@ -121,14 +156,14 @@ impl Layouts {
     ///
     /// # Errors
     /// `Unknown`.
-    pub fn flat(&self, ty: ValType) -> Result<Option<&[CoreType]>, TypeError> {
+    pub fn flat(&self, ty: ValType) -> Result<Option<&[FlatType]>, TypeError> {
         Ok(Some(match ty {
-            ValType::S64 | ValType::U64 => &[CoreType::I64],
-            ValType::F32 => &[CoreType::F32],
-            ValType::F64 => &[CoreType::F64],
-            ValType::String => &[CoreType::I32, CoreType::I32],
+            ValType::S64 | ValType::U64 => &[FlatType::I64],
+            ValType::F32 => &[FlatType::F32],
+            ValType::F64 => &[FlatType::F64],
+            ValType::String => &[FlatType::Ptr, FlatType::Ptr],
             ValType::Defined(index) => return Ok(self.get(index)?.flat.as_deref()),
-            _ => &[CoreType::I32],
+            _ => &[FlatType::I32],
         }))
     }
 
@@ -140,7 +175,7 @@ impl Layouts {
         &self,
         types: impl IntoIterator<Item = ValType>,
         max: usize,
-    ) -> Result<Option<Vec<CoreType>>, TypeError> {
+    ) -> Result<Option<Vec<FlatType>>, TypeError> {
         let mut all = Vec::new();
         for ty in types {
             match self.flat(ty)? {
@@ -159,10 +194,11 @@ impl Layouts {
     pub fn fields(
         &self,
         types: impl IntoIterator<Item = ValType>,
+        pointers: PtrType,
     ) -> Result<(Vec<u32>, u32, u32), TypeError> {
         let (mut offsets, mut end, mut align) = (Vec::new(), 0u32, 1u32);
         for ty in types {
-            let (size, field_align) = self.size_align(ty)?;
+            let (size, field_align) = self.size_align(ty, pointers)?;
             let start = align_to(end, field_align)?;
             offsets.push(start);
             end = bounded(start.checked_add(size))?;
@@ -178,40 +214,49 @@ impl Layouts {
     pub fn variant(
         &self,
         cases: impl ExactSizeIterator<Item = Option<ValType>>,
+        pointers: PtrType,
     ) -> Result<(u32, u32), TypeError> {
         let disc = discriminant_size(cases.len());
         let mut align = 1;
         for ty in cases.flatten() {
-            align = self.size_align(ty)?.1.max(align);
+            align = self.size_align(ty, pointers)?.1.max(align);
         }
         Ok((disc, align_to(disc, align)?))
     }
 
-    /// `flatten_functype`.
+    /// `flatten_functype`, with options whose memory has pointers of this type.
     ///
     /// # Errors
     /// `Unknown`.
-    pub fn func(&self, ty: &FuncType, is_async: bool, context: Context) -> Result<CoreFuncType, TypeError> {
+    pub fn func(
+        &self,
+        ty: &FuncType,
+        is_async: bool,
+        context: Context,
+        pointers: PtrType,
+    ) -> Result<CoreFuncType, TypeError> {
         let max = match (context, is_async) {
             (Context::Lower, true) => MAX_FLAT_ASYNC_PARAMS,
             _ => MAX_FLAT_PARAMS,
         };
+        let core = |flat: Vec<FlatType>| flat.into_iter().map(|ty| ty.core(pointers)).collect::<Vec<_>>();
+        let ptr = pointer(pointers);
         let params = self.flat_all(ty.params.iter().map(|param| param.ty), max)?;
-        let mut params = params.unwrap_or_else(|| Vec::from([CoreType::I32]));
+        let mut params = params.map_or_else(|| Vec::from([ptr]), core);
         let results = match (context, is_async) {
             (Context::Lift { callback }, true) if callback => Vec::from([CoreType::I32]),
             (Context::Lift { .. }, true) => Vec::new(),
             (Context::Lower, true) => {
                 if ty.result.is_some() {
-                    params.push(CoreType::I32);
+                    params.push(ptr);
                 }
                 Vec::from([CoreType::I32])
             }
             (_, false) => match (self.flat_all(ty.result, MAX_FLAT_RESULTS)?, context) {
-                (Some(results), _) => results,
-                (None, Context::Lift { .. }) => Vec::from([CoreType::I32]),
+                (Some(results), _) => core(results),
+                (None, Context::Lift { .. }) => Vec::from([ptr]),
                 (None, Context::Lower) => {
-                    params.push(CoreType::I32);
+                    params.push(ptr);
                     Vec::new()
                 }
             },
@@ -224,9 +269,19 @@ impl Layouts {
     }
 
     fn layout(&self, def: &TypeDef) -> Result<Layout, TypeError> {
-        let handle = |depth| Layout { size: 4, align: 4, depth, flat: Some(Box::new([CoreType::I32])) };
-        let pointer =
-            |depth| Layout { size: 8, align: 4, depth, flat: Some(Box::new([CoreType::I32, CoreType::I32])) };
+        let scalar = |size, depth| Layout {
+            narrow: (size, size),
+            wide: (size, size),
+            depth,
+            flat: Some(Box::new([FlatType::I32])),
+        };
+        let handle = |depth| scalar(4, depth);
+        let pointer = |depth| Layout {
+            narrow: range(PtrType::I32),
+            wide: range(PtrType::I64),
+            depth,
+            flat: Some(Box::new([FlatType::Ptr, FlatType::Ptr])),
+        };
         match def {
             TypeDef::Record(fields) => self.record(fields.iter().map(|field| field.ty)),
             TypeDef::Tuple(types) => self.record(types.iter().copied()),
@@ -243,8 +298,8 @@ impl Layouts {
             TypeDef::FixedList(ty, len) => self.fixed_list(*ty, *len),
             TypeDef::Flags(labels) => match labels.len() {
                 0 => Err(TypeError::Flags),
-                1..=8 => Ok(Layout { size: 1, align: 1, ..handle(0) }),
-                9..=16 => Ok(Layout { size: 2, align: 2, ..handle(0) }),
+                1..=8 => Ok(scalar(1, 0)),
+                9..=16 => Ok(scalar(2, 0)),
                 17..=MAX_FLAGS => Ok(handle(0)),
                 _ => Err(TypeError::Flags),
             },
@@ -255,42 +310,51 @@ impl Layouts {
     }
 
     fn record(&self, types: impl Iterator<Item = ValType> + Clone) -> Result<Layout, TypeError> {
-        let (_, size, align) = self.fields(types.clone())?;
+        let lying = |pointers| self.fields(types.clone(), pointers).map(|(_, size, align)| (size, align));
+        let (narrow, wide) = (lying(PtrType::I32)?, lying(PtrType::I64)?);
         let flat = self.flat_all(types.clone(), MAX_FLAT_PARAMS)?.map(Vec::into_boxed_slice);
-        Ok(Layout { size, align, depth: self.deeper(types)?, flat })
+        Ok(Layout { narrow, wide, depth: self.deeper(types)?, flat })
     }
 
     fn cases(
         &self,
         cases: impl ExactSizeIterator<Item = Option<ValType>> + Clone,
     ) -> Result<Layout, TypeError> {
-        let (disc, payload) = self.variant(cases.clone())?;
-        let (mut size, mut align) = (0, disc);
-        let mut flat = Some(Vec::from([CoreType::I32]));
+        let lying = |pointers| {
+            let (disc, payload) = self.variant(cases.clone(), pointers)?;
+            let (mut size, mut align) = (0, disc);
+            for ty in cases.clone().flatten() {
+                let (case_size, case_align) = self.size_align(ty, pointers)?;
+                size = case_size.max(size);
+                align = case_align.max(align);
+            }
+            Ok((align_to(bounded(payload.checked_add(size))?, align)?, align))
+        };
+        let (narrow, wide) = (lying(PtrType::I32)?, lying(PtrType::I64)?);
+        let mut flat = Some(Vec::from([FlatType::I32]));
         for ty in cases.clone().flatten() {
-            let (case_size, case_align) = self.size_align(ty)?;
-            size = case_size.max(size);
-            align = case_align.max(align);
             match self.flat(ty)? {
                 Some(case) => flat.iter_mut().for_each(|flat| join_all(flat, case)),
                 None => flat = None,
             }
         }
-        let end = align_to(bounded(payload.checked_add(size))?, align)?;
         let flat = flat.filter(|flat| flat.len() <= MAX_FLAT_PARAMS).map(Vec::into_boxed_slice);
-        Ok(Layout { size: end, align, depth: self.deeper(cases.flatten())?, flat })
+        Ok(Layout { narrow, wide, depth: self.deeper(cases.flatten())?, flat })
     }
 
     fn fixed_list(&self, ty: ValType, len: u32) -> Result<Layout, TypeError> {
-        let (size, align) = self.size_align(ty)?;
-        let size = bounded(size.checked_mul(len))?;
+        let lying = |pointers| {
+            let (size, align) = self.size_align(ty, pointers)?;
+            Ok((bounded(size.checked_mul(len))?, align))
+        };
+        let (narrow, wide) = (lying(PtrType::I32)?, lying(PtrType::I64)?);
         let flat = match self.flat(ty)? {
             Some(flat) if flat.len().saturating_mul(len as usize) <= MAX_FLAT_PARAMS => {
                 Some(flat.repeat(len as usize))
             }
             _ => None,
         };
-        Ok(Layout { size, align, depth: self.deeper([ty])?, flat: flat.map(Vec::into_boxed_slice) })
+        Ok(Layout { narrow, wide, depth: self.deeper([ty])?, flat: flat.map(Vec::into_boxed_slice) })
     }
 
     /// One more than the deepest of these.
@@ -314,17 +378,25 @@ pub fn discriminant_size(cases: usize) -> u32 {
     }
 }
 
-/// `join` of `flatten_variant`.
-pub fn join(a: CoreType, b: CoreType) -> CoreType {
+/// Size and alignment of a pointer and a length.
+fn range(pointers: PtrType) -> (u32, u32) {
+    (pointers.size().saturating_mul(2), pointers.size())
+}
+
+/// `join` of `flatten_variant`. What it gives for a [`FlatType::Ptr`] is what it gives for either of the types that this
+/// stands for.
+pub fn join(a: FlatType, b: FlatType) -> FlatType {
+    use FlatType::{F32, I32, I64, Ptr};
     match (a, b) {
         (a, b) if a == b => a,
-        (CoreType::I32, CoreType::F32) | (CoreType::F32, CoreType::I32) => CoreType::I32,
-        _ => CoreType::I64,
+        (I32, F32) | (F32, I32) => I32,
+        (Ptr, I32 | F32) | (I32 | F32, Ptr) => Ptr,
+        _ => I64,
     }
 }
 
-/// Joins a case's core types to those of the cases before, after the discriminant.
-fn join_all(flat: &mut Vec<CoreType>, case: &[CoreType]) {
+/// Joins a case's core values to those of the cases before, after the discriminant.
+fn join_all(flat: &mut Vec<FlatType>, case: &[FlatType]) {
     for (at, ty) in case.iter().enumerate() {
         match flat.get_mut(at.saturating_add(1)) {
             Some(joined) => *joined = join(*joined, *ty),

@@ -40,6 +40,7 @@ pub mod link;
 pub mod plan;
 mod print;
 pub mod shared;
+mod signature;
 #[cfg(feature = "translate")]
 pub mod translate;
 pub mod types;

@@ -12,8 +12,11 @@
 //! A plan is plain data: no references, no engine, no store. It may come from a file, so nothing that
 //! reads it trusts its indices.
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
+
+use canon_async::spec::PtrType;
 
 use crate::types::{FuncType, TypeTable, ValType};
 
@@ -36,6 +39,8 @@ pub struct Plan {
     pub import_funcs: Vec<ImportFunc>,
     /// The core modules among what the root imports, at any depth.
     pub import_modules: Vec<ImportModule>,
+    /// 🪙 The values among what the root imports, at any depth.
+    pub import_values: Vec<ImportValue>,
     /// Sets of canonical options, without duplicates.
     pub options: Vec<Options>,
     /// The `canon lift` definitions that were executed.
@@ -87,6 +92,22 @@ pub enum Step {
     Lift(u32),
     /// Make the core function that this entry of [`Plan::builtins`] describes.
     Builtin(u32),
+    /// 🪙 Call a component function. Its result, if it has one, is the value [`Value::Start`] of this step, numbered from 0.
+    Start {
+        /// The function.
+        func: Func,
+        /// Its arguments.
+        args: Vec<Value>,
+    },
+}
+
+/// 🪙 A value that is known when the component is instantiated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// An entry of [`Plan::import_values`].
+    Import(u32),
+    /// The result of a [`Step::Start`].
+    Start(u32),
 }
 
 /// A core module.
@@ -216,7 +237,7 @@ pub struct Builtin {
 /// The canonical built-ins with their immediates, in the order of the spec.
 ///
 /// `stream` and `future` are the types' indices in [`TypeTable::defs`], `options` an entry of
-/// [`Plan::options`], `resource` an entry of [`TypeTable::resources`].
+/// [`Plan::options`], `resource` an entry of [`TypeTable::resources`]. `start` is the type of what the thread's function takes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "each is the spec's built-in of that name")]
 pub enum BuiltinKind {
@@ -252,7 +273,7 @@ pub enum BuiltinKind {
     FutureDropReadable { future: u32 },
     FutureDropWritable { future: u32 },
     ThreadIndex,
-    ThreadNewIndirect { table: CoreItem },
+    ThreadNewIndirect { table: CoreItem, start: PtrType },
     ThreadResumeLater,
     ThreadSuspend,
     ThreadYield,
@@ -270,10 +291,22 @@ pub enum BuiltinKind {
 pub struct Import {
     /// The name, as written.
     pub name: String,
-    /// 🏷️ The interface that the import implements, where its name does not say it.
-    pub implements: Option<String>,
+    /// What is said about it besides.
+    pub attributes: Attributes,
     /// What it is.
     pub item: ImportItem,
+}
+
+/// What the definition of an import or export says besides its name. It tells hosts how to supply or use it, and changes
+/// no type.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Attributes {
+    /// 🏷️ The interface that an instance implements, where its name does not say it.
+    pub implements: Option<String>,
+    /// 🏷️ What it is called outside the Component Model: a URL, the name of a database.
+    pub external_id: Option<String>,
+    /// 🔗 What was cut off the version of the interface, to make the name canonical: `.6` of `a:b/c@0.2.6`.
+    pub version_suffix: Option<String>,
 }
 
 /// What an [`Import`] is.
@@ -292,6 +325,8 @@ pub enum ImportItem {
     OtherType,
     /// A core module: an entry of [`Plan::import_modules`].
     Module(u32),
+    /// 🪙 A value: an entry of [`Plan::import_values`].
+    Value(u32),
     /// A component. Nothing can provide one.
     Component,
 }
@@ -305,15 +340,42 @@ pub struct ImportFunc {
     pub ty: u32,
 }
 
+/// 🪙 A value that the root imports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportValue {
+    /// Where: `name`, or `instance#name`.
+    pub path: String,
+    /// Its type.
+    pub ty: ValType,
+}
+
 /// A core module that the root imports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportModule {
     /// Where: `name`, or `instance#name`.
     pub path: String,
-    /// What the module imports at most: two names and the kind.
-    pub imports: Vec<(String, String, CoreKind)>,
-    /// What the module exports at least.
-    pub exports: Vec<(String, CoreKind)>,
+    /// What the module imports at most, and exports at least.
+    pub ty: ModuleType,
+}
+
+/// A core module's imports and exports.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct ModuleType {
+    /// Each with its two names.
+    pub imports: Vec<(String, String, CoreItemType)>,
+    /// By name.
+    pub exports: BTreeMap<String, CoreItemType>,
+}
+
+/// What a core module imports or exports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CoreItemType {
+    /// Its kind.
+    pub kind: CoreKind,
+    /// Its type, where it is a function of numbers alone.
+    pub func: Option<CoreFuncType>,
+    /// 🐘 Whether it is a memory or a table with 64-bit addresses.
+    pub wide: bool,
 }
 
 /// Something the root exports, or an export of an instance that it exports.
@@ -321,8 +383,8 @@ pub struct ImportModule {
 pub struct Export {
     /// The name, as written.
     pub name: String,
-    /// 🏷️ The interface that the export implements, where its name does not say it.
-    pub implements: Option<String>,
+    /// What is said about it besides.
+    pub attributes: Attributes,
     /// What it is.
     pub item: ExportItem,
 }
@@ -342,6 +404,8 @@ pub enum ExportItem {
     OtherType,
     /// A core module.
     Module(ModuleRef),
+    /// 🪙 A value, with its type.
+    Value(Value, ValType),
     /// A component. It can't be used from outside.
     Component,
 }
@@ -381,6 +445,26 @@ impl core::fmt::Display for CoreFuncType {
             }
         }
         f.write_str(")")
+    }
+}
+
+impl CoreItemType {
+    /// Whether one fits where the other is expected, as far as the two are known.
+    pub fn fits(&self, expected: &Self) -> bool {
+        let same = |(a, b)| a == b;
+        self.kind == expected.kind
+            && self.wide == expected.wide
+            && self.func.as_ref().zip(expected.func.as_ref()).is_none_or(same)
+    }
+}
+
+impl core::fmt::Display for CoreItemType {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match &self.func {
+            Some(ty) => ty.fmt(f),
+            None if self.wide => write!(f, "{} of 64-bit addresses", self.kind),
+            None => self.kind.fmt(f),
+        }
     }
 }
 

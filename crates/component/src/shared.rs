@@ -5,6 +5,10 @@ pub use alloc::rc::Rc as Shared;
 #[cfg(target_has_atomic = "ptr")]
 pub use alloc::sync::Arc as Shared;
 
+use alloc::vec::Vec;
+
+use canon_async::id::ResourceId;
+
 use crate::layout::{Layouts, TypeError};
 use crate::types::TypeTable;
 
@@ -15,6 +19,8 @@ pub struct LinkedTypes {
     pub table: TypeTable,
     /// Their layouts.
     pub layouts: Layouts,
+    /// The table's resources, as the store numbers them; none where the types are of no linked plan.
+    pub resources: Vec<ResourceId>,
 }
 
 impl LinkedTypes {
@@ -23,6 +29,6 @@ impl LinkedTypes {
     /// # Errors
     /// A type that is none.
     pub fn new(table: TypeTable) -> Result<Self, TypeError> {
-        Ok(Self { layouts: Layouts::new(&table)?, table })
+        Ok(Self { layouts: Layouts::new(&table)?, table, resources: Vec::new() })
     }
 }

@@ -8,6 +8,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use canon_async::spec::PtrType;
+
 pub use crate::print::DisplayType;
 
 /// The types of a plan.
@@ -117,6 +119,8 @@ pub enum Origin {
     Defined {
         /// The instance.
         instance: u32,
+        /// The type of its representation.
+        rep: PtrType,
     },
     /// Imported by the root.
     Imported {

@@ -6,11 +6,11 @@ use canon_async::{Error, Limits, Resource};
 use canon_async_component::host::CallState;
 use canon_async_component::plan::Step;
 use canon_async_component::types::{Field, FuncType, TypeTable, ValType};
-use canon_async_component::{
-    Extern, Instance, LinkError, Linker, Plan, Val, define_host_resource, instantiate,
-};
+use canon_async_component::{Extern, LinkError, Linker, Plan, Val, define_host_resource, instantiate};
 use common::engine::{Closure, FakeEngine};
 use common::plan;
+
+type Instance = canon_async_component::Instance<usize>;
 
 fn link(e: &mut FakeEngine, plan: &Plan, linker: &Linker<Closure, usize>) -> Result<Instance, LinkError> {
     instantiate(e, plan, linker)
@@ -301,17 +301,6 @@ fn a_plan_is_compiled_once_and_instantiated_often() {
     }
     assert_eq!(e.log.iter().filter(|line| line.starts_with("compile")).count(), 1);
     assert_eq!(e.log.iter().filter(|line| line.starts_with("instantiate")).count(), 3);
-}
-
-#[test]
-fn a_name_may_say_which_interface_it_stands_for() {
-    let text = r#"(component
-        (import "mine" (implements "a:b/c") (instance (export "f" (func)))))"#;
-    let mut linker: Linker<Closure, usize> = Linker::new();
-    linker.func("a:b/c#f", nothing);
-    assert!(link(&mut FakeEngine::new(), &plan(text), &linker).is_ok());
-    linker.func("mine", nothing);
-    assert!(link(&mut FakeEngine::new(), &plan(text), &linker).is_err(), "its own name comes first");
 }
 
 #[test]

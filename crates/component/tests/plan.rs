@@ -2,6 +2,7 @@
 
 mod common;
 
+use canon_async::spec::PtrType;
 use canon_async_component::inspect::inspect;
 use canon_async_component::plan::{BuiltinKind, CoreItem, ExportItem, Func, ImportItem, ModuleRef, Step};
 use canon_async_component::types::{Origin, TypeDef, ValType};
@@ -70,7 +71,7 @@ fn each_instantiation_has_its_own_resource() {
     let made = |step: &&Step| matches!(step, Step::InstantiateCore { module: ModuleRef::Inline(0), .. });
     assert_eq!(plan.steps.iter().filter(made).count(), 2, "instantiated twice");
     let origins: Vec<_> = plan.types.resources.iter().map(|resource| resource.origin.clone()).collect();
-    assert_eq!(origins, [Origin::Defined { instance: 1 }, Origin::Defined { instance: 2 }]);
+    assert_eq!(origins, [1, 2].map(|instance| Origin::Defined { instance, rep: PtrType::I32 }));
     assert_ne!(plan.lifts[0].ty, plan.lifts[1].ty, "each takes its own resource");
     assert_eq!(plan.types.resources[0].name, "r");
 }
@@ -247,7 +248,7 @@ fn core_modules_of_the_host_and_whole_core_instances() {
                 (with "renamed" (instance (export "z" (func $g "y")))))))"#,
     );
     assert_eq!(plan.import_modules[0].path, "libc");
-    assert_eq!(plan.import_modules[0].exports.len(), 2);
+    assert_eq!(plan.import_modules[0].ty.exports.len(), 2);
     let Step::InstantiateCore { imports, .. } = plan.steps.last().unwrap() else { panic!() };
     let items: Vec<_> = imports.iter().map(|import| import.item.clone()).collect();
     let export = |instance, name: &str| CoreItem::Export { instance, name: name.into() };

@@ -2,9 +2,8 @@
 
 mod common;
 
-use canon_async::spec::Features;
 use canon_async_component::{PlanLimits, TranslateError, TranslateOptions, translate};
-use common::{everything, plan, refused, try_plan};
+use common::{plan, refused, try_plan};
 
 #[test]
 fn what_is_no_component() {
@@ -25,63 +24,6 @@ fn the_validators_words_are_kept() {
     let text = refused("(component (import \"1\" (func)))", &TranslateOptions::default());
     assert!(text.contains("is not in kebab case"), "{text}");
     assert!(text.contains("(at offset 0x"), "{text}");
-}
-
-#[test]
-fn every_gate_that_is_not_implemented_is_named() {
-    let cases = [
-        ("(component (type $s (stream u8)) (core func (canon stream.forward $s)))", "⏩ stream.forward"),
-        ("(component (type $s (future u8)) (core func (canon future.forward $s)))", "⏩ future.forward"),
-        ("(component (import \"v\" (value string)) (export \"w\" (value 0)))", "🪙 a value import or export"),
-        ("(component (core func (canon thread.available_parallelism)))", "🧵② thread.available-parallelism"),
-    ];
-    for (text, what) in cases {
-        match try_plan(text, &everything()) {
-            Err(TranslateError::Unsupported { what: found, offset }) => {
-                assert_eq!(found, what);
-                assert!(offset > 8, "{what}: {offset}");
-            }
-            other => panic!("{what}: {other:?}"),
-        }
-    }
-}
-
-#[test]
-fn a_gate_that_is_switched_off_is_the_validators_to_name() {
-    let off = Features {
-        threading: false,
-        map: false,
-        fixed_length_lists: false,
-        error_context: false,
-        ..Features::ALL
-    };
-    let options = TranslateOptions { features: off, ..TranslateOptions::default() };
-    for text in [
-        "(component (core func (canon thread.index)))",
-        "(component (type (map string u32)))",
-        "(component (type (list u8 4)))",
-        "(component (core func (canon error-context.drop)))",
-        "(component (type (list error-context)))",
-    ] {
-        assert!(try_plan(text, &TranslateOptions::default()).is_ok(), "{text}");
-        assert!(matches!(try_plan(text, &options), Err(TranslateError::Invalid { .. })), "{text}");
-    }
-}
-
-#[test]
-fn memories_of_64_bits_are_refused_as_options() {
-    for builtin in ["waitable-set.wait", "error-context.new"] {
-        let text = format!(
-            r#"(component
-                (core module $m (memory (export "mem") i64 1))
-                (core instance $i (instantiate $m))
-                (core func (canon {builtin} (memory (core memory $i "mem")))))"#
-        );
-        for options in [TranslateOptions::default(), everything()] {
-            let error = refused(&text, &options);
-            assert!(error.contains("64"), "{error}");
-        }
-    }
 }
 
 #[test]

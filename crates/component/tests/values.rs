@@ -1,7 +1,8 @@
 //! Values to their canonical form and back.
 
+use canon_async::spec::PtrType;
 use canon_async_component::host::HostMemory;
-use canon_async_component::layout::{Context, Layouts, TypeError};
+use canon_async_component::layout::{Context, FlatType, Layouts, TypeError};
 use canon_async_component::plan::{CoreFuncType, CoreType};
 use canon_async_component::shared::LinkedTypes;
 use canon_async_component::types::{Case, Field, FuncType, TypeDef, TypeTable, ValType};
@@ -140,15 +141,15 @@ fn the_canonical_abi_s_layouts() {
     let layouts = Layouts::new(&table).unwrap();
     assert_eq!(
         layouts.flat(d(0)).unwrap(),
-        Some([CoreType::I32, CoreType::I32].as_slice()),
+        Some([FlatType::I32, FlatType::I32].as_slice()),
         "join of f32 and i32"
     );
     assert_eq!(
         layouts.flat(d(1)).unwrap(),
-        Some([CoreType::I32, CoreType::I64].as_slice()),
+        Some([FlatType::I32, FlatType::I64].as_slice()),
         "join of f32 and f64"
     );
-    assert_eq!(layouts.size_align(d(2)), Ok((12, 4)));
+    assert_eq!(layouts.size_align(d(2), PtrType::I32), Ok((12, 4)));
     assert_eq!(layouts.flat(d(3)).unwrap().map(<[_]>::len), Some(16));
     assert_eq!(layouts.flat(d(4)).unwrap(), None);
     assert_eq!(layouts.flat(d(5)).unwrap(), None, "one more for the discriminant");
@@ -162,14 +163,73 @@ fn the_canonical_abi_s_layouts() {
     let (i32, i64) = (CoreType::I32, CoreType::I64);
     let five = func(&[ValType::U64; 5], Some(ValType::String));
     let lift = |callback| Context::Lift { callback };
-    assert_eq!(layouts.func(&five, false, Context::Lower), Ok(core(&[i64, i64, i64, i64, i64, i32], &[])));
-    assert_eq!(layouts.func(&five, true, Context::Lower), Ok(core(&[i32, i32], &[i32])));
-    assert_eq!(layouts.func(&five, false, lift(false)), Ok(core(&[i64; 5], &[i32])));
-    assert_eq!(layouts.func(&five, true, lift(true)), Ok(core(&[i64; 5], &[i32])));
-    assert_eq!(layouts.func(&five, true, lift(false)), Ok(core(&[i64; 5], &[])));
+    assert_eq!(
+        layouts.func(&five, false, Context::Lower, PtrType::I32),
+        Ok(core(&[i64, i64, i64, i64, i64, i32], &[]))
+    );
+    assert_eq!(layouts.func(&five, true, Context::Lower, PtrType::I32), Ok(core(&[i32, i32], &[i32])));
+    assert_eq!(layouts.func(&five, false, lift(false), PtrType::I32), Ok(core(&[i64; 5], &[i32])));
+    assert_eq!(layouts.func(&five, true, lift(true), PtrType::I32), Ok(core(&[i64; 5], &[i32])));
+    assert_eq!(layouts.func(&five, true, lift(false), PtrType::I32), Ok(core(&[i64; 5], &[])));
     let many = func(&[d(4)], None);
-    assert_eq!(layouts.func(&many, true, Context::Lower), Ok(core(&[i32], &[i32])));
-    assert_eq!(layouts.func(&many, false, lift(false)), Ok(core(&[i32], &[])));
+    assert_eq!(layouts.func(&many, true, Context::Lower, PtrType::I32), Ok(core(&[i32], &[i32])));
+    assert_eq!(layouts.func(&many, false, lift(false), PtrType::I32), Ok(core(&[i32], &[])));
+}
+
+#[test]
+fn layouts_of_64_bit_pointers_differ_where_there_are_pointers() {
+    let table = TypeTable {
+        defs: vec![
+            TypeDef::List(ValType::U8),
+            TypeDef::Record(vec![field("a", ValType::U8), field("b", d(0)), field("c", ValType::U16)]),
+            TypeDef::Variant(vec![case("a", Some(ValType::F32)), case("b", Some(ValType::String))]),
+            TypeDef::Variant(vec![case("a", Some(ValType::F64)), case("b", Some(d(2)))]),
+            TypeDef::Map(ValType::U8, ValType::String),
+            TypeDef::FixedList(ValType::String, 3),
+            TypeDef::Record(vec![field("a", ValType::U8), field("b", ValType::U64)]),
+        ],
+        ..TypeTable::default()
+    };
+    let layouts = Layouts::new(&table).unwrap();
+    for (index, narrow, wide) in [
+        (0, (8, 4), (16, 8)),
+        (1, (16, 4), (32, 8)),
+        (2, (12, 4), (24, 8)),
+        (3, (24, 8), (32, 8)),
+        (4, (8, 4), (16, 8)),
+        (5, (24, 4), (48, 8)),
+        (6, (16, 8), (16, 8)),
+    ] {
+        assert_eq!(layouts.size_align(d(index), PtrType::I32), Ok(narrow), "type {index}");
+        assert_eq!(layouts.size_align(d(index), PtrType::I64), Ok(wide), "type {index}");
+    }
+    let flat = |index| layouts.flat(d(index)).unwrap().unwrap();
+    use FlatType::{I32, I64, Ptr};
+    assert_eq!(flat(2), [I32, Ptr, Ptr], "join of f32 and a pointer");
+    assert_eq!(flat(3), [I32, I64, Ptr, Ptr], "join of f64 and i32, and then pointers alone");
+
+    let func = FuncType {
+        params: vec![field("p", ValType::String), field("q", d(2))],
+        result: Some(d(0)),
+        is_async: true,
+    };
+    let core = |params: &[CoreType], results: &[CoreType]| CoreFuncType::new(params, results);
+    let (i32, i64) = (CoreType::I32, CoreType::I64);
+    let of = |is_async, context| layouts.func(&func, is_async, context, PtrType::I64);
+    assert_eq!(of(false, Context::Lower), Ok(core(&[i64, i64, i32, i64, i64, i64], &[])));
+    assert_eq!(of(true, Context::Lower), Ok(core(&[i64, i64], &[i32])), "spilled, and where the result goes");
+    assert_eq!(of(false, Context::Lift { callback: false }), Ok(core(&[i64, i64, i32, i64, i64], &[i64])));
+    assert_eq!(of(true, Context::Lift { callback: true }), Ok(core(&[i64, i64, i32, i64, i64], &[i32])));
+}
+
+#[test]
+fn a_type_too_large_for_64_bit_pointers_alone_is_refused() {
+    let new = |len| {
+        let defs = vec![TypeDef::FixedList(ValType::String, len)];
+        Layouts::new(&TypeTable { defs, ..TypeTable::default() }).map(drop)
+    };
+    assert_eq!(new((1 << 24) - 1), Ok(()));
+    assert_eq!(new(1 << 24), Err(TypeError::TooLarge));
 }
 
 #[test]

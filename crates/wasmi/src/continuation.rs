@@ -12,6 +12,7 @@ use wasmi::{Func, ResumableCall, ResumableCallHostTrap, StoreContextMut, Val};
 use wasmi::{TypedResumableCall, TypedResumableCallHostTrap};
 
 use crate::embedding::to_bits;
+use crate::later::{Answer, Due, Later};
 use crate::state::State;
 
 /// Frames of a guest below a built-in that has not answered yet.
@@ -88,6 +89,10 @@ pub(crate) enum Parked {
     Frames(Frames),
     /// A function that was not called yet.
     Func(Func),
+    /// A host function that has not answered.
+    Later(Later),
+    /// One that has.
+    Answer(Answer, Due),
 }
 
 /// At most one for each thread of the store. Slots are as many as there ever were threads at once.
@@ -121,6 +126,17 @@ impl Continuations {
                 Ok(())
             }
             _ => Err(Error::Bug("a thread was parked over another")),
+        }
+    }
+
+    /// Takes the host function that has not answered, if one is kept for the thread.
+    ///
+    /// # Errors
+    /// `Bug`: there is nothing, or something else.
+    pub fn take_later(&mut self, thread: ThreadId) -> Result<Parked, Error> {
+        match self.slots.get(thread.index()) {
+            Some(Some((owner, Parked::Later(_)))) if *owner == thread => self.take(thread),
+            _ => Err(Error::Bug("no host function that has not answered")),
         }
     }
 

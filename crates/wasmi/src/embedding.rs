@@ -3,15 +3,21 @@
 use alloc::borrow::Cow;
 use alloc::string::ToString;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 
+use canon_async::canon::Builtin;
 use canon_async::id::{FuncRef, HostCall, MemoryRef, TableRef, ThreadId};
-use canon_async::spec::MAX_CORE_PARAMS;
+use canon_async::run;
+use canon_async::spec::{MAX_CORE_PARAMS, PtrType};
 use canon_async::{Embedding, Error, Heap, Outcome, Store, Trap};
+use canon_async_component::Val;
 use canon_async_component::plan::{CoreFuncType, CoreType};
 use wasmi::{AsContextMut as _, Nullable, Ref, StoreContextMut, TrapCode, Val as CoreVal};
 
 use crate::continuation::{Parked, Ran};
+use crate::later::{Answer, Due};
+use crate::linker::Given;
 use crate::state::{CoreFunc, HOST_MEMORY, HostEntry, State, WasmFunc};
 use crate::store::Caller;
 #[cfg(feature = "std")]
@@ -195,13 +201,55 @@ impl<T> Wx<'_, T> {
         result.map_err(|error| self.error_of(&error))
     }
 
-    fn call_host(&mut self, entry: &HostEntry<T>, args: &[u64]) -> Result<Outcome, Error> {
+    fn call_host(
+        &mut self,
+        thread: ThreadId,
+        entry: &HostEntry<T>,
+        args: &[u64],
+    ) -> Result<Outcome, Error> {
         let args = entry.sig.decode_args(args, &mut self.state_mut().host_memory);
         let args = args.map_err(|error| self.host_error(error.into()))?;
-        let val = (entry.func.0)(Caller(Wx(self.0.as_context_mut())), &args);
-        let val = val.map_err(|error| self.host_error(error))?;
-        let bits = entry.sig.encode_result(val.as_ref(), &mut self.state_mut().host_memory);
-        bits.map(Outcome::Returned).map_err(|error| self.host_error(error.into()))
+        let due = Due { sig: entry.sig.clone(), borrowed: self.borrowed(thread, &args) };
+        match (entry.func.0)(Caller(Wx(self.0.as_context_mut())), &args) {
+            Given::Now(answer) => self.host_answer(answer, &due).map(Outcome::Returned),
+            Given::Later(future) => {
+                self.answer_later(thread, future, due)?;
+                Ok(Outcome::Blocked)
+            }
+        }
+    }
+
+    /// A host function has answered: what it borrowed goes back, and its result to flat values.
+    fn host_answer(&mut self, answer: Answer, due: &Due) -> Result<u64, Error> {
+        let val = answer.map_err(|error| self.host_error(error))?;
+        for handle in &due.borrowed {
+            // It may have dropped some itself.
+            if let Ok(held) = self.store().host_resource(*handle)
+                && !held.is_owned()
+            {
+                run::builtin(self, Builtin::ResourceDrop(held.ty), &[u64::from(*handle)])?;
+            }
+        }
+        let bits = due.sig.encode_result(val.as_ref(), &mut self.state_mut().host_memory);
+        bits.map_err(|error| self.host_error(error.into()))
+    }
+
+    /// The handles among a host function's arguments that it borrows.
+    fn borrowed(&mut self, thread: ThreadId, args: &[Val]) -> Vec<u32> {
+        let store = self.store();
+        let mut borrowed = Vec::new();
+        let task = store.thread(thread).map(|thread| thread.task());
+        let Some(task) = task.filter(|task| store.task(*task).is_some_and(|task| task.num_borrows() > 0)) else {
+            return borrowed;
+        };
+        for arg in args {
+            arg.for_each_resource(&mut |handle| {
+                if store.host_resource(handle).is_ok_and(|held| held.borrow_scope == Some(task)) {
+                    borrowed.push(handle);
+                }
+            });
+        }
+        borrowed
     }
 
     /// A host function's error as the core's.
@@ -251,7 +299,7 @@ impl<T> Embedding for Wx<'_, T> {
                 let vals = vals.get(..params).unwrap_or(&[]);
                 self.run(thread, |ctx| Ran::of(result, |out| wasm.call_resumable(ctx, vals, out)))
             }
-            Target::Host(entry) => self.call_host(&entry, args),
+            Target::Host(entry) => self.call_host(thread, &entry, args),
             Target::HostRealloc => Err(NO_HOST_CALL),
         }
     }
@@ -259,7 +307,10 @@ impl<T> Embedding for Wx<'_, T> {
     fn resume(&mut self, thread: ThreadId, value: u64) -> Result<Outcome, Error> {
         match self.state_mut().parked.take(thread)? {
             Parked::Frames(frames) => self.run(thread, |ctx| frames.resume(ctx, value)),
-            Parked::Func(_) => Err(Error::Bug("a thread was resumed that has not started")),
+            Parked::Answer(answer, due) => self.host_answer(answer, &due).map(Outcome::Returned),
+            Parked::Func(_) | Parked::Later(_) => {
+                Err(Error::Bug("a thread was resumed that has not started, or not answered"))
+            }
         }
     }
 
@@ -291,16 +342,21 @@ impl<T> Embedding for Wx<'_, T> {
         let _ = self.state_mut().parked.take(thread);
     }
 
-    fn thread_func(&mut self, thread: ThreadId, table: TableRef, index: u32) -> Result<(), Error> {
+    fn thread_func(&mut self, thread: ThreadId, table: TableRef, index: u64) -> Result<(), Error> {
+        let takes = match table.start_type() {
+            PtrType::I32 => wasmi::ValType::I32,
+            PtrType::I64 => wasmi::ValType::I64,
+        };
         let table =
             self.state().tables.get(table.index()).copied().ok_or(Error::Misuse("an unknown table"))?;
-        let func = match table.get(&self.0, u64::from(index)) {
+        let shown = u32::try_from(index).unwrap_or(u32::MAX);
+        let func = match table.get(&self.0, index) {
             Some(Ref::Func(Nullable::Val(func))) => func,
-            _ => return Err(Trap::UnknownTableElement(index).into()),
+            _ => return Err(Trap::UnknownTableElement(shown).into()),
         };
         let ty = func.ty(&self.0);
-        if ty.params() != [wasmi::ValType::I32] || !ty.results().is_empty() {
-            return Err(Trap::ThreadFuncType(index).into());
+        if ty.params() != [takes] || !ty.results().is_empty() {
+            return Err(Trap::ThreadFuncType(shown).into());
         }
         self.state_mut().parked.park(thread, Parked::Func(func))
     }
@@ -308,10 +364,13 @@ impl<T> Embedding for Wx<'_, T> {
     fn start_thread(&mut self, thread: ThreadId, arg: u64) -> Result<Outcome, Error> {
         match self.state_mut().parked.take(thread)? {
             Parked::Func(func) => {
-                let arg = [CoreVal::I32(arg as u32 as i32)];
+                let arg = match func.ty(&self.0).params() {
+                    [wasmi::ValType::I64] => [CoreVal::I64(arg as i64)],
+                    _ => [CoreVal::I32(arg as u32 as i32)],
+                };
                 self.run(thread, |ctx| Ran::of(false, |out| func.call_resumable(ctx, &arg, out)))
             }
-            Parked::Frames(_) => Err(Error::Bug("a thread was started twice")),
+            _ => Err(Error::Bug("a thread was started twice")),
         }
     }
 
@@ -331,6 +390,17 @@ impl<T> Embedding for Wx<'_, T> {
 
     fn host_lost(&mut self, call: HostCall) {
         self.state_mut().host_calls.lost(call);
+    }
+
+    fn host_cancel(&mut self, thread: ThreadId) -> bool {
+        self.state_mut().parked.take_later(thread).is_ok()
+    }
+
+    fn idle(&mut self) -> Result<bool, Error> {
+        #[cfg(feature = "std")]
+        return self.wait_for_answer();
+        #[cfg(not(feature = "std"))]
+        Ok(false)
     }
 
     fn copy(

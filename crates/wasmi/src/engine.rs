@@ -9,8 +9,9 @@ use alloc::vec::Vec;
 
 use canon_async::canon::Builtin;
 use canon_async::id::{FuncRef, MemoryRef, TableRef};
-use canon_async_component::plan::{CoreFuncType, CoreType};
-use canon_async_component::{CoreExtern, Engine, EngineError, HostSig, ImportArg};
+use canon_async::spec::PtrType;
+use canon_async_component::plan::{CoreFuncType, CoreItemType, CoreKind, CoreType, ModuleType};
+use canon_async_component::{CoreExtern, Engine, EngineError, HostCalls, HostSig, ImportArg};
 use wasmi::errors::{ErrorKind, InstantiationError};
 use wasmi::{Extern, ExternType, FuncType, Instance, Memory, Module, TrapCode, ValType};
 
@@ -75,7 +76,7 @@ impl<T> Engine for Wx<'_, T> {
     }
 
     fn host_func(&mut self, func: &HostFunc<T>, sig: HostSig) -> Result<FuncRef, EngineError> {
-        let entry = CoreFunc::Host(Arc::new(HostEntry { func: func.clone(), sig }));
+        let entry = CoreFunc::Host(Arc::new(HostEntry { func: func.clone(), sig: Arc::new(sig) }));
         self.state_mut().add_func(entry).ok_or_else(too_many)
     }
 
@@ -95,6 +96,18 @@ impl<T> Engine for Wx<'_, T> {
         }
     }
 
+    fn host_calls(&mut self) -> &mut HostCalls {
+        &mut self.state_mut().host_calls
+    }
+
+    fn module_type(&mut self, module: &Module) -> Option<ModuleType> {
+        let imports = module.imports();
+        let imports =
+            imports.map(|import| (import.module().into(), import.name().into(), item_type(import.ty())));
+        let exports = module.exports().map(|export| (export.name().into(), item_type(export.ty())));
+        Some(ModuleType { imports: imports.collect(), exports: exports.collect() })
+    }
+
     fn last_trap_text(&self) -> Option<&str> {
         self.state().trap_text.as_deref()
     }
@@ -112,6 +125,16 @@ fn kind(ty: &ExternType) -> u8 {
         ExternType::Memory(_) => 2,
         ExternType::Global(_) => 3,
     }
+}
+
+fn item_type(ty: &ExternType) -> CoreItemType {
+    let (kind, func, wide) = match ty {
+        ExternType::Func(ty) => (CoreKind::Func, core_type(ty), false),
+        ExternType::Table(ty) => (CoreKind::Table, None, ty.is_64()),
+        ExternType::Memory(ty) => (CoreKind::Memory, None, ty.is_64()),
+        ExternType::Global(_) => (CoreKind::Global, None, false),
+    };
+    CoreItemType { kind, func, wide }
 }
 
 fn too_many() -> EngineError {
@@ -140,7 +163,9 @@ impl<T> Wx<'_, T> {
                 self.state().memories.len().saturating_sub(1)
             }
         };
-        u32::try_from(index).ok()?.checked_add(1).map(MemoryRef::from_index)
+        let addresses = if memory.ty(&self.0).is_64() { PtrType::I64 } else { PtrType::I32 };
+        let index = i32::try_from(index).ok()?.checked_add(1)?;
+        Some(MemoryRef::from_index(index.unsigned_abs()).with_addresses(addresses))
     }
 
     /// wasmi's handles can't be compared. Bytes at one address are one memory's; an empty memory has none,

@@ -2,26 +2,30 @@
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
-use core::task::Poll;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
 
 use canon_async::id::{HostCall, TaskId};
-use canon_async::{Trap, run};
+use canon_async::{Embedding as _, Trap, run};
 use canon_async_component::host::CallState;
-pub use canon_async_component::instance::Extern;
 use canon_async_component::types::{FuncType, TypeTable};
 use canon_async_component::{Val, instance};
 
 use crate::error::Error;
 use crate::state::StoreId;
-use crate::store::{AsContext, AsContextMut};
+use crate::store::{AsContext, AsContextMut, Store};
 
 const OTHER_STORE: &str = "something of another store";
+
+/// What an instance exports.
+pub type Extern = instance::Extern<wasmi::Module>;
 
 /// An instance of a component. It lives in its store; this is what it exports.
 #[derive(Clone, Debug)]
 pub struct Instance {
     pub(crate) store: StoreId,
-    pub(crate) inner: instance::Instance,
+    pub(crate) inner: instance::Instance<wasmi::Module>,
 }
 
 impl Instance {
@@ -79,6 +83,19 @@ impl Func {
         self.start(&mut ctx, args)?.result(ctx)
     }
 
+    /// Calls it, and drives the store until it has returned, as a future. Dropping that cancels the call.
+    ///
+    /// # Errors
+    /// `Value`: the arguments are not of its type; what the call itself fails with, the future answers.
+    pub fn call_async<'a, T>(
+        &self,
+        store: &'a mut Store<T>,
+        args: &[Val],
+    ) -> Result<CallFuture<'a, T>, Error> {
+        let call = self.start(&mut *store, args)?;
+        Ok(CallFuture { store, call: Some(call) })
+    }
+
     /// Starts a call, which runs until it blocks; [`Store::tick`](crate::Store::tick) goes on with it.
     ///
     /// # Errors
@@ -96,6 +113,68 @@ impl Func {
                 wx.state_mut().host_calls.remove(number);
                 Err(wx.explain(error))
             }
+        }
+    }
+}
+
+/// A call as a future, which drives its store: ticks while something is ready, then polls host functions that answer later.
+/// Dropped before it is ready, it cancels the call, and the store goes on without it.
+#[derive(Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct CallFuture<'a, T: 'static> {
+    store: &'a mut Store<T>,
+    call: Option<Call>,
+}
+
+/// How many turns of the scheduler one poll takes before others of its executor have theirs.
+const TURNS: u32 = 1000;
+
+impl<T> CallFuture<'_, T> {
+    fn drive(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Val>, Error>> {
+        let polled_twice = || Error::misuse("a call was polled after it had returned");
+        for _ in 0..TURNS {
+            let call = self.call.as_mut().ok_or_else(polled_twice)?;
+            if let Poll::Ready(val) = call.poll(&mut *self.store)? {
+                return Poll::Ready(Ok(val));
+            }
+            if self.store.tick()? {
+                continue;
+            }
+            let mut wx = self.store.embedding();
+            if wx.store().unanswered() == 0 {
+                return Poll::Ready(Err(Error::plain(Trap::Deadlock.into())));
+            }
+            let answered = wx.poll_later(context).map_err(|error| wx.explain(error))?;
+            if !answered {
+                return Poll::Pending;
+            }
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl<T> Future for CallFuture<'_, T> {
+    type Output = Result<Option<Val>, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let result = self.drive(context);
+        if let Poll::Ready(result) = &result
+            && let Some(call) = self.call.take()
+            && result.is_err()
+        {
+            call.forget(&mut *self.store);
+        }
+        result
+    }
+}
+
+impl<T> Drop for CallFuture<'_, T> {
+    fn drop(&mut self) {
+        if let Some(mut call) = self.call.take() {
+            // A trap of the guest when it is told is nobody's any more.
+            let _ = call.cancel(&mut *self.store);
+            call.forget(&mut *self.store);
         }
     }
 }

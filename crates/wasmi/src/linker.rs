@@ -1,8 +1,10 @@
 //! [`Linker`].
 
+use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use core::fmt;
+use core::future::Future;
 
 use canon_async::id::ResourceId;
 use canon_async_component::{LinkError, Val, link, types};
@@ -11,13 +13,22 @@ use crate::component::Component;
 use crate::config::Engine;
 use crate::error::Error;
 use crate::instance::Instance;
+use crate::later::{Answer, LaterFuture};
 use crate::state::StoreId;
 use crate::store::{AsContext, AsContextMut, Caller};
+
+/// How a host function answers.
+pub(crate) enum Given {
+    /// It has.
+    Now(Answer),
+    /// When this future says.
+    Later(LaterFuture),
+}
 
 /// A host function: gets its arguments in the order of its type, and answers its result, if its type has one.
 ///
 /// An error becomes the calling guest's trap; [`Error::host`] gives it a text.
-type Closure<T> = dyn Fn(Caller<'_, T>, &[Val]) -> Result<Option<Val>, Error> + Send + Sync;
+type Closure<T> = dyn Fn(Caller<'_, T>, &[Val]) -> Given + Send + Sync;
 
 /// A host function behind a pointer: what [`Linker`] keeps.
 pub struct HostFunc<T: 'static>(pub(crate) Arc<Closure<T>>);
@@ -39,7 +50,16 @@ impl<T> HostFunc<T> {
     pub fn new(
         func: impl Fn(Caller<'_, T>, &[Val]) -> Result<Option<Val>, Error> + Send + Sync + 'static,
     ) -> Self {
-        Self(Arc::new(func))
+        Self(Arc::new(move |caller, args| Given::Now(func(caller, args))))
+    }
+
+    /// A host function that answers later, of an `async` type: it gets the store when it is called, and not while its future
+    /// waits. The future is dropped where the guest cancels the call, or dies.
+    pub fn later<F>(func: impl Fn(Caller<'_, T>, &[Val]) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<Option<Val>, Error>> + Send + 'static,
+    {
+        Self(Arc::new(move |caller, args| Given::Later(Box::pin(func(caller, args)))))
     }
 }
 
@@ -82,6 +102,19 @@ impl<T> Linker<T> {
         func: impl Fn(Caller<'_, T>, &[Val]) -> Result<Option<Val>, Error> + Send + Sync + 'static,
     ) -> &mut Self {
         self.inner.func(path, HostFunc::new(func));
+        self
+    }
+
+    /// A host function that answers later, of whatever `async` type it is imported with: see [`HostFunc::later`].
+    pub fn func_async<F>(
+        &mut self,
+        path: &str,
+        func: impl Fn(Caller<'_, T>, &[Val]) -> F + Send + Sync + 'static,
+    ) -> &mut Self
+    where
+        F: Future<Output = Result<Option<Val>, Error>> + Send + 'static,
+    {
+        self.inner.func(path, HostFunc::later(func));
         self
     }
 
@@ -128,9 +161,10 @@ impl<T> Linker<T> {
         export: &str,
     ) -> Result<&mut Self, Error> {
         self.bind(&ctx, instance.store)?;
-        let export = instance.inner.get(export).ok_or_else(|| Error::misuse("there is no such export"))?;
-        self.inner.export(path, export);
-        Ok(self)
+        match self.inner.export(path, &instance.inner, export) {
+            true => Ok(self),
+            false => Err(Error::misuse("there is no such export")),
+        }
     }
 
     /// A new resource type of the host. Its destructor, if any, gets the representation as [`Val::U32`] where
@@ -180,7 +214,13 @@ impl<T> Linker<T> {
         Ok(self)
     }
 
-    /// Instantiates a component: runs the start functions of its core modules.
+    /// 🪙 A value. A handle in it is of the store that it came from.
+    pub fn value(&mut self, path: &str, value: Val) -> &mut Self {
+        self.inner.value(path, value);
+        self
+    }
+
+    /// Instantiates a component: runs the start functions of its core modules, and its own.
     ///
     /// # Errors
     /// `Link`: an import is missing or of another type; `Trap`: a start function trapped, or a limit of the

@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 
 use canon_async::canon::{self, Builtin};
 use canon_async::id::MemoryRef;
-use canon_async::spec::MAX_CORE_PARAMS;
+use canon_async::spec::{MAX_CORE_PARAMS, PtrType};
 use canon_async::{Embedding as _, Error, Then, Trap, abi};
 use canon_async_component::EngineError;
 use canon_async_component::plan::{CoreFuncType, CoreType};
@@ -180,12 +180,12 @@ pub(crate) fn copy<T>(
         let (bytes, state) = wasm.data_and_store_mut(&mut wx.0);
         return copy_slices((state.host_memory.bytes_mut(), to_at), (bytes, from_at), len).ok_or(OUTSIDE);
     }
-    let arguments = (u32::try_from(to_at), u32::try_from(from_at), u32::try_from(len));
     if len > SMALL
-        && let (Ok(to_at), Ok(from_at), Ok(len)) = arguments
         && let Some(copier) = copier(wx, to, from)
     {
-        return copier.call(&mut wx.0, (to_at, from_at, len)).map_err(|error| wx.error_of(&error));
+        // They have been checked: none is larger than its memory.
+        let arguments = (to_at as u64, from_at as u64, len as u64);
+        return copier.call(&mut wx.0, arguments).map_err(|error| wx.error_of(&error));
     }
     abi::copy_in_chunks(wx, (to, to_at), (from, from_at), len)
 }
@@ -202,7 +202,8 @@ fn copier<T>(wx: &mut Wx<'_, T>, to: MemoryRef, from: MemoryRef) -> Option<Copie
         return Some(*copier);
     }
     let memories = [wx.state().wasm_memory(to)?, wx.state().wasm_memory(from)?].map(Extern::Memory);
-    let module = Module::new(wx.0.engine(), COPIER).ok()?;
+    let module = encode_copier(to.ptr_type(), from.ptr_type())?;
+    let module = Module::new(wx.0.engine(), module).ok()?;
     let instance = Instance::new(&mut wx.0, &module, &memories).ok()?;
     let copier = instance.get_typed_func(&wx.0, "").ok()?;
     wx.state_mut().copiers.insert((to, from), copier);
@@ -213,17 +214,30 @@ const MAGIC: [u8; 8] = *b"\0asm\x01\0\0\0";
 const I32: u8 = 0x7f;
 const I64: u8 = 0x7e;
 
-/// `(module (import "" "" (memory 0)) (import "" "" (memory 0)) (func (export "") (param i32 i32 i32)
-/// (memory.copy 0 1 (local.get 0) (local.get 1) (local.get 2))))`
-#[rustfmt::skip]
-const COPIER: &[u8] = &[
-    0, b'a', b's', b'm', 1, 0, 0, 0,
-    1, 7, 1, 0x60, 3, I32, I32, I32, 0,
-    2, 11, 2, 0, 0, 2, 0, 0, 0, 0, 2, 0, 0,
-    3, 2, 1, 0,
-    7, 4, 1, 0, 0, 0,
-    10, 14, 1, 12, 0, 0x20, 0, 0x20, 1, 0x20, 2, 0xfc, 10, 0, 1, 0x0b,
-];
+/// `(module (import "" "" (memory 0)) (import "" "" (memory 0)) (func (export "") (param i64 i64 i64)
+/// (memory.copy 0 1 (local.get 0) (local.get 1) (local.get 2))))`, with each memory's addresses of its own type, and the
+/// arguments cut down to those.
+fn encode_copier(to: PtrType, from: PtrType) -> Option<Vec<u8>> {
+    let wide = |ptr| if ptr == PtrType::I64 { 4 } else { 0 };
+    let mut body = Vec::from([0]);
+    // A length is as wide as the narrower of the two.
+    for (at, ptr) in [(0, to), (1, from), (2, to.min(from))] {
+        body.extend([0x20, at]);
+        if ptr == PtrType::I32 {
+            body.push(0xa7);
+        }
+    }
+    body.extend([0xfc, 10, 0, 1, 0x0b]);
+    let mut code = Vec::from([1, byte(body.len())?]);
+    code.extend(body);
+    let mut module = Vec::from(MAGIC);
+    section(&mut module, 1, &[1, 0x60, 3, I64, I64, I64, 0])?;
+    section(&mut module, 2, &[2, 0, 0, 2, wide(to), 0, 0, 0, 2, wide(from), 0])?;
+    section(&mut module, 3, &[1, 0])?;
+    section(&mut module, 7, &[1, 0, 0, 0])?;
+    section(&mut module, 10, &code)?;
+    Some(module)
+}
 
 /// A packing shim. It imports the host function and what takes a seventeenth argument, and exports a function
 /// of type `ty`. `None` for types that no built-in has.

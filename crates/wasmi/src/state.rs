@@ -17,6 +17,7 @@ use wasmi::{Global, Memory, Module, ResourceLimiter, Table, TypedFunc};
 use crate::component::Component;
 use crate::config::Engine;
 use crate::continuation::Continuations;
+use crate::later::Wakeups;
 use crate::linker::HostFunc;
 
 /// Tells stores apart: things that belong to one carry it.
@@ -37,6 +38,7 @@ pub struct State<T: 'static> {
     pub(crate) data: T,
     pub(crate) core: canon_async::Store<Heap>,
     pub(crate) parked: Continuations,
+    pub(crate) wakeups: Arc<Wakeups>,
     pub(crate) funcs: Vec<CoreFunc<T>>,
     /// By [`MemoryRef`] less one: the host's memory comes first.
     pub(crate) memories: Vec<Memory>,
@@ -60,7 +62,7 @@ pub struct State<T: 'static> {
 }
 
 /// Copies: to, from, length.
-pub(crate) type Copier = TypedFunc<(u32, u32, u32), ()>;
+pub(crate) type Copier = TypedFunc<(u64, u64, u64), ()>;
 
 /// What a [`FuncRef`] stands for.
 pub(crate) enum CoreFunc<T: 'static> {
@@ -83,7 +85,7 @@ pub(crate) struct WasmFunc {
 
 pub(crate) struct HostEntry<T: 'static> {
     pub func: HostFunc<T>,
-    pub sig: HostSig,
+    pub sig: Arc<HostSig>,
 }
 
 /// The host's memory.
@@ -103,6 +105,7 @@ impl<T> State<T> {
             data,
             core,
             parked: Continuations::new(),
+            wakeups: Arc::default(),
             funcs: Vec::from([CoreFunc::HostRealloc]),
             memories: Vec::new(),
             tables: Vec::new(),

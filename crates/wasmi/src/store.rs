@@ -3,7 +3,9 @@
 use alloc::string::String;
 use core::fmt;
 
-use canon_async::Embedding as _;
+use canon_async::canon::Builtin;
+use canon_async::id::ResourceId;
+use canon_async::{Embedding as _, run};
 use wasmi::{AsContextMut as _, StoreContext};
 
 use crate::config::Engine;
@@ -120,6 +122,41 @@ pub trait AsContext {
 pub trait AsContextMut: AsContext {
     #[doc(hidden)]
     fn wx(&mut self) -> Wx<'_, Self::Data>;
+
+    /// Makes a resource that the host owns, for a [`Val::Resource`](crate::Val::Resource): of a type that
+    /// [`Linker::resource`](crate::Linker::resource) defined, with any representation.
+    ///
+    /// # Errors
+    /// A limit; `Misuse` for a type of no host, and before anything was instantiated.
+    fn new_resource(&mut self, ty: ResourceId, rep: u32) -> Result<u32, Error> {
+        let mut wx = self.wx();
+        let made = run::builtin(&mut wx, Builtin::ResourceNew(ty), &[rep.into()]);
+        made.map(|handle| handle as u32).map_err(|error| wx.explain(error))
+    }
+
+    /// The representation of a resource that the host holds and whose type it defined.
+    ///
+    /// # Errors
+    /// `Misuse` where it holds none of this handle, or the type is a guest's.
+    fn resource_rep(&mut self, handle: u32) -> Result<u32, Error> {
+        let mut wx = self.wx();
+        let held = wx.store().host_resource(handle);
+        let rep =
+            held.and_then(|held| run::builtin(&mut wx, Builtin::ResourceRep(held.ty), &[handle.into()]));
+        rep.map(|rep| rep as u32).map_err(|error| wx.explain(error))
+    }
+
+    /// Drops a resource that the host holds: its destructor runs now, where the host owned it.
+    ///
+    /// # Errors
+    /// `Misuse` where it holds none of this handle; `Trap` where it is lent, and the destructor's.
+    fn drop_resource(&mut self, handle: u32) -> Result<(), Error> {
+        let mut wx = self.wx();
+        let held = wx.store().host_resource(handle);
+        let dropped =
+            held.and_then(|held| run::builtin(&mut wx, Builtin::ResourceDrop(held.ty), &[handle.into()]));
+        dropped.map(drop).map_err(|error| wx.explain(error))
+    }
 
     /// 📝 Makes an error context, for a [`Val::ErrorContext`](crate::Val::ErrorContext). The host holds it until it drops
     /// it, whoever else gets it. Of a long message as much is kept as [`Limits`](crate::Limits) say.

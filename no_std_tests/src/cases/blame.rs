@@ -16,6 +16,7 @@ cases! {
     subtask_cancel_callee_takes_the_event_traps,
     subtask_cancel_callee_drops_the_subtask_traps,
     subtask_cancel_callee_joins_the_subtask_traps,
+    subtask_cancel_callee_joins_the_subtask_and_resolves_goes_on,
     subtask_cancel_callee_dead_resolves_cancelled,
 }
 
@@ -129,6 +130,35 @@ fn subtask_cancel_callee_joins_the_subtask_traps<P: Profile>() -> Result<(), Err
     w.call(dec, 2)?;
     w.tick()?;
     assert_eq!(w.call(cancel, 3), Err(Trap::SyncInSet.into()));
+    w.done()
+}
+
+// As before, but the callee resolves at once: nobody waits, and the subtask may be in a set.
+fn subtask_cancel_callee_joins_the_subtask_and_resolves_goes_on<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None, Some(A)])?;
+    let back = w.lift(Func::Sync, sync_opts(A), script![run(WaitableJoin, &[G0, G1])])?;
+    w.lower(back, sync_opts(B))?;
+    let told = script![Op::Eq(R0, k(6)), run(low(0), &[]), run(TaskCancel, &[])];
+    let child = w.lift_callback(Func::Async, B, script![Op::Ret(k(YIELD))], told)?;
+    w.lower(child, async_opts(A))?;
+    const MAIN: Script = &[
+        call(WaitableSetNew, &[], 1),
+        Op::SetG(1, R1),
+        call(low(1), &[], 0),
+        Op::Shr(0, 4),
+        Op::SetG(0, R0),
+        call(SubtaskCancel { is_async: false }, &[R0], 2),
+        Op::Eq(R2, k(4)),
+        // The cancel took its event.
+        call(WaitableSetPoll(memory(A)), &[R1, k(0)], 2),
+        Op::Eq(R2, k(0)),
+        run(SubtaskDrop, &[R0]),
+        run(WaitableSetDrop, &[R1]),
+        run(task_return(A), &[]),
+    ];
+    let main = w.lift(Func::Async, async_opts(A), MAIN)?;
+    w.call(main, 0)?;
+    assert_eq!(w.ended(0), Ended::Returned(0));
     w.done()
 }
 

@@ -21,6 +21,8 @@ cases! {
     subtask_cancel_returned_event_pending_returned,
     subtask_cancel_started_event_pending_waits_for_resolution,
     subtask_cancel_lock_held_told_when_free,
+    subtask_cancel_instance_on_the_stack_told_when_left,
+    subtask_cancel_explicit_threads_never_told,
     subtask_cancel_switches_threads_inside,
     host_cancel_queued_call_cancelled,
     host_cancel_resolved_is_nothing,
@@ -287,7 +289,68 @@ fn subtask_cancel_lock_held_told_when_free<P: Profile>() -> Result<(), Error> {
     w.done()
 }
 
-/// Section 6 of the design: the callback that is told inside `subtask.cancel` switches to another thread of its task,
+/// #707: the request comes while the task's instance is on the stack; the task is told when it is left, without an event.
+fn subtask_cancel_instance_on_the_stack_told_when_left<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None, None])?;
+    let waits = w.lift_callback(Func::Async, B, WAITS, GIVES_IN)?;
+    let cancels = w.lift(
+        Func::Sync,
+        sync_opts(A),
+        script![call(SubtaskCancel { is_async: true }, &[G1], 0), Op::Eq(R0, k(0xffff_ffff)), Op::Mark(1)],
+    )?;
+    w.lower(waits, async_opts(A))?;
+    w.lower(cancels, sync_opts(B))?;
+    let starts = script![call(low(0), &[], 0), Op::Shr(0, 4), Op::SetG(1, R0), run(task_return(A), &[])];
+    let starts = w.lift(Func::Async, async_opts(A), starts)?;
+    let through = w.lift(Func::Sync, sync_opts(B), script![run(low(1), &[]), Op::Mark(2)])?;
+    const TIDIES: Script = &[
+        call(WaitableSetNew, &[], 0),
+        run(WaitableJoin, &[G1, R0]),
+        call(WaitableSetPoll(memory(A)), &[R0, k(0)], 1),
+        Op::Eq(R1, k(1)),
+        Op::Load32(1, k(4)),
+        Op::Eq(R1, k(4)),
+        run(SubtaskDrop, &[G1]),
+        run(WaitableSetDrop, &[R0]),
+    ];
+    let tidies = w.lift(Func::Sync, sync_opts(A), TIDIES)?;
+    w.call(starts, 0)?;
+    w.call(through, 1)?;
+    assert_eq!(w.marks(), [1, 2]);
+    assert_eq!(w.ticks()?, 1);
+    assert_eq!(w.marks(), [1, 2, 6]);
+    w.call(tidies, 2)?;
+    w.done()
+}
+
+/// #716, #723: of a task's threads only the implicit one is told, and only in its callback loop.
+fn subtask_cancel_explicit_threads_never_told<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None, None])?;
+    const MAIN: Script = &[
+        call(ThreadNewIndirect(TableRef::from_index(0)), &[k(0), k(0)], 0),
+        run(ThreadResumeLater, &[R0]),
+        Op::Mark(1),
+    ];
+    const THREAD: Script = &[
+        call(ThreadYield, &[], 0),
+        Op::Eq(R0, k(0)),
+        call(ThreadYield, &[], 0),
+        Op::Eq(R0, k(0)),
+        Op::Mark(2),
+        run(task_return(B), &[]),
+    ];
+    w.set_table(0, B, THREAD);
+    let callee = w.lift(Func::Async, async_opts(B), MAIN)?;
+    w.lower(callee, async_opts(A))?;
+    let f = w.lift(Func::Async, async_opts(A), caller!(false, 1, 2))?;
+    let task = w.call(f, 0)?;
+    assert_eq!(w.marks(), [1]);
+    w.run_until(task)?;
+    assert_eq!(w.marks(), [1, 2]);
+    w.done()
+}
+
+/// The callback that is told inside `subtask.cancel` switches to another thread of its task,
 /// which resolves it; control comes back to the canceller (#723, #726).
 fn subtask_cancel_switches_threads_inside<P: Profile>() -> Result<(), Error> {
     let mut w = World::<P>::new(&[None, None])?;

@@ -22,9 +22,11 @@ cases! {
     stream_pass_on_done_traps,
     stream_pass_on_in_set_traps,
     stream_pass_on_writable_traps,
+    stream_pass_on_other_element_traps,
     future_pass_on_read_traps,
     task_return_in_sync_function_traps,
     builtin_in_realloc_cannot_leave,
+    builtin_in_post_return_cannot_leave,
     lower_from_realloc_cannot_leave,
     realloc_out_of_bounds_traps,
     realloc_of_string_unaligned_fine,
@@ -158,6 +160,12 @@ fn stream_pass_on_writable_traps<P: Profile>() -> Result<(), Error> {
     )
 }
 
+// lift_async_value: `trap_if(e.shared.t != t)`
+fn stream_pass_on_other_element_traps<P: Profile>() -> Result<(), Error> {
+    pair::<P>(script![run(StreamNew(STREAM_UNIT), &[]), run(low(1), &[k(1)])], Trap::ElementType(1))?;
+    pair::<P>(script![run(FutureNew(FUTURE_UNIT), &[]), run(low(2), &[k(1)])], Trap::ElementType(1))
+}
+
 fn future_pass_on_read_traps<P: Profile>() -> Result<(), Error> {
     pair::<P>(
         script![
@@ -195,26 +203,85 @@ fn realloc<P: Profile>(script: Script) -> Result<(World<P>, Option<Error>), Erro
     Ok((w, error))
 }
 
+/// Every built-in that is not allowed where its instance may not be left.
+const CANNOT_LEAVE: &[Op] = &[
+    run(low(0), &[]),
+    run(ResourceNew(RESOURCE), &[k(1)]),
+    run(ResourceDrop(RESOURCE), &[k(1)]),
+    run(task_return(A), &[]),
+    run(TaskCancel, &[]),
+    run(WaitableSetNew, &[]),
+    run(WaitableSetWait(memory(A)), &[k(1), k(0)]),
+    run(WaitableSetPoll(memory(A)), &[k(1), k(0)]),
+    run(WaitableSetDrop, &[k(1)]),
+    run(WaitableJoin, &[k(1), k(0)]),
+    run(SubtaskCancel { is_async: true }, &[k(1)]),
+    run(SubtaskCancel { is_async: false }, &[k(1)]),
+    run(SubtaskDrop, &[k(1)]),
+    run(StreamNew(STREAM), &[]),
+    run(StreamRead(STREAM, async_opts(A)), &[k(1), k(0), k(0)]),
+    run(StreamWrite(STREAM, sync_opts(A)), &[k(1), k(0), k(0)]),
+    run(StreamCancelRead(STREAM, true), &[k(1)]),
+    run(StreamCancelWrite(STREAM, false), &[k(1)]),
+    run(StreamDropReadable(STREAM), &[k(1)]),
+    run(StreamDropWritable(STREAM), &[k(1)]),
+    run(FutureNew(FUTURE), &[]),
+    run(FutureRead(FUTURE, async_opts(A)), &[k(1), k(0)]),
+    run(FutureWrite(FUTURE, sync_opts(A)), &[k(1), k(0)]),
+    run(FutureCancelRead(FUTURE, true), &[k(1)]),
+    run(FutureCancelWrite(FUTURE, false), &[k(1)]),
+    run(FutureDropReadable(FUTURE), &[k(1)]),
+    run(FutureDropWritable(FUTURE), &[k(1)]),
+    run(ThreadIndex, &[]),
+    run(ThreadNewIndirect(TableRef::from_index(0)), &[k(0), k(0)]),
+    run(ThreadResumeLater, &[k(1)]),
+    run(ThreadSuspend, &[]),
+    run(ThreadYield, &[]),
+    run(ThreadSuspendThenResume, &[k(1)]),
+    run(ThreadYieldThenResume, &[k(1)]),
+    run(ThreadSuspendThenPromote, &[k(1)]),
+    run(ThreadYieldThenPromote, &[k(1)]),
+    run(ErrorContextNew(sync_opts(A)), &[k(0), k(0)]),
+    run(ErrorContextDebugMessage(sync_opts(A)), &[k(1), k(0)]),
+    run(ErrorContextDrop, &[k(1)]),
+];
+
 // LiftLowerContext.reallocate: `may_leave = False`
 fn builtin_in_realloc_cannot_leave<P: Profile>() -> Result<(), Error> {
-    for script in [
-        script![run(WaitableSetNew, &[])],
-        script![run(StreamNew(STREAM), &[])],
-        script![run(ThreadYield, &[])],
-        script![run(ThreadIndex, &[])],
-        script![run(task_return(A), &[])],
-        script![run(SubtaskDrop, &[k(1)])],
-        script![run(ResourceNew(RESOURCE), &[k(1)])],
-    ] {
-        let (w, error) = realloc::<P>(script)?;
-        assert_eq!(error, Some(Trap::CannotLeave.into()));
+    for op in CANNOT_LEAVE.chunks(1) {
+        let (w, error) = realloc::<P>(op)?;
+        assert_eq!(error, Some(Trap::CannotLeave.into()), "{op:?}");
         w.done()?;
     }
-    // These two have no such check.
-    let (w, error) =
-        realloc::<P>(script![run(BackpressureInc, &[]), run(BackpressureDec, &[]), Op::Ret(k(64))])?;
+    // These have no such check.
+    let (w, error) = realloc::<P>(script![
+        run(BackpressureInc, &[]),
+        run(BackpressureDec, &[]),
+        run(ContextSet(0), &[k(1)]),
+        run(ContextGet(0), &[]),
+        Op::Ret(k(64))
+    ])?;
     assert_eq!(error, None);
     w.done()
+}
+
+// canon_lift: `inst.may_leave = False` around `opts.post_return`
+fn builtin_in_post_return_cannot_leave<P: Profile>() -> Result<(), Error> {
+    for op in CANNOT_LEAVE.chunks(1) {
+        let mut w = World::<P>::new(&[None, None])?;
+        let callee = w.lift(Func::Async, async_opts(B), script![Op::Mark(1), run(task_return(B), &[])])?;
+        w.lower(callee, async_opts(A))?;
+        let post = w.func(A, op);
+        let options = w.options(sync_opts(A), |o| o.post_return = Some(post))?;
+        let f = w.lift(Func::SyncU32, options, script![Op::Ret(k(7))])?;
+        assert_eq!(w.call(f, 0), Err(Trap::CannotLeave.into()), "{op:?}");
+        // The result was there before; the instance is dead all the same.
+        assert_eq!(w.ended(0), Ended::Returned(7));
+        assert_eq!(w.call(f, 1), Err(Trap::CannotEnter.into()));
+        assert!(w.marks().is_empty());
+        w.done()?;
+    }
+    Ok(())
 }
 
 fn lower_from_realloc_cannot_leave<P: Profile>() -> Result<(), Error> {

@@ -21,6 +21,7 @@ cases! {
     error_context_passed_on_without_room_capacity,
     error_context_dropped_before_queued_call_starts_traps,
     error_context_in_stream_within_instance_traps,
+    error_context_in_stream_passed_on_and_back_traps_only_then,
     error_context_of_the_dead_freed_unless_shared,
     error_context_to_and_from_the_host_shared,
 }
@@ -254,6 +255,46 @@ fn error_context_in_stream_within_instance_traps<P: Profile>() -> Result<(), Err
         ],
         Trap::IntraComponent { future: true },
     )
+}
+
+// It is asked at each copy whose the two buffers are, whoever made the stream and wherever its end has been.
+fn error_context_in_stream_passed_on_and_back_traps_only_then<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None, None])?;
+    const WRITE: Op = run(StreamWrite(STREAM_ERROR, async_opts(A)), &[k(3), k(40), k(1)]);
+    const MAIN: Script = &[
+        NEW_1,
+        Op::Store32(k(44), R0),
+        run(StreamNew(STREAM_ERROR), &[]),
+        WRITE,
+        run(low(0), &[k(2)]),
+        RETURN,
+    ];
+    const TAKES: Script = &[
+        call(StreamRead(STREAM_ERROR, async_opts(B)), &[R0, k(64), k(1)], 1),
+        Op::Eq(R1, k(1 << 4)),
+        Op::Load32(1, k(68)),
+        run(DROP, &[R1]),
+        Op::SetG(0, R0),
+        Op::Mark(1),
+        RETURN_B,
+    ];
+    const READS: Script =
+        &[Op::Mark(2), run(StreamRead(STREAM_ERROR, async_opts(A)), &[R0, k(64), k(1)]), Op::Mark(3)];
+    let takes = w.lift(Func::AsyncStreamError, async_opts(B), TAKES)?;
+    let reads = w.lift(Func::AsyncStreamError, async_opts(A), READS)?;
+    w.lower(takes, async_opts(A))?;
+    w.lower(reads, async_opts(B))?;
+    let main = w.lift(Func::Async, async_opts(A), MAIN)?;
+    let again = script![run(StreamCancelWrite(STREAM_ERROR, true), &[k(3)]), WRITE];
+    let again = w.lift(Func::Sync, sync_opts(A), again)?;
+    let back = w.lift(Func::Async, async_opts(B), script![run(low(1), &[G0])])?;
+    w.bytes(A)[32..35].copy_from_slice(TEXT);
+    w.call(main, 0)?;
+    assert_eq!(w.marks(), [1]);
+    w.call(again, 1)?;
+    assert_eq!(w.call(back, 2), Err(Trap::IntraComponent { future: false }.into()));
+    assert_eq!(w.marks(), [1, 2]);
+    w.done()
 }
 
 fn error_context_of_the_dead_freed_unless_shared<P: Profile>() -> Result<(), Error> {

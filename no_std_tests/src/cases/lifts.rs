@@ -34,6 +34,7 @@ cases! {
     resource_drop_runs_destructor_of_its_instance,
     resource_own_moves_to_callee,
     resource_borrow_lent_until_delivered,
+    resource_borrow_lent_twice_until_both_delivered needs Lends,
     resource_borrow_of_own_type_is_its_rep,
     resource_borrow_not_dropped_traps,
     resource_borrow_dropped_by_another_task,
@@ -336,6 +337,33 @@ fn resource_borrow_lent_until_delivered<P: Profile>() -> Result<(), Error> {
     given::<P>(Func::AsyncBorrow, CALLEE, CALLER)?.done()?;
     // The event was not taken: still lent, though the callee has returned.
     const EARLY: Script = &[CALLER[0], CALLER[1], CALLER[2], CALLER[3], run(RDROP, &[R0])];
+    assert_eq!(given::<P>(Func::AsyncBorrow, CALLEE, EARLY).err(), Some(Trap::ResourceLent.into()));
+    Ok(())
+}
+
+// ResourceHandle.num_lends counts across subtasks.
+fn resource_borrow_lent_twice_until_both_delivered<P: Profile>() -> Result<(), Error> {
+    const CALLEE: Script = &[run(RDROP, &[R0]), run(ThreadYield, &[]), run(task_return(C), &[])];
+    const WAIT: Op = run(WaitableSetWait(memory(A)), &[R1, k(0)]);
+    const CALLER: Script = &[
+        call(RNEW, &[k(77)], 0),
+        run(low(0), &[R0]),
+        run(low(0), &[R0]),
+        call(WaitableSetNew, &[], 1),
+        run(WaitableJoin, &[k(2), R1]),
+        run(WaitableJoin, &[k(3), R1]),
+        WAIT,
+        WAIT,
+        run(SubtaskDrop, &[k(2)]),
+        run(SubtaskDrop, &[k(3)]),
+        run(WaitableSetDrop, &[R1]),
+        run(RDROP, &[R0]),
+        run(task_return(A), &[]),
+    ];
+    given::<P>(Func::AsyncBorrow, CALLEE, CALLER)?.done()?;
+    // One of the two has delivered.
+    const EARLY: Script =
+        &[CALLER[0], CALLER[1], CALLER[2], CALLER[3], CALLER[4], CALLER[5], WAIT, run(RDROP, &[R0])];
     assert_eq!(given::<P>(Func::AsyncBorrow, CALLEE, EARLY).err(), Some(Trap::ResourceLent.into()));
     Ok(())
 }

@@ -2,18 +2,24 @@
 
 mod blame;
 mod cancel;
+mod completers;
 mod context;
 mod cross_traps;
+mod entering;
 mod error_context;
 mod error_context_passed;
 mod futures;
 mod lifts;
 mod lowers;
+mod memory64;
 mod poison;
+mod spawn;
+mod purge;
 mod stream_ends;
 mod streams;
 mod thread;
 mod traps;
+mod turns;
 mod waitable;
 mod waking;
 
@@ -83,20 +89,26 @@ fn one_traps<P: Profile>(script: crate::op::Script, trap: canon_async::Trap) -> 
 }
 
 /// Every file's cases.
-pub fn lists<P: Profile>() -> [&'static [Case]; 16] {
+pub fn lists<P: Profile>() -> [&'static [Case]; 22] {
     [
+        completers::list::<P>(),
         context::list::<P>(),
         cancel::list::<P>(),
         poison::list::<P>(),
+        purge::list::<P>(),
+        entering::list::<P>(),
         thread::list::<P>(),
+        spawn::list::<P>(),
         blame::list::<P>(),
         waitable::list::<P>(),
+        turns::list::<P>(),
         waking::list::<P>(),
         streams::list::<P>(),
         stream_ends::list::<P>(),
         futures::list::<P>(),
         lowers::list::<P>(),
         lifts::list::<P>(),
+        memory64::list::<P>(),
         traps::list::<P>(),
         cross_traps::list::<P>(),
         error_context::list::<P>(),

@@ -74,6 +74,19 @@ trap_cases! {
         => Trap::ElementType(1);
     stream_read_unit_of_bytes_traps [NEW, run(StreamRead(STREAM_UNIT, async_opts(A)), &[k(1), k(0), k(1)])]
         => Trap::ElementType(1);
+    stream_write_other_element_traps [NEW, run(StreamWrite(STREAM_U32, async_opts(A)), &[k(2), k(0), k(1)])]
+        => Trap::ElementType(2);
+    stream_write_other_element_zero_length_traps [NEW, run(StreamWrite(STREAM_U32, async_opts(A)), &[k(2), k(0), k(0)])]
+        => Trap::ElementType(2);
+    stream_cancel_write_other_element_traps [NEW, WRITE, run(StreamCancelWrite(STREAM_UNIT, true), &[k(2)])]
+        => Trap::ElementType(2);
+    stream_drop_readable_other_element_traps [NEW, run(StreamDropReadable(STREAM_BOOL), &[k(1)])] => Trap::ElementType(1);
+    stream_drop_writable_other_element_traps [NEW, run(StreamDropWritable(STREAM_UNIT), &[k(2)])] => Trap::ElementType(2);
+    future_read_other_element_traps [FNEW, run(FutureRead(FUTURE_BOOL, async_opts(A)), &[k(1), k(0)])]
+        => Trap::ElementType(1);
+    future_write_other_element_traps [FNEW, run(FutureWrite(FUTURE_UNIT, async_opts(A)), &[k(2), k(0)])]
+        => Trap::ElementType(2);
+    future_drop_readable_other_element_traps [FNEW, run(FutureDropReadable(FUTURE_BOOL), &[k(1)])] => Trap::ElementType(1);
     stream_read_twice_traps [NEW, READ, READ] => busy(EndAction::Read, S);
     stream_write_twice_traps [NEW, WRITE, WRITE] => busy(EndAction::Write, S);
     stream_read_event_pending_traps [NEW, READ, WRITE, READ] => busy(EndAction::Read, S);

@@ -5,11 +5,14 @@ use crate::op::*;
 use crate::script;
 use crate::world::*;
 use canon_async::Trap;
+use canon_async::canon::Builtin;
 use canon_async::canon::Builtin::*;
 use canon_async::canon::lift::{start_enter, start_leave};
 use canon_async::error::Error;
+use canon_async::id::InstanceId;
 use canon_async::storage::Profile;
-use canon_async::{Embedding, canon, id::InstanceId};
+use canon_async::store::Choose;
+use canon_async::{Embedding, Then, canon};
 
 cases! {
     waitable_set_wait_behind_a_callback_task_runs_below_a_sync_call,
@@ -21,6 +24,9 @@ cases! {
     stream_read_sync_in_a_sync_task_strict_traps_before_the_handle,
     subtask_cancel_sync_in_a_sync_task_strict_traps_before_the_handle,
     start_function_calls_async_strict_traps,
+    start_function_waits_for_an_event_that_is_there_goes_on,
+    lift_callback_with_endless_events_lets_others_run,
+    lift_async_options_without_an_async_type_misuse,
 }
 
 const WRITE_ONE: Op = run(StreamWrite(STREAM, async_opts(A)), &[k(2), k(8), k(1)]);
@@ -61,13 +67,7 @@ fn waitable_set_wait_behind_a_callback_task_runs_below_a_sync_call<P: Profile>()
     let sync = w.lift(
         Func::Sync,
         sync_opts(A),
-        script![
-            call(ThreadIndex, &[], 0),
-            Op::SetG(0, R0),
-            WRITE_ONE,
-            run(ThreadSuspend, &[]),
-            Op::Mark(2),
-        ],
+        script![call(ThreadIndex, &[], 0), Op::SetG(0, R0), WRITE_ONE, run(ThreadSuspend, &[]), Op::Mark(2),],
     )?;
     let last = w.lift(Func::Sync, sync_opts(A), script![WRITE_ONE])?;
     w.call(callback, 0)?;
@@ -213,4 +213,79 @@ fn start_function_calls_async_strict_traps<P: Profile>() -> Result<(), Error> {
         w.done()?;
     }
     Ok(())
+}
+
+fn start_function_waits_for_an_event_that_is_there_goes_on<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None])?;
+    w.store.set_choose(Choose::Spec);
+    let start = start_enter(&mut w, InstanceId::from_index(A))?;
+    let mut values = [0; 5];
+    let steps: [(Builtin, &[u64]); 5] = [
+        (StreamNew(STREAM), &[]),
+        (WaitableSetNew, &[]),
+        (StreamRead(STREAM, async_opts(A)), &[1, 0, 1]),
+        (WaitableJoin, &[1, 3]),
+        (StreamDropWritable(STREAM), &[2]),
+    ];
+    for (value, (builtin, args)) in values.iter_mut().zip(steps) {
+        if let Then::Value(answer) = canon::call(&mut w, builtin, args)? {
+            *value = answer;
+        }
+    }
+    assert_eq!(values, [1 | 2 << 32, 3, 0xffff_ffff, 0, 0]);
+    // STREAM_READ, of end 1, DROPPED.
+    assert_eq!(canon::call(&mut w, WaitableSetWait(memory(A)), &[3, 64])?, Then::Value(2));
+    assert_eq!(canon::call(&mut w, StreamDropReadable(STREAM), &[1])?, Then::Value(0));
+    assert_eq!(canon::call(&mut w, WaitableSetDrop, &[3])?, Then::Value(0));
+    start_leave(&mut w, start, Ok(()))?;
+    w.done()
+}
+
+fn lift_callback_with_endless_events_lets_others_run<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None])?;
+    // Each turn makes the event of the next: it writes what it reads.
+    const AGAIN: Script = &[
+        run(StreamRead(STREAM, async_opts(A)), &[k(1), k(0), k(1)]),
+        run(StreamWrite(STREAM, async_opts(A)), &[k(2), k(8), k(1)]),
+        Op::Ret(k(wait(3))),
+    ];
+    const SET_UP: Script = &[
+        run(StreamNew(STREAM), &[]),
+        run(WaitableSetNew, &[]),
+        run(WaitableJoin, &[k(1), k(3)]),
+        run(StreamRead(STREAM, async_opts(A)), &[k(1), k(0), k(1)]),
+        run(StreamWrite(STREAM, async_opts(A)), &[k(2), k(8), k(1)]),
+        Op::Ret(k(wait(3))),
+    ];
+    const TURN: Script = &[
+        Op::Set(0, G0),
+        Op::Add(0, k(1)),
+        Op::SetG(0, R0),
+        Op::Jump(G1, 7),
+        AGAIN[0],
+        AGAIN[1],
+        AGAIN[2],
+        run(StreamDropReadable(STREAM), &[k(1)]),
+        run(StreamDropWritable(STREAM), &[k(2)]),
+        run(WaitableSetDrop, &[k(3)]),
+        run(task_return(A), &[]),
+        Op::Ret(k(EXIT)),
+    ];
+    let endless = w.lift_callback(Func::Async, A, SET_UP, TURN)?;
+    let stop = w.lift(Func::Sync, sync_opts(A), script![Op::SetG(1, k(1))])?;
+    w.call(endless, 0)?;
+    let turns = w.global(0);
+    assert!((1..=64).contains(&turns), "{turns} turns");
+    assert!(w.tick()?);
+    assert!(w.global(0) > turns);
+    w.call(stop, 1)?;
+    w.ticks()?;
+    w.done()
+}
+
+fn lift_async_options_without_an_async_type_misuse<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None])?;
+    let result = w.lift(Func::Sync, async_opts(A), script![]);
+    assert!(matches!(result, Err(Error::Misuse(_))), "{result:?}");
+    w.done()
 }

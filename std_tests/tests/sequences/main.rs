@@ -2,16 +2,11 @@
 //! and on bounded profiles: the invariants hold after each step, all profiles do the same until one is full, and at
 //! the end everything can be closed.
 
-mod guest;
-mod machine;
-mod step;
-mod teardown;
-
 use canon_async::storage::Profile;
+use canon_async::store::Choose;
 use canon_async::{Heap, bounded};
-use machine::Machine;
 use proptest::prelude::*;
-use step::Step;
+use std_tests::machine::{Machine, Setup, Step, tape};
 
 bounded! {
     /// Full now and then. As many indices as threads: where only the indices run out, a queued call waits for one, and
@@ -33,23 +28,21 @@ bounded! {
 }
 
 /// Plays a tape to its end: the trace, and where it first ran out of room.
-fn play<P: Profile>(tape: &[Step]) -> (Vec<String>, Option<usize>) {
-    let mut machine = Box::new(Machine::<P>::new(tape.to_vec()).expect("linking"));
-    while let Some(step) = machine.next_step() {
-        machine.host_step(step);
-    }
-    let trace = core::mem::take(&mut machine.trace);
-    let capacity = machine.capacity_at;
-    machine.trace.clone_from(&trace);
+fn play<P: Profile>(tape: &[Step], choose: Choose) -> (Vec<String>, Option<usize>) {
+    let setup = Setup { choose, depth: 6, limits: P::LIMITS };
+    let mut machine = Box::new(Machine::<P>::new(tape.to_vec(), setup).expect("linking"));
+    machine.play();
+    let trace = machine.trace().to_vec();
+    let capacity = machine.capacity_at();
     machine.teardown();
     (trace, capacity)
 }
 
 /// Plays a tape on every profile and compares.
-fn compare(tape: &[Step]) {
-    let (heap, full) = play::<Heap>(tape);
+fn compare(tape: &[Step], choose: Choose) {
+    let (heap, full) = play::<Heap>(tape, choose);
     assert_eq!(full, None, "the heap ran out");
-    for (bounded, full) in [play::<Small>(tape), play::<Large>(tape)] {
+    for (bounded, full) in [play::<Small>(tape, choose), play::<Large>(tape, choose)] {
         let until = full.unwrap_or(heap.len());
         assert_eq!(heap.get(..until), bounded.get(..until), "the profiles differ");
     }
@@ -59,7 +52,17 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, max_shrink_iters: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn random_sequences_keep_the_invariants(tape in step::tape(120)) {
-        compare(&tape);
+    fn random_sequences_keep_the_invariants(tape in tape(120)) {
+        compare(&tape, Choose::Eager);
+    }
+
+    #[test]
+    fn random_sequences_deterministic_profile_keep_the_invariants(tape in tape(120)) {
+        compare(&tape, Choose::Spec);
+    }
+
+    #[test]
+    fn random_sequences_random_choices_keep_the_invariants(tape in tape(120), seed in any::<u64>()) {
+        compare(&tape, Choose::Seeded(seed));
     }
 }

@@ -5,10 +5,13 @@ use canon_async::error::{EndAction, HandleKind};
 use std_tests::source;
 
 /// The traps that no component can reach here, and why.
-pub const UNREACHABLE: [(&str, &str); 1] = [(
-    "CannotSuspend",
-    "wasmi can set every frame aside but those below a realloc, a post-return or a start function, where other traps come first",
-)];
+pub const UNREACHABLE: [(&str, &str); 2] = [
+    (
+        "CannotSuspend",
+        "wasmi can set every frame aside but those below a realloc, a post-return or a start function, where other traps come first",
+    ),
+    ("NullThreadFunc", "only `thread.spawn-ref` answers it, which needs shared functions"),
+];
 
 /// A text that has to be asserted.
 #[derive(Debug)]
@@ -77,9 +80,10 @@ pub fn texts() -> Vec<Text> {
     out
 }
 
-const SIMPLE: [Trap; 45] = [
+const SIMPLE: [Trap; 46] = [
     Trap::CannotLeave,
     Trap::CannotEnter,
+    Trap::WideRep,
     Trap::CannotBlockSync,
     Trap::Deadlock,
     Trap::NestingTooDeep,

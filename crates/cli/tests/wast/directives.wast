@@ -52,7 +52,7 @@
   "a#previous")
 (assert_unlinkable
   (component (import "a" (instance (export "next" (func (result string))))))
-  "expected func() -> string, found func() -> u32")
+  "import \"a#next\": result: expected string, found u32")
 
 ;; Traps: of a call, and of a start function.
 (component definition $Trap

@@ -1,12 +1,14 @@
 //! Why a plan could not be instantiated.
 
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::fmt;
 
 use canon_async::Error;
 
 use crate::engine::EngineError;
 use crate::layout::TypeError;
+use crate::val::ValError;
 
 /// Why a plan could not be instantiated.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,11 +20,15 @@ pub enum LinkError {
         path: String,
         /// What the component wants there, as text.
         expected: String,
+        /// A name of the same interface that the linker has, with a version that is not compatible.
+        other_version: Option<String>,
     },
     /// The linker has something else at this path.
     Mismatch {
         /// The import: `name`, or `instance#name`.
         path: String,
+        /// Where in its type the difference is, step by step: `parameter 2 "p"`, `field "q"`. Empty where it is all of it.
+        at: Vec<String>,
         /// What the component wants there, as text.
         expected: String,
         /// What the linker has, as text.
@@ -46,6 +52,8 @@ pub enum LinkError {
         /// The type that it has.
         found: String,
     },
+    /// 🪙 A value that is imported is not of its type, or the result of a start function could not be taken.
+    Value(ValError),
     /// The plan's types are no types.
     Types(TypeError),
     /// The plan contradicts itself: it does not come from a translation, or it was damaged.
@@ -71,17 +79,24 @@ impl LinkError {
 impl fmt::Display for LinkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing { path, expected } => {
-                write!(f, "import \"{path}\" is missing: expected {expected}")
+            Self::Missing { path, expected, other_version } => {
+                write!(f, "import \"{path}\" is missing: expected {expected}")?;
+                match other_version {
+                    Some(other) => write!(f, " (there is \"{other}\", whose version is not compatible)"),
+                    None => Ok(()),
+                }
             }
-            Self::Mismatch { path, expected, found } => {
-                write!(f, "import \"{path}\": expected {expected}, found {found}")
+            Self::Mismatch { path, at, expected, found } => {
+                write!(f, "import \"{path}\": ")?;
+                at.iter().try_for_each(|step| write!(f, "{step}: "))?;
+                write!(f, "expected {expected}, found {found}")
             }
             Self::Engine { what, message } => write!(f, "{what}: {message}"),
             Self::Store(error) => error.fmt(f),
             Self::CoreType { what, expected, found } => {
                 write!(f, "{what} must be a core function of type {expected}, found {found}")
             }
+            Self::Value(error) => error.fmt(f),
             Self::Types(error) => error.fmt(f),
             Self::Plan { expected } => write!(f, "damaged plan: expected {expected}"),
         }
@@ -89,6 +104,15 @@ impl fmt::Display for LinkError {
 }
 
 impl core::error::Error for LinkError {}
+
+impl From<ValError> for LinkError {
+    fn from(error: ValError) -> Self {
+        match error {
+            ValError::Core(error) => Self::Store(error),
+            error => Self::Value(error),
+        }
+    }
+}
 
 impl From<Error> for LinkError {
     fn from(error: Error) -> Self {

@@ -8,28 +8,45 @@ use alloc::vec::Vec;
 use canon_async::id::{LiftId, OptsId, ResourceId};
 use canon_async::state::Lift;
 
+use super::difference::{self, Difference, Side};
 use super::linker::Def;
+use super::names::Names;
 use super::{LinkError, Linker, MAX_NESTING};
 use crate::engine::Engine;
 use crate::host::HostSig;
 use crate::intern::Interned;
-use crate::plan::{Import, ImportItem, Plan};
+use crate::plan::{Import, ImportItem, ModuleType, Plan};
 use crate::shared::{LinkedTypes, Shared};
-use crate::types::{FuncType, TypeTable};
+use crate::types::ValType;
+use crate::val::{Val, check};
 
 type DefOf<E> = Def<<E as Engine>::HostFunc, <E as Engine>::Module>;
-type Defs<E> = BTreeMap<String, DefOf<E>>;
+type Defs<E> = Names<DefOf<E>>;
 
 /// What the imports get, by the plan's indices.
 pub(super) struct Found<'l, E: Engine> {
     funcs: Vec<Option<&'l DefOf<E>>>,
     modules: Vec<Option<&'l E::Module>>,
     resources: Vec<Option<ResourceId>>,
+    values: Vec<Option<&'l Val>>,
+    types: Vec<FoundType<'l>>,
+}
+
+/// A value type that is imported, and that another instance has at its path.
+struct FoundType<'l> {
+    path: String,
+    expected: ValType,
+    found: (&'l Shared<LinkedTypes>, ValType),
 }
 
 impl<E: Engine> Found<'_, E> {
     pub fn resource(&self, index: usize) -> Option<ResourceId> {
         self.resources.get(index).copied().flatten()
+    }
+
+    /// A value that the linker provides.
+    pub fn value(&self, index: u32) -> Option<&Val> {
+        self.values.get(index as usize).copied().flatten()
     }
 
     /// A core module that the linker provides.
@@ -38,8 +55,20 @@ impl<E: Engine> Found<'_, E> {
     }
 }
 
+/// Where imports are looked for.
+struct Place<'l, 'p, E: Engine> {
+    /// `None` where there is no such instance.
+    defs: Option<&'l Defs<E>>,
+    /// What comes before the names.
+    prefix: &'p str,
+    /// A version of the instance that is not compatible, for messages.
+    other_version: Option<&'l str>,
+    depth: u32,
+}
+
 /// Finds everything that the root imports.
 pub(super) fn find<'l, E: Engine>(
+    e: &mut E,
     plan: &Plan,
     linker: &'l Linker<E::HostFunc, E::Module>,
 ) -> Result<Found<'l, E>, LinkError> {
@@ -47,67 +76,137 @@ pub(super) fn find<'l, E: Engine>(
         funcs: plan.import_funcs.iter().map(|_| None).collect(),
         modules: plan.import_modules.iter().map(|_| None).collect(),
         resources: plan.types.resources.iter().map(|_| None).collect(),
+        values: plan.import_values.iter().map(|_| None).collect(),
+        types: Vec::new(),
     };
-    find_in(plan, &plan.imports, Some(&linker.defs), &mut found, ("", 0))?;
+    let place = Place { defs: Some(&linker.defs), prefix: "", other_version: None, depth: 0 };
+    find_in(e, plan, &plan.imports, &place, &mut found)?;
     Ok(found)
 }
 
 /// Recursion is bounded by [`MAX_NESTING`].
 fn find_in<'l, E: Engine>(
+    e: &mut E,
     plan: &Plan,
     imports: &[Import],
-    defs: Option<&'l Defs<E>>,
+    place: &Place<'l, '_, E>,
     found: &mut Found<'l, E>,
-    (prefix, depth): (&str, u32),
 ) -> Result<(), LinkError> {
-    if depth > MAX_NESTING {
+    if place.depth > MAX_NESTING {
         return Err(LinkError::plan("imports that nest less deep"));
     }
     for import in imports {
-        let path = format!("{prefix}{}", import.name);
-        // A name of the component's own choice may say which interface it stands for.
-        let implements = || defs?.get(import.implements.as_deref()?);
-        let def = defs.and_then(|defs| defs.get(&import.name)).or_else(implements);
-        let expected = expected(plan, &import.item);
-        match (&import.item, def) {
-            // The type is known already; whatever the host has to say about it changes nothing.
-            (ImportItem::Type(_) | ImportItem::OtherType, _) => {}
+        let path = format!("{}{}", place.prefix, import.name);
+        let def = place.defs.and_then(|defs| defs.find(&import.name, &import.attributes));
+        if let ImportItem::Instance(inner) = &import.item
+            && let None | Some(Def::Instance(_)) = def
+        {
             // An instance of which nothing is needed need not be there; else what is needed is missing.
-            (ImportItem::Instance(inner), None) => {
-                find_in(plan, inner, None, found, (&format!("{path}#"), depth.saturating_add(1)))?;
+            let other_version = place.defs.and_then(|defs| defs.other_version(&import.name));
+            let defs = def.and_then(Def::instance);
+            let (prefix, depth) = (format!("{path}#"), place.depth.saturating_add(1));
+            find_in(e, plan, inner, &Place { defs, prefix: &prefix, other_version, depth }, found)?;
+            continue;
+        }
+        match def {
+            Some(def) => take(e, plan, &import.item, (&path, def), found)?,
+            None if is_needed(&import.item, found) => {
+                let expected = expected(plan, &import.item);
+                let other_version = place.other_version.map(ToString::to_string);
+                return Err(LinkError::Missing { path, expected, other_version });
             }
-            // One that has to be equal to another is known already.
-            (ImportItem::Resource(index), None) if found.resource(*index as usize).is_some() => {}
-            (_, None) => return Err(LinkError::Missing { path, expected }),
-            (ImportItem::Instance(inner), Some(Def::Instance(defs))) => {
-                find_in(plan, inner, Some(defs), found, (&format!("{path}#"), depth.saturating_add(1)))?;
-            }
-            (ImportItem::Func(index), Some(def @ (Def::Host(..) | Def::Func(_)))) => {
-                set(&mut found.funcs, *index, def)?;
-            }
-            (ImportItem::Module(index), Some(Def::Module(module))) => {
-                set(&mut found.modules, *index, module)?
-            }
-            (ImportItem::Resource(index), Some(Def::Resource(resource))) => {
-                let known = found.resource(*index as usize);
-                if known.is_some_and(|known| known != *resource) {
-                    let found = "another resource type than the one that it has to be equal to".to_string();
-                    return Err(LinkError::Mismatch { path, expected, found });
-                }
-                set(&mut found.resources, *index, *resource)?;
-            }
-            (_, Some(def)) => {
-                return Err(LinkError::Mismatch { path, expected, found: def.kind().to_string() });
-            }
+            None => {}
         }
     }
     Ok(())
+}
+
+/// Whether an import has to be provided. A type is known already, and so is a resource type that is equal to another.
+fn is_needed<E: Engine>(item: &ImportItem, found: &Found<'_, E>) -> bool {
+    match item {
+        ImportItem::Type(_) | ImportItem::OtherType => false,
+        ImportItem::Resource(index) => found.resource(*index as usize).is_none(),
+        _ => true,
+    }
+}
+
+/// Takes what the linker has for an import that is no instance.
+fn take<'l, E: Engine>(
+    e: &mut E,
+    plan: &Plan,
+    item: &ImportItem,
+    (path, def): (&str, &'l DefOf<E>),
+    found: &mut Found<'l, E>,
+) -> Result<(), LinkError> {
+    match (item, def) {
+        (ImportItem::Func(index), Def::Host(..) | Def::Func(_)) => set(&mut found.funcs, *index, def),
+        (ImportItem::Module(index), Def::Module(module)) => {
+            let expected = plan.import_modules.get(*index as usize);
+            let expected = expected.ok_or_else(|| LinkError::plan("an imported module"))?;
+            if let Some(ty) = e.module_type(module) {
+                check_module(path, &expected.ty, &ty)?;
+            }
+            set(&mut found.modules, *index, module)
+        }
+        (ImportItem::Value(index), Def::Value(value)) => {
+            let expected = plan.import_values.get(*index as usize);
+            let expected = expected.ok_or_else(|| LinkError::plan("an imported value"))?;
+            check(&plan.types, expected.ty, value).map_err(|error| error.at(format!("import \"{path}\"")))?;
+            set(&mut found.values, *index, value)
+        }
+        (ImportItem::Resource(index), Def::Resource(resource)) => {
+            if found.resource(*index as usize).is_some_and(|known| known != *resource) {
+                let (expected, found) =
+                    ("the resource type that it has to be equal to", "another resource type");
+                return Err(mismatch(path, expected, found));
+            }
+            set(&mut found.resources, *index, *resource)
+        }
+        (ImportItem::Type(ty), Def::Type(types, found_ty)) => {
+            let (path, found_ty) = (path.to_string(), (types, *found_ty));
+            found.types.push(FoundType { path, expected: *ty, found: found_ty });
+            Ok(())
+        }
+        (ImportItem::OtherType, Def::Other("type")) => Ok(()),
+        _ => Err(mismatch(path, &expected(plan, item), def.kind())),
+    }
+}
+
+fn mismatch(path: &str, expected: &str, found: &str) -> LinkError {
+    let (expected, found) = (expected.to_string(), found.to_string());
+    LinkError::Mismatch { path: path.to_string(), at: Vec::new(), expected, found }
 }
 
 fn set<T>(slots: &mut [Option<T>], index: u32, value: T) -> Result<(), LinkError> {
     let slot =
         slots.get_mut(index as usize).ok_or_else(|| LinkError::plan("an import's index in its table"))?;
     *slot = Some(value);
+    Ok(())
+}
+
+/// A module may import less and export more than its type says.
+fn check_module(path: &str, expected: &ModuleType, found: &ModuleType) -> Result<(), LinkError> {
+    let differs = |at: String, expected: Option<String>, found: Option<String>| {
+        let text = |side: Option<String>| side.unwrap_or_else(|| "none".to_string());
+        let (path, at) = (path.to_string(), Vec::from([at]));
+        LinkError::Mismatch { path, at, expected: text(expected), found: text(found) }
+    };
+    let given: BTreeMap<_, _> =
+        expected.imports.iter().map(|(module, field, ty)| ((module.as_str(), field.as_str()), ty)).collect();
+    for (module, field, ty) in &found.imports {
+        let given = given.get(&(module.as_str(), field.as_str()));
+        if !given.is_some_and(|given| given.fits(ty)) {
+            let at = format!("import \"{module}\" \"{field}\"");
+            return Err(differs(at, given.map(ToString::to_string), Some(ty.to_string())));
+        }
+    }
+    for (name, ty) in &expected.exports {
+        let given = found.exports.get(name);
+        if !given.is_some_and(|given| given.fits(ty)) {
+            let at = format!("export \"{name}\"");
+            return Err(differs(at, Some(ty.to_string()), given.map(ToString::to_string)));
+        }
+    }
     Ok(())
 }
 
@@ -122,8 +221,31 @@ fn expected(plan: &Plan, item: &ImportItem) -> String {
         ImportItem::Resource(_) => "resource".to_string(),
         ImportItem::Type(_) | ImportItem::OtherType => "type".to_string(),
         ImportItem::Module(_) => "core module".to_string(),
+        ImportItem::Value(index) => {
+            let ty = plan.import_values.get(*index as usize).map(|value| value.ty);
+            ty.map_or_else(|| "value".to_string(), |ty| format!("value {}", plan.types.display(ty)))
+        }
         ImportItem::Component => "component".to_string(),
     }
+}
+
+fn side(types: &LinkedTypes) -> Side<'_> {
+    Side { table: &types.table, resources: &types.resources }
+}
+
+fn differs(path: &str, Difference { at, expected, found }: Difference) -> LinkError {
+    LinkError::Mismatch { path: path.to_string(), at, expected, found }
+}
+
+/// Checks the value types that instances have which are imported: a type that is imported is `(eq ..)` to one that the
+/// component knows.
+pub(super) fn check_types<E: Engine>(found: &Found<'_, E>, types: &LinkedTypes) -> Result<(), LinkError> {
+    for FoundType { path, expected, found: (found, found_ty) } in &found.types {
+        if let Some(difference) = difference::of_values((side(types), *expected), (side(found), *found_ty)) {
+            return Err(differs(path, difference));
+        }
+    }
+    Ok(())
 }
 
 /// Makes imported functions component functions: host functions are lifted in the host's instance, and
@@ -141,25 +263,19 @@ pub(super) fn lifts<E: Engine>(
         let expected = plan.types.func(import.ty).ok_or_else(|| LinkError::plan("the type of an import"))?;
         let id = interned.funcs.get(import.ty as usize).copied();
         let id = id.ok_or_else(|| LinkError::plan("the type of an import"))?;
-        let mismatch = |table: &TypeTable, ty: &FuncType| LinkError::Mismatch {
-            path: import.path.clone(),
-            expected: plan.types.display_func(expected).to_string(),
-            found: table.display_func(ty).to_string(),
+        let (given, ty) = match def {
+            Some(Def::Func(func)) => (Some(func.types()), Some(func.ty())),
+            Some(Def::Host(_, Some((own, index)))) => (Some(&**own), own.table.func(*index)),
+            _ => (None, None),
         };
+        if let Some((given, ty)) = given.zip(ty)
+            && let Some(difference) = difference::of_funcs((side(types), expected), (side(given), ty))
+        {
+            return Err(differs(&import.path, difference));
+        }
         lifts.push(match def {
             Some(Def::Func(func)) if func.type_id() == id => func.lift(),
-            Some(Def::Func(func)) => return Err(mismatch(&func.types().table, func.ty())),
-            Some(Def::Host(func, own)) => {
-                if let Some((own, index)) = own {
-                    let ids = Interned::new(e.store().types_mut(), &own.table, &[])?.funcs;
-                    let ty = own
-                        .table
-                        .func(*index)
-                        .ok_or_else(|| LinkError::plan("the type of a host function"))?;
-                    if ids.get(*index as usize) != Some(&id) {
-                        return Err(mismatch(&own.table, ty));
-                    }
-                }
+            Some(Def::Host(func, _)) => {
                 let sig = HostSig::new(&import.path, types, import.ty);
                 let func = e.host_func(func, sig).map_err(|error| LinkError::engine(&import.path, error))?;
                 e.store().add_lift(Lift { func, ty: id, options: host })?

@@ -1,12 +1,13 @@
 //! Names and what the host provides under them.
 
 use alloc::collections::BTreeMap;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 
 use canon_async::abi::types::ResourceType;
 use canon_async::id::ResourceId;
 use canon_async::state::Lift;
 
+use super::names::Names;
 use super::{LinkError, ensure_host};
 use crate::engine::Engine;
 use crate::host::HostSig;
@@ -14,18 +15,25 @@ use crate::instance::{Extern, Func, Instance};
 use crate::intern::Interned;
 use crate::shared::{LinkedTypes, Shared};
 use crate::types::{Field, FuncType, TypeTable, ValType};
+use crate::val::Val;
 
 /// Names and what the host provides under them. `F` and `M` are the engine's
 /// [`HostFunc`](Engine::HostFunc) and [`Module`](Engine::Module).
 ///
-/// A path is `name`, or `instance#name` for something in an instance; names are compared as they are
-/// written, with their versions; where a name of the root's own choice is not there, the interface that it
-/// says it implements is looked for. Defining a path again replaces what was there. A host function has
-/// whatever type the component imports it with, unless it is defined with a type of its own; resources and
-/// functions of other instances belong to one store.
+/// A path is `name`, or `instance#name` for something in an instance. An import gets
+///
+/// 1. what is under its name, as it is written, or with its 🔗 version suffix;
+/// 2. else what is under the same interface name with a compatible version, the highest: `a:b/c@1.2.0` for `a:b/c@1.0.1`, and
+///    `a:b/c@0.2.6` for `a:b/c@0.2.1`, but not for `a:b/c@0.3.0` (the spec's canonical interface names are equal);
+/// 3. else, where it has a name of its own choice and says which interface it 🏷️ implements, what that gets.
+///
+/// Its 🏷️ external id is not looked at: it is in [`Plan::imports`](crate::Plan), for hosts that go by it.
+///
+/// Defining a path again replaces what was there. A host function has whatever type the component imports it with, unless it
+/// is defined with a type of its own; resources and functions of other instances belong to one store.
 #[derive(Clone, Debug)]
 pub struct Linker<F, M> {
-    pub(super) defs: BTreeMap<String, Def<F, M>>,
+    pub(super) defs: Names<Def<F, M>>,
 }
 
 /// What the host provides.
@@ -36,15 +44,18 @@ pub(super) enum Def<F, M> {
     /// A function of another instance.
     Func(Func),
     Resource(ResourceId),
+    /// A value type of another instance.
+    Type(Shared<LinkedTypes>, ValType),
     Module(M),
-    Instance(BTreeMap<String, Def<F, M>>),
+    Value(Val),
+    Instance(Names<Def<F, M>>),
     /// Something of another instance that nobody can import.
     Other(&'static str),
 }
 
 impl<F, M> Default for Linker<F, M> {
     fn default() -> Self {
-        Self { defs: BTreeMap::new() }
+        Self { defs: Names::default() }
     }
 }
 
@@ -85,14 +96,26 @@ impl<F: Clone, M: Clone> Linker<F, M> {
         self.define(path, Def::Module(module))
     }
 
-    /// An instance with everything that another instance exports.
-    pub fn instance(&mut self, path: &str, instance: &Instance) -> &mut Self {
-        self.define(path, Def::Instance(defs_of(instance.exports())))
+    /// 🪙 A value. A handle in it is of the host instance's table, and goes to the first instance that imports it.
+    pub fn value(&mut self, path: &str, value: Val) -> &mut Self {
+        self.define(path, Def::Value(value))
     }
 
-    /// Something that another instance exports.
-    pub fn export(&mut self, path: &str, export: &Extern) -> &mut Self {
-        self.define(path, def_of(export))
+    /// An instance with everything that another instance exports.
+    pub fn instance(&mut self, path: &str, instance: &Instance<M>) -> &mut Self {
+        self.define(path, Def::Instance(defs_of(instance.exports(), instance.shared_types())))
+    }
+
+    /// One thing that another instance exports, at the path `export`; `false`, and nothing changes, where it exports no such
+    /// thing.
+    #[must_use]
+    pub fn export(&mut self, path: &str, instance: &Instance<M>, export: &str) -> bool {
+        let def = instance.get(export).map(|export| def_of(export, instance.shared_types()));
+        let found = def.is_some();
+        if let Some(def) = def {
+            self.define(path, def);
+        }
+        found
     }
 
     fn define(&mut self, path: &str, def: Def<F, M>) -> &mut Self {
@@ -100,14 +123,13 @@ impl<F: Clone, M: Clone> Linker<F, M> {
         let mut at = &mut self.defs;
         while let Some(name) = names.next() {
             if names.peek().is_none() {
-                at.insert(name.to_string(), def);
+                at.insert(name, def);
                 break;
             }
-            let inner = at.entry(name.to_string()).or_insert_with(|| Def::Instance(BTreeMap::new()));
-            if !matches!(inner, Def::Instance(_)) {
-                *inner = Def::Instance(BTreeMap::new());
+            if !matches!(at.get_mut(name), Some(Def::Instance(_))) {
+                at.insert(name, Def::Instance(Names::default()));
             }
-            let Def::Instance(defs) = inner else { break };
+            let Some(Def::Instance(defs)) = at.get_mut(name) else { break };
             at = defs;
         }
         self
@@ -115,12 +137,21 @@ impl<F: Clone, M: Clone> Linker<F, M> {
 }
 
 impl<F, M> Def<F, M> {
+    pub(super) fn instance(&self) -> Option<&Names<Self>> {
+        match self {
+            Self::Instance(defs) => Some(defs),
+            _ => None,
+        }
+    }
+
     /// What it is, in words.
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Host(..) | Self::Func(_) => "func",
             Self::Resource(_) => "resource",
+            Self::Type(..) => "type",
             Self::Module(_) => "core module",
+            Self::Value(_) => "value",
             Self::Instance(_) => "instance",
             Self::Other(kind) => kind,
         }
@@ -128,16 +159,24 @@ impl<F, M> Def<F, M> {
 }
 
 /// Recursion is as deep as the instance's exports nest, which linking bounds.
-fn defs_of<F, M>(exports: &BTreeMap<String, Extern>) -> BTreeMap<String, Def<F, M>> {
-    exports.iter().map(|(name, export)| (name.clone(), def_of(export))).collect()
+fn defs_of<F, M: Clone>(
+    exports: &BTreeMap<String, Extern<M>>,
+    types: &Shared<LinkedTypes>,
+) -> Names<Def<F, M>> {
+    let mut defs = Names::default();
+    exports.iter().for_each(|(name, export)| defs.insert(name, def_of(export, types)));
+    defs
 }
 
-fn def_of<F, M>(export: &Extern) -> Def<F, M> {
+fn def_of<F, M: Clone>(export: &Extern<M>, types: &Shared<LinkedTypes>) -> Def<F, M> {
     match export {
         Extern::Func(func) => Def::Func(func.clone()),
-        Extern::Instance(exports) => Def::Instance(defs_of(exports)),
+        Extern::Instance(exports) => Def::Instance(defs_of(exports, types)),
         Extern::Resource(resource) => Def::Resource(*resource),
-        Extern::Type(_) | Extern::Other(_) => Def::Other(export.kind()),
+        Extern::Type(ty) => Def::Type(types.clone(), *ty),
+        Extern::Module(module) => Def::Module(module.clone()),
+        Extern::Value(value) => Def::Value(value.clone()),
+        Extern::Other(kind) => Def::Other(kind),
     }
 }
 

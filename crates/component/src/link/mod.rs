@@ -3,10 +3,13 @@
 //! [`Linker`] maps names to what the host provides; [`instantiate`] checks a plan's imports against it and
 //! runs the plan.
 
+mod difference;
 mod error;
 mod imports;
 mod linker;
+mod names;
 mod steps;
+mod values;
 
 pub use error::LinkError;
 pub use linker::{Linker, define_host_resource};
@@ -59,7 +62,7 @@ pub fn instantiate<E: Engine>(
     e: &mut E,
     plan: &Plan,
     linker: &Linker<E::HostFunc, E::Module>,
-) -> Result<Instance, LinkError> {
+) -> Result<Instance<E::Module>, LinkError> {
     let compiled = compile(e, plan)?;
     instantiate_compiled(e, plan, &compiled, linker)
 }
@@ -78,13 +81,15 @@ pub fn instantiate_compiled<E: Engine>(
     plan: &Plan,
     compiled: &Compiled<E::Module>,
     linker: &Linker<E::HostFunc, E::Module>,
-) -> Result<Instance, LinkError> {
-    let types = LinkedTypes::new(plan.types.clone()).map_err(LinkError::Types)?;
-    let types = Shared::new(types);
-    let found = imports::find(plan, linker)?;
+) -> Result<Instance<E::Module>, LinkError> {
+    let mut types = LinkedTypes::new(plan.types.clone()).map_err(LinkError::Types)?;
+    let found = imports::find(e, plan, linker)?;
     let host = ensure_host(e)?;
     let instances = add_instances(e, plan)?;
     let resources = add_resources(e, plan, &instances, &found)?;
+    types.resources = resources.clone();
+    let types = Shared::new(types);
+    imports::check_types(&found, &types)?;
     let interned = Interned::new(e.store().types_mut(), &plan.types, &resources)?;
     let import_lifts = imports::lifts(e, plan, &found, &interned, &types, host)?;
     let tables = steps::Tables {
@@ -96,6 +101,7 @@ pub fn instantiate_compiled<E: Engine>(
     };
     let mut steps = steps::Steps::new(e, tables, &compiled.modules, import_lifts);
     steps.import_modules(&found)?;
+    steps.import_values(&found)?;
     steps.run()?;
     let exports = exports(&steps, &plan.exports, 0)?;
     let root = instances.first().copied().ok_or_else(|| LinkError::plan("a root instance"))?;
@@ -140,7 +146,7 @@ fn add_resources<E: Engine>(
     let mut resources = Vec::new();
     for (index, resource) in plan.types.resources.iter().enumerate() {
         resources.push(match &resource.origin {
-            Origin::Defined { instance } => {
+            Origin::Defined { instance, .. } => {
                 let instance = instances.get(*instance as usize).copied();
                 let instance = instance.ok_or_else(|| LinkError::plan("the instance of a resource"))?;
                 e.store().types_mut().define_resource(ResourceType { instance, dtor: None })?
@@ -158,7 +164,7 @@ fn exports<E: Engine>(
     steps: &steps::Steps<'_, E>,
     exports_of: &[Export],
     depth: u32,
-) -> Result<BTreeMap<String, Extern>, LinkError> {
+) -> Result<BTreeMap<String, Extern<E::Module>>, LinkError> {
     if depth > MAX_NESTING {
         return Err(LinkError::plan("exports that nest less deep"));
     }
@@ -170,7 +176,8 @@ fn exports<E: Engine>(
             ExportItem::Resource(index) => Extern::Resource(steps.resource(*index)?),
             ExportItem::Type(ty) => Extern::Type(*ty),
             ExportItem::OtherType => Extern::Other("type"),
-            ExportItem::Module(_) => Extern::Other("core module"),
+            ExportItem::Module(module) => Extern::Module(steps.module(*module)?),
+            ExportItem::Value(value, _) => Extern::Value(steps.value(*value)?),
             ExportItem::Component => Extern::Other("component"),
         };
         out.insert(export.name.clone(), item);

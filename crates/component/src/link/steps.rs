@@ -8,20 +8,25 @@ use alloc::vec::Vec;
 use canon_async::Error;
 use canon_async::canon::{Builtin as CoreBuiltin, lift};
 use canon_async::id::{FuncRef, InstanceId, LiftId, MemoryRef, OptsId, ResourceId, TableRef};
+use canon_async::spec::PtrType;
 use canon_async::state::{Lift as CoreLift, Lower, Options as CoreOptions, StringEncoding as CoreEncoding};
 
 use super::LinkError;
 use super::imports::Found;
 use super::linker::dtor_type;
 use crate::engine::{CoreExtern, Engine, EngineError, ImportArg};
+use crate::inspect::builtin_name;
 use crate::instance::Func as LinkedFunc;
 use crate::intern::Interned;
-use crate::layout::Context;
+use crate::layout::{Context, pointer};
 use crate::plan::{
     BuiltinKind, CoreFuncType, CoreImport, CoreItem, CoreKind, CoreType, Func, ModuleRef, Options, Plan,
     Step, StringEncoding,
 };
 use crate::shared::{LinkedTypes, Shared};
+use crate::signature;
+use crate::types::Origin;
+use crate::val::Val;
 
 const I32: CoreType = CoreType::I32;
 
@@ -37,11 +42,14 @@ pub(super) struct Tables<'p> {
 
 /// What the steps have made so far, by the plan's indices.
 pub(super) struct Steps<'p, E: Engine> {
-    e: &'p mut E,
-    tables: Tables<'p>,
+    pub(super) e: &'p mut E,
+    pub(super) tables: Tables<'p>,
     modules: &'p [E::Module],
     import_modules: Vec<E::Module>,
     import_lifts: Vec<LiftId>,
+    pub(super) import_values: Vec<Val>,
+    /// The results of the start functions, of those that have one.
+    pub(super) starts: Vec<Option<Val>>,
     core_instances: Vec<E::Instance>,
     /// The exports of core instances that were asked for: the engine is asked for each once.
     core_exports: BTreeMap<(u32, &'p str), CoreExtern>,
@@ -64,6 +72,8 @@ impl<'p, E: Engine> Steps<'p, E> {
             modules,
             import_modules: Vec::new(),
             import_lifts,
+            import_values: Vec::new(),
+            starts: Vec::new(),
             core_instances: Vec::new(),
             core_exports: BTreeMap::new(),
             options: plan.options.iter().map(|_| None).collect(),
@@ -94,6 +104,7 @@ impl<'p, E: Engine> Steps<'p, E> {
                 Step::Options(index) => self.make_options(*index)?,
                 Step::Lift(index) => self.make_lift(*index)?,
                 Step::Builtin(index) => self.make_builtin(*index)?,
+                Step::Start { func, args } => self.start(*func, args)?,
             }
         }
         Ok(())
@@ -106,11 +117,7 @@ impl<'p, E: Engine> Steps<'p, E> {
         instance: u32,
         imports: &'p [CoreImport],
     ) -> Result<(), LinkError> {
-        let found = match module {
-            ModuleRef::Inline(index) => self.modules.get(index as usize),
-            ModuleRef::Import(index) => self.import_modules.get(index as usize),
-        };
-        let module = found.ok_or_else(|| LinkError::plan("a module's index in its table"))?.clone();
+        let module = self.module(module)?;
         let instance = *get(self.tables.instances, instance, "a component instance")?;
         let mut args = Vec::new();
         for import in imports {
@@ -132,7 +139,11 @@ impl<'p, E: Engine> Steps<'p, E> {
 
     fn destructor(&mut self, resource: u32, func: &'p CoreItem) -> Result<(), LinkError> {
         let func = self.core_func(func)?;
-        self.check_type("a destructor", func, &CoreFuncType::new(&[I32], &[]))?;
+        let rep = match self.tables.plan.types.resource(resource).map(|resource| &resource.origin) {
+            Some(Origin::Defined { rep, .. }) => pointer(*rep),
+            _ => return Err(LinkError::plan("a resource type that the component defines")),
+        };
+        self.check_type("a destructor", func, &CoreFuncType::new(&[rep], &[]))?;
         let resource = *get(self.tables.resources, resource, "a resource")?;
         let ty = dtor_type(self.e)?;
         let store = self.e.store();
@@ -147,9 +158,11 @@ impl<'p, E: Engine> Steps<'p, E> {
         let plan = self.tables.plan;
         let Options { instance, encoding, memory, realloc, post_return, callback, is_async } =
             get(&plan.options, index, "options")?;
+        let memory = memory.as_ref().map(|memory| self.core_memory(memory)).transpose()?;
+        let ptr = memory.map_or(PtrType::I32, MemoryRef::ptr_type);
         let realloc = self.opt_func(realloc)?;
         if let Some(realloc) = realloc {
-            self.check_type("realloc", realloc, &CoreFuncType::new(&[I32; 4], &[I32]))?;
+            self.check_type("realloc", realloc, &signature::realloc(ptr))?;
         }
         let callback = self.opt_func(callback)?;
         if let Some(callback) = callback {
@@ -157,7 +170,7 @@ impl<'p, E: Engine> Steps<'p, E> {
         }
         let options = CoreOptions {
             instance: *get(self.tables.instances, *instance, "a component instance")?,
-            memory: memory.as_ref().map(|memory| self.core_memory(memory)).transpose()?,
+            memory,
             realloc,
             post_return: self.opt_func(post_return)?,
             callback,
@@ -179,14 +192,16 @@ impl<'p, E: Engine> Steps<'p, E> {
         let given = get(&plan.options, lift.options, "options")?;
         let ty = get(&plan.types.funcs, lift.ty, "a function type")?;
         let context = Context::Lift { callback: given.callback.is_some() };
-        let core = self.tables.types.layouts.func(ty, given.is_async, context).map_err(LinkError::Types)?;
+        let options = self.made_options(lift.options)?;
+        let ptr = self.e.store().options(options)?.ptr_type();
+        let core = self.tables.types.layouts.func(ty, given.is_async, context, ptr);
+        let core = core.map_err(LinkError::Types)?;
         let func = self.core_func(&lift.func)?;
         self.check_type("a lifted function", func, &core)?;
         if let Some(post_return) = &given.post_return {
             let post_return = self.core_func(post_return)?;
             self.check_type("post-return", post_return, &CoreFuncType::new(&core.results, &[]))?;
         }
-        let options = self.made_options(lift.options)?;
         let ty = *get(&self.tables.interned.funcs, lift.ty, "a function type")?;
         let id = self.e.store().add_lift(CoreLift { func, ty, options })?;
         put(&mut self.lifts, index, id)
@@ -197,6 +212,7 @@ impl<'p, E: Engine> Steps<'p, E> {
         let builtin = get(&plan.builtins, index, "a built-in")?;
         let ty = get(&plan.core_types, builtin.core_type, "a core function type")?;
         let core = self.core_builtin(&builtin.kind)?;
+        self.check_pointers(&builtin.kind, ty)?;
         let func = self.e.builtin(core, ty);
         let func = func.map_err(|error| LinkError::engine(format!("built-in {index}"), error))?;
         put(&mut self.builtins, index, func)
@@ -223,8 +239,8 @@ impl<'p, E: Engine> Steps<'p, E> {
             BuiltinKind::WaitableSetPoll { memory } => {
                 CoreBuiltin::WaitableSetPoll(self.core_memory(memory)?)
             }
-            BuiltinKind::ThreadNewIndirect { table } => {
-                CoreBuiltin::ThreadNewIndirect(self.core_table(table)?)
+            BuiltinKind::ThreadNewIndirect { table, start } => {
+                CoreBuiltin::ThreadNewIndirect(self.core_table(table)?.with_start(*start))
             }
             BuiltinKind::ErrorContextNew { options } => {
                 CoreBuiltin::ErrorContextNew(self.made_options(*options)?)
@@ -286,11 +302,19 @@ impl<'p, E: Engine> Steps<'p, E> {
         func.ok_or_else(|| LinkError::plan("a function type"))
     }
 
+    pub fn module(&self, module: ModuleRef) -> Result<E::Module, LinkError> {
+        let found = match module {
+            ModuleRef::Inline(index) => self.modules.get(index as usize),
+            ModuleRef::Import(index) => self.import_modules.get(index as usize),
+        };
+        found.cloned().ok_or_else(|| LinkError::plan("a module's index in its table"))
+    }
+
     pub fn resource(&self, index: u32) -> Result<ResourceId, LinkError> {
         get(self.tables.resources, index, "a resource").copied()
     }
 
-    fn lift_id(&self, func: Func) -> Result<LiftId, LinkError> {
+    pub(super) fn lift_id(&self, func: Func) -> Result<LiftId, LinkError> {
         match func {
             Func::Lift(index) => get(&self.lifts, index, "a lifted function")?
                 .ok_or_else(|| LinkError::plan("a function before its use")),
@@ -354,6 +378,30 @@ impl<'p, E: Engine> Steps<'p, E> {
 
     fn opt_func(&mut self, item: &'p Option<CoreItem>) -> Result<Option<FuncRef>, LinkError> {
         item.as_ref().map(|item| self.core_func(item)).transpose()
+    }
+
+    /// Checks that the core signature of a built-in has pointers of its memory's type: a module that the host provides may
+    /// export another memory than its type says.
+    fn check_pointers(&mut self, kind: &'p BuiltinKind, found: &CoreFuncType) -> Result<(), LinkError> {
+        let ptr = match (signature::options_of(kind), kind) {
+            (Some(options), _) => {
+                let options = self.made_options(options)?;
+                self.e.store().options(options)?.ptr_type()
+            }
+            (None, BuiltinKind::WaitableSetWait { memory } | BuiltinKind::WaitableSetPoll { memory }) => {
+                self.core_memory(memory)?.ptr_type()
+            }
+            _ => return Ok(()),
+        };
+        let Tables { plan, types, .. } = self.tables;
+        match signature::of(plan, &types.layouts, kind, ptr).map_err(LinkError::Types)? {
+            Some(expected) if expected != *found => Err(LinkError::CoreType {
+                what: builtin_name(kind).to_string(),
+                expected: expected.to_string(),
+                found: found.to_string(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     fn check_type(&mut self, what: &str, func: FuncRef, expected: &CoreFuncType) -> Result<(), LinkError> {

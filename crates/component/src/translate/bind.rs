@@ -22,7 +22,7 @@ use super::scope::{
     ComponentItem, ComponentType, InstanceData, InstanceKey, InstanceType, Item, NamedItem, Scope, ScopeId,
     TypeItem,
 };
-use crate::plan::{Func, Import, ImportFunc, ImportItem, ModuleRef};
+use crate::plan::{Attributes, Func, Import, ImportFunc, ImportItem, ModuleRef};
 use crate::types::Origin;
 
 /// Where a thing of a declared type comes from.
@@ -81,7 +81,7 @@ impl<'t, 'a> Inliner<'t, 'a> {
                 TypeItem::Component(ty) => self.bind_component(ty, source),
                 _ => Err(self.expected("a component type")),
             },
-            ComponentTypeRef::Value(_) => Err(self.unsupported("🪙 a value import or export")),
+            ComponentTypeRef::Value(ty) => self.bind_value(scope, ty, source),
         }
     }
 
@@ -184,7 +184,8 @@ impl<'t, 'a> Inliner<'t, 'a> {
                     let source = self.member(&source, name.name)?;
                     let bound = self.bind(scope, *ty, source)?;
                     self.scope_mut(scope)?.push(bound.item);
-                    data.add(named(name, bound.item));
+                    data.add(NamedItem { name: *name, item: bound.item });
+                    self.charge_attributes(name)?;
                     imports.push(import(name, bound.import));
                 }
             }
@@ -223,11 +224,20 @@ impl<'t, 'a> Inliner<'t, 'a> {
                     let source = self.member(&actual, name.name)?;
                     let bound = self.bind(scope, *ty, source)?;
                     self.scope_mut(scope)?.push(bound.item);
-                    data.add(named(name, bound.item));
+                    data.add(NamedItem { name: *name, item: bound.item });
                 }
             }
         }
         Ok(self.add_instance(data))
+    }
+
+    /// Spends budget for copies of what a name says besides.
+    pub(super) fn charge_attributes(&mut self, name: &ComponentExternName<'_>) -> Result<(), TranslateError> {
+        let ComponentExternName { name: _, implements, version_suffix, external_id } = name;
+        [implements, version_suffix, external_id]
+            .into_iter()
+            .flatten()
+            .try_for_each(|text| self.charge_name(text))
     }
 
     fn type_scope(&mut self, parent: ScopeId, depth: u32) -> Result<ScopeId, TranslateError> {
@@ -259,12 +269,21 @@ impl<'t, 'a> Inliner<'t, 'a> {
     }
 }
 
-/// An export of an instance, with what its name says.
-pub(super) fn named<'t, 'a>(name: &ComponentExternName<'a>, item: Item<'t, 'a>) -> NamedItem<'t, 'a> {
-    NamedItem { name: name.name, implements: name.implements, item }
+/// A name of which nothing is said.
+pub(super) fn plain_name(name: &str) -> ComponentExternName<'_> {
+    ComponentExternName { name, implements: None, version_suffix: None, external_id: None }
 }
 
 /// An import of the plan, with what its name says.
 pub(super) fn import(name: &ComponentExternName<'_>, item: ImportItem) -> Import {
-    Import { name: name.name.to_string(), implements: name.implements.map(ToString::to_string), item }
+    Import { name: name.name.to_string(), attributes: attributes(name), item }
+}
+
+/// What a name says besides.
+pub(super) fn attributes(name: &ComponentExternName<'_>) -> Attributes {
+    Attributes {
+        implements: name.implements.map(ToString::to_string),
+        external_id: name.external_id.map(ToString::to_string),
+        version_suffix: name.version_suffix.map(ToString::to_string),
+    }
 }

@@ -2,19 +2,31 @@
 //!
 //! Spec: Explainer, "Canonical Definitions"; Canonical ABI, "Canonical Definitions".
 
+use canon_async::spec::PtrType;
 use wasmparser::{CanonicalFunction as Syntax, CanonicalOption, ComponentValType};
 
 use super::TranslateError;
 use super::inline::Inliner;
 use super::intern::next_index;
-use super::scope::{ScopeId, TypeItem};
-use crate::layout::Context;
+use super::scope::{CoreTypeItem, ScopeId, TypeItem};
+use crate::layout::{Context, pointer};
 use crate::plan::{
     BuiltinKind, CoreFuncType, CoreItem, CoreKind, CoreType, Func, Lift, Options, Step, StringEncoding,
 };
-use crate::types::{Field, FuncType, TypeDef, ValType};
+use crate::signature;
+use crate::types::{Origin, TypeDef, ValType};
 
 const I32: CoreType = CoreType::I32;
+
+/// Canonical options of a definition.
+struct Given {
+    /// Their index in the plan.
+    index: u32,
+    /// `async`.
+    is_async: bool,
+    /// The type of pointers: that of the option `memory`, and else `i32`.
+    ptr: PtrType,
+}
 
 impl<'t, 'a> Inliner<'t, 'a> {
     /// A canonical definition.
@@ -67,47 +79,54 @@ impl<'t, 'a> Inliner<'t, 'a> {
         scope: ScopeId,
         canon: &Syntax,
     ) -> Result<(BuiltinKind, CoreFuncType), TranslateError> {
-        let one_to_one = CoreFuncType::new(&[I32], &[I32]);
         let one = CoreFuncType::new(&[I32], &[]);
         Ok(match canon {
             Syntax::Lower { func_index, options } => return self.lower(scope, *func_index, options),
             Syntax::ResourceNew { resource } => {
-                (BuiltinKind::ResourceNew { resource: self.resource_type(scope, *resource)? }, one_to_one)
+                let resource = self.resource_type(scope, *resource)?;
+                let rep = self.rep(resource)?;
+                (BuiltinKind::ResourceNew { resource }, CoreFuncType::new(&[rep], &[I32]))
             }
             Syntax::ResourceDrop { resource } => {
                 (BuiltinKind::ResourceDrop { resource: self.resource_type(scope, *resource)? }, one)
             }
             Syntax::ResourceRep { resource } => {
-                (BuiltinKind::ResourceRep { resource: self.resource_type(scope, *resource)? }, one_to_one)
+                let resource = self.resource_type(scope, *resource)?;
+                let rep = self.rep(resource)?;
+                (BuiltinKind::ResourceRep { resource }, CoreFuncType::new(&[I32], &[rep]))
             }
             Syntax::ContextGet { ty, slot } => {
-                self.context_type(*ty)?;
-                (BuiltinKind::ContextGet { slot: *slot }, CoreFuncType::new(&[], &[I32]))
+                let ty = self.pointer_type(*ty)?;
+                (BuiltinKind::ContextGet { slot: *slot }, CoreFuncType::new(&[], &[pointer(ty)]))
             }
             Syntax::ContextSet { ty, slot } => {
-                self.context_type(*ty)?;
-                (BuiltinKind::ContextSet { slot: *slot }, one)
+                let ty = self.pointer_type(*ty)?;
+                (BuiltinKind::ContextSet { slot: *slot }, CoreFuncType::new(&[pointer(ty)], &[]))
             }
             Syntax::TaskReturn { result, options } => return self.task_return(scope, *result, options),
             Syntax::WaitableSetWait { memory } => {
                 let memory = self.core_item(scope, CoreKind::Memory, *memory)?;
-                (BuiltinKind::WaitableSetWait { memory }, CoreFuncType::new(&[I32, I32], &[I32]))
+                let ptr = self.ptr_type(&memory);
+                self.pointing(BuiltinKind::WaitableSetWait { memory }, ptr)?
             }
             Syntax::WaitableSetPoll { memory } => {
                 let memory = self.core_item(scope, CoreKind::Memory, *memory)?;
-                (BuiltinKind::WaitableSetPoll { memory }, CoreFuncType::new(&[I32, I32], &[I32]))
+                let ptr = self.ptr_type(&memory);
+                self.pointing(BuiltinKind::WaitableSetPoll { memory }, ptr)?
             }
-            Syntax::ThreadNewIndirect { table_index, .. } => {
+            Syntax::ThreadNewIndirect { func_ty_index, table_index } => {
                 let table = self.core_item(scope, CoreKind::Table, *table_index)?;
-                (BuiltinKind::ThreadNewIndirect { table }, CoreFuncType::new(&[I32, I32], &[I32]))
+                let start = self.start_type(scope, *func_ty_index)?;
+                let ty = CoreFuncType::new(&[pointer(self.ptr_type(&table)), pointer(start)], &[I32]);
+                (BuiltinKind::ThreadNewIndirect { table, start }, ty)
             }
             Syntax::ErrorContextNew { options } => {
-                let (options, _) = self.options(scope, options)?;
-                (BuiltinKind::ErrorContextNew { options }, CoreFuncType::new(&[I32, I32], &[I32]))
+                let Given { index: options, ptr, .. } = self.options(scope, options)?;
+                self.pointing(BuiltinKind::ErrorContextNew { options }, ptr)?
             }
             Syntax::ErrorContextDebugMessage { options } => {
-                let (options, _) = self.options(scope, options)?;
-                (BuiltinKind::ErrorContextDebugMessage { options }, CoreFuncType::new(&[I32, I32], &[]))
+                let Given { index: options, ptr, .. } = self.options(scope, options)?;
+                self.pointing(BuiltinKind::ErrorContextDebugMessage { options }, ptr)?
             }
             _ => match self.stream(scope, canon)? {
                 Some(found) => found,
@@ -125,7 +144,6 @@ impl<'t, 'a> Inliner<'t, 'a> {
         canon: &Syntax,
     ) -> Result<Option<(BuiltinKind, CoreFuncType)>, TranslateError> {
         let new = CoreFuncType::new(&[], &[CoreType::I64]);
-        let copy = CoreFuncType::new(&[I32, I32, I32], &[I32]);
         let cancel = CoreFuncType::new(&[I32], &[I32]);
         let drop = CoreFuncType::new(&[I32], &[]);
         Ok(Some(match canon {
@@ -134,11 +152,13 @@ impl<'t, 'a> Inliner<'t, 'a> {
             }
             Syntax::StreamRead { ty, options } => {
                 let stream = self.stream_type(scope, *ty)?;
-                (BuiltinKind::StreamRead { stream, options: self.options(scope, options)?.0 }, copy)
+                let Given { index: options, ptr, .. } = self.options(scope, options)?;
+                self.pointing(BuiltinKind::StreamRead { stream, options }, ptr)?
             }
             Syntax::StreamWrite { ty, options } => {
                 let stream = self.stream_type(scope, *ty)?;
-                (BuiltinKind::StreamWrite { stream, options: self.options(scope, options)?.0 }, copy)
+                let Given { index: options, ptr, .. } = self.options(scope, options)?;
+                self.pointing(BuiltinKind::StreamWrite { stream, options }, ptr)?
             }
             Syntax::StreamCancelRead { ty, async_ } => {
                 let stream = self.stream_type(scope, *ty)?;
@@ -164,7 +184,6 @@ impl<'t, 'a> Inliner<'t, 'a> {
         canon: &Syntax,
     ) -> Result<Option<(BuiltinKind, CoreFuncType)>, TranslateError> {
         let new = CoreFuncType::new(&[], &[CoreType::I64]);
-        let copy = CoreFuncType::new(&[I32, I32], &[I32]);
         let cancel = CoreFuncType::new(&[I32], &[I32]);
         let drop = CoreFuncType::new(&[I32], &[]);
         Ok(Some(match canon {
@@ -173,11 +192,13 @@ impl<'t, 'a> Inliner<'t, 'a> {
             }
             Syntax::FutureRead { ty, options } => {
                 let future = self.future_type(scope, *ty)?;
-                (BuiltinKind::FutureRead { future, options: self.options(scope, options)?.0 }, copy)
+                let Given { index: options, ptr, .. } = self.options(scope, options)?;
+                self.pointing(BuiltinKind::FutureRead { future, options }, ptr)?
             }
             Syntax::FutureWrite { ty, options } => {
                 let future = self.future_type(scope, *ty)?;
-                (BuiltinKind::FutureWrite { future, options: self.options(scope, options)?.0 }, copy)
+                let Given { index: options, ptr, .. } = self.options(scope, options)?;
+                self.pointing(BuiltinKind::FutureWrite { future, options }, ptr)?
             }
             Syntax::FutureCancelRead { ty, async_ } => {
                 let future = self.future_type(scope, *ty)?;
@@ -208,7 +229,7 @@ impl<'t, 'a> Inliner<'t, 'a> {
         let TypeItem::Func(ty) = self.type_item(scope, ty)? else {
             return Err(self.expected("a function type"));
         };
-        let (options, _) = self.options(scope, options)?;
+        let options = self.options(scope, options)?.index;
         let index = next_index(self.plan.lifts.len(), "lifted functions", self.limits.steps)?;
         self.plan.lifts.push(Lift { func, ty, options });
         self.step(Step::Lift(index))?;
@@ -225,16 +246,15 @@ impl<'t, 'a> Inliner<'t, 'a> {
         let func = self.scope(scope)?.funcs.get(func as usize).copied();
         let func = func.ok_or_else(|| self.expected("a known function index"))?;
         let ty = self.plan.func_type_index(func).ok_or_else(|| self.expected("a function type"))?;
-        let (options, is_async) = self.options(scope, options)?;
+        let Given { index: options, is_async, ptr } = self.options(scope, options)?;
         let ty = self.tables.funcs.get(ty).ok_or_else(|| self.expected("a function type"))?;
         let params = u32::try_from(ty.params.len()).unwrap_or(u32::MAX);
-        let flat = self.tables.layouts.func(ty, is_async, Context::Lower);
+        let flat = self.tables.layouts.func(ty, is_async, Context::Lower, ptr);
         self.charge(params)?;
         let flat = flat.map_err(|error| TranslateError::of_type(error, self.at))?;
         Ok((BuiltinKind::Lower { func, options }, flat))
     }
 
-    /// Its signature is that of a lowered function that takes the result.
     fn task_return(
         &mut self,
         scope: ScopeId,
@@ -242,20 +262,14 @@ impl<'t, 'a> Inliner<'t, 'a> {
         options: &[CanonicalOption],
     ) -> Result<(BuiltinKind, CoreFuncType), TranslateError> {
         let result = self.opt_type(scope, result)?;
-        let (options, _) = self.options(scope, options)?;
-        let params = result.map(|ty| Field { name: "".into(), ty }).into_iter().collect();
-        let takes = FuncType { params, result: None, is_async: false };
-        let flat = self.tables.layouts.func(&takes, false, Context::Lower);
+        let Given { index: options, ptr, .. } = self.options(scope, options)?;
+        let flat = signature::task_return(&self.tables.layouts, result, ptr);
         let flat = flat.map_err(|error| TranslateError::of_type(error, self.at))?;
         Ok((BuiltinKind::TaskReturn { result, options }, flat))
     }
 
-    /// The index of the options, and whether they say `async`.
-    fn options(
-        &mut self,
-        scope: ScopeId,
-        options: &[CanonicalOption],
-    ) -> Result<(u32, bool), TranslateError> {
+    /// The options, interned.
+    fn options(&mut self, scope: ScopeId, options: &[CanonicalOption]) -> Result<Given, TranslateError> {
         let mut out = Options {
             instance: self.scope(scope)?.instance,
             encoding: StringEncoding::Utf8,
@@ -283,11 +297,12 @@ impl<'t, 'a> Inliner<'t, 'a> {
             }
         }
         let is_async = out.is_async;
+        let ptr = out.memory.as_ref().map_or(PtrType::I32, |memory| self.ptr_type(memory));
         let (index, new) = self.tables.options.intern(out)?;
         if new {
             self.step(Step::Options(index))?;
         }
-        Ok((index, is_async))
+        Ok(Given { index, is_async, ptr })
     }
 
     fn stream_type(&self, scope: ScopeId, index: u32) -> Result<u32, TranslateError> {
@@ -312,22 +327,54 @@ impl<'t, 'a> Inliner<'t, 'a> {
         }
     }
 
-    fn context_type(&self, ty: wasmparser::ValType) -> Result<(), TranslateError> {
+    /// A built-in with its core signature, which depends on how wide pointers are.
+    fn pointing(
+        &self,
+        kind: BuiltinKind,
+        ptr: PtrType,
+    ) -> Result<(BuiltinKind, CoreFuncType), TranslateError> {
+        let ty = signature::builtin(&kind, ptr).ok_or_else(|| self.expected("a built-in with pointers"))?;
+        Ok((kind, ty))
+    }
+
+    /// `$rt.rep`.
+    fn rep(&self, resource: u32) -> Result<CoreType, TranslateError> {
+        match self.tables.resources.get(resource as usize).map(|resource| &resource.origin) {
+            Some(Origin::Defined { rep, .. }) => Ok(pointer(*rep)),
+            _ => Err(self.expected("a resource type of the component's own")),
+        }
+    }
+
+    /// What the function of a thread takes.
+    fn start_type(&self, scope: ScopeId, index: u32) -> Result<PtrType, TranslateError> {
+        match self.scope(scope)?.core_types.get(index as usize) {
+            Some(CoreTypeItem::Func(ty)) if ty.params() == [wasmparser::ValType::I64] => Ok(PtrType::I64),
+            Some(CoreTypeItem::Func(_)) => Ok(PtrType::I32),
+            _ => Err(self.expected("a core function type")),
+        }
+    }
+
+    /// `i32` or `i64`.
+    pub(super) fn pointer_type(&self, ty: wasmparser::ValType) -> Result<PtrType, TranslateError> {
         match ty {
-            wasmparser::ValType::I32 => Ok(()),
-            _ => Err(self.unsupported("🐘 a context slot other than i32")),
+            wasmparser::ValType::I32 => Ok(PtrType::I32),
+            wasmparser::ValType::I64 => Ok(PtrType::I64),
+            _ => Err(self.expected("i32 or i64")),
         }
     }
 }
 
-/// The name of a definition that is decoded and not implemented.
+/// The name of a definition that is decoded and not implemented. Those of 🧵② are shared functions, which only core modules that have
+/// shared functions themselves can import, and no engine here has them; the core has the built-ins for one that does.
 fn refused(canon: &Syntax) -> &'static str {
     match canon {
         Syntax::StreamForward { .. } => "⏩ stream.forward",
         Syntax::FutureForward { .. } => "⏩ future.forward",
-        Syntax::ThreadSpawnRef { .. } => "🧵② thread.spawn-ref",
-        Syntax::ThreadSpawnIndirect { .. } => "🧵② thread.spawn-indirect",
-        Syntax::ThreadAvailableParallelism => "🧵② thread.available-parallelism",
+        Syntax::ThreadSpawnRef { .. } => "🧵② thread.spawn-ref, which needs shared functions,",
+        Syntax::ThreadSpawnIndirect { .. } => "🧵② thread.spawn-indirect, which needs shared functions,",
+        Syntax::ThreadAvailableParallelism => {
+            "🧵② thread.available-parallelism, which needs shared functions,"
+        }
         _ => "a canonical definition",
     }
 }

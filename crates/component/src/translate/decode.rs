@@ -3,12 +3,13 @@
 //! Spec: Binary Format, "Component Definitions". Nested components and modules are read iteratively; each gets
 //! the next index of its kind where it begins, so the root component is number 0.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use wasmparser::{
     CanonicalFunction, ComponentAlias, ComponentExport, ComponentImport, ComponentInstance, ComponentName,
-    ComponentType, CoreType, CustomSectionReader, Encoding, FromReader, Instance, KnownCustom, Parser,
-    Payload, SectionLimited, TypeRef, WasmFeatures,
+    ComponentStartFunction, ComponentType, CoreType, CustomSectionReader, Encoding, ExternalKind, FromReader,
+    Instance, KnownCustom, Parser, Payload, SectionLimited, TypeRef, WasmFeatures,
 };
 
 use super::{PlanLimits, TranslateError};
@@ -30,9 +31,15 @@ pub(super) struct Component<'a> {
 }
 
 /// A core module, at any depth.
+#[derive(Default)]
 pub(super) struct Module<'a> {
     pub bytes: &'a [u8],
     pub imports: Vec<(&'a str, &'a str, CoreKind)>,
+    /// The memories and tables among its exports that have 64-bit addresses.
+    pub wide: BTreeSet<&'a str>,
+    /// Of the module's memories, and of its tables, whether they have.
+    memories: Vec<bool>,
+    tables: Vec<bool>,
 }
 
 /// A definition.
@@ -47,6 +54,7 @@ pub(super) enum Def<'a> {
     Canon(CanonicalFunction),
     Import(ComponentImport<'a>),
     Export(ComponentExport<'a>),
+    Start(ComponentStartFunction),
 }
 
 enum Level {
@@ -112,7 +120,7 @@ impl<'a> Decoder<'a> {
                 let range = self.expected.take().unwrap_or(start..start);
                 let range = range.start as usize..range.end as usize;
                 let bytes = self.bytes.get(range).ok_or_else(|| self.expected_error("a module", start))?;
-                self.out.modules.push(Module { bytes, imports: Vec::new() });
+                self.out.modules.push(Module { bytes, ..Module::default() });
                 Level::Module(self.out.modules.len().saturating_sub(1))
             }
         };
@@ -121,16 +129,56 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    /// Of a module only the imports are of interest.
+    /// Of a module only the imports are of interest, and how wide the addresses of what it exports are.
     fn module_payload(&mut self, index: usize, payload: Payload<'a>) -> Result<(), TranslateError> {
-        let Payload::ImportSection(section) = payload else { return Ok(()) };
-        for import in section.into_imports() {
-            let import = import?;
-            let kind = core_kind(import.ty);
-            self.count()?;
-            if let Some(module) = self.out.modules.get_mut(index) {
-                module.imports.push((import.module, import.name, kind));
+        match payload {
+            Payload::ImportSection(section) => {
+                for import in section.into_imports() {
+                    let import = import?;
+                    self.count()?;
+                    if let Some(module) = self.out.modules.get_mut(index) {
+                        module.imports.push((import.module, import.name, core_kind(import.ty)));
+                        match import.ty {
+                            TypeRef::Memory(_) => module.memories.push(is_wide(import.ty)),
+                            TypeRef::Table(_) => module.tables.push(is_wide(import.ty)),
+                            _ => {}
+                        }
+                    }
+                }
             }
+            Payload::MemorySection(section) => {
+                for memory in section {
+                    let memory = memory?;
+                    self.count()?;
+                    if let Some(module) = self.out.modules.get_mut(index) {
+                        module.memories.push(memory.memory64);
+                    }
+                }
+            }
+            Payload::TableSection(section) => {
+                for table in section {
+                    let table = table?;
+                    self.count()?;
+                    if let Some(module) = self.out.modules.get_mut(index) {
+                        module.tables.push(table.ty.table64);
+                    }
+                }
+            }
+            Payload::ExportSection(section) => {
+                let Some(module) = self.out.modules.get_mut(index) else { return Ok(()) };
+                for export in section {
+                    let export = export?;
+                    let known = match export.kind {
+                        ExternalKind::Memory => &module.memories,
+                        ExternalKind::Table => &module.tables,
+                        _ => continue,
+                    };
+                    if known.get(export.index as usize) == Some(&true) {
+                        module.wide.insert(export.name);
+                    }
+                }
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -153,9 +201,7 @@ impl<'a> Decoder<'a> {
             Payload::ComponentCanonicalSection(section) => self.section(section, Def::Canon),
             Payload::ComponentImportSection(section) => self.section(section, Def::Import),
             Payload::ComponentExportSection(section) => self.section(section, Def::Export),
-            Payload::ComponentStartSection { range, .. } => {
-                Err(TranslateError::unsupported("🪙 a start function", range.start))
-            }
+            Payload::ComponentStartSection { start, range } => self.define(range.start, Def::Start(start)),
             Payload::CustomSection(section) => {
                 self.custom(&section);
                 Ok(())
@@ -215,6 +261,15 @@ impl<'a> Decoder<'a> {
 
     fn expected_error(&self, expected: &str, offset: u64) -> TranslateError {
         TranslateError::Internal { expected: expected.into(), offset }
+    }
+}
+
+/// Whether it is a memory or a table with 64-bit addresses.
+pub(super) fn is_wide(ty: TypeRef) -> bool {
+    match ty {
+        TypeRef::Memory(memory) => memory.memory64,
+        TypeRef::Table(table) => table.table64,
+        _ => false,
     }
 }
 

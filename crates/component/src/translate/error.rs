@@ -13,9 +13,18 @@ pub enum TranslateError {
     NotWasm,
     /// The bytes are a core module.
     CoreModule,
-    /// The component is malformed or invalid, or uses a feature that is switched off.
+    /// The component is malformed or invalid.
     Invalid {
         /// What is wrong, in `wasmparser`'s words.
+        message: String,
+        /// Where, in bytes.
+        offset: u64,
+    },
+    /// The component uses a feature of the spec that is switched off: see [`Features`](canon_async::spec::Features).
+    Gated {
+        /// The gate, with its sign in the spec: `🧵 threads`.
+        gate: &'static str,
+        /// What it was that needs the gate, in `wasmparser`'s words.
         message: String,
         /// Where, in bytes.
         offset: u64,
@@ -48,6 +57,7 @@ impl TranslateError {
     pub fn offset(&self) -> Option<u64> {
         match self {
             Self::Invalid { offset, .. }
+            | Self::Gated { offset, .. }
             | Self::Unsupported { offset, .. }
             | Self::Internal { offset, .. } => Some(*offset),
             Self::NotWasm | Self::CoreModule | Self::TooLarge { .. } => None,
@@ -70,6 +80,9 @@ impl fmt::Display for TranslateError {
             Self::NotWasm => f.write_str("not a WebAssembly file: it does not begin with \"\\0asm\""),
             Self::CoreModule => f.write_str("this is a core wasm module, not a component"),
             Self::Invalid { message, offset } => write!(f, "{message} (at offset 0x{offset:x})"),
+            Self::Gated { gate, message, offset } => {
+                write!(f, "the feature \"{gate}\" is switched off: {message} (at offset 0x{offset:x})")
+            }
             Self::Unsupported { what, offset } => {
                 write!(f, "{what} is not supported (at offset 0x{offset:x})")
             }

@@ -7,20 +7,23 @@ use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use canon_async::spec::PtrType;
 use wasmparser::{
     ComponentAlias, ComponentExport, ComponentExternName, ComponentExternalKind, ComponentImport,
     ComponentInstance, ComponentOuterAliasKind, Export as CoreExport, ExternalKind, Instance,
 };
 
-use super::bind::{Source, import, named};
+use super::bind::{Source, attributes, import, plain_name};
 use super::decode::{Decoded, Def};
 use super::intern::{Tables, next_index};
 use super::scope::{
     ComponentItem, CoreInstance, InstanceData, InstanceKey, Item, NamedItem, Scope, ScopeId, TypeItem,
+    ValueItem,
 };
 use super::{PlanLimits, TranslateError};
 use crate::plan::{
-    CoreImport, CoreItem, CoreKind, Export, ExportItem, Module, ModuleRef, Plan, PlanInstance, Step,
+    CoreImport, CoreItem, CoreItemType, CoreKind, Export, ExportItem, Module, ModuleRef, Plan, PlanInstance,
+    Step,
 };
 
 /// What is known while definitions are executed.
@@ -31,7 +34,10 @@ pub(super) struct Inliner<'t, 'a> {
     pub plan: Plan,
     scopes: Vec<Scope<'t, 'a>>,
     instances: Vec<InstanceData<'t, 'a>>,
-    core_instances: u32,
+    /// Which module each core instance is made of.
+    core_instances: Vec<ModuleRef>,
+    /// How many start functions were executed.
+    pub starts: usize,
     items: u32,
     /// The offset of the definition that is being executed.
     pub at: u64,
@@ -46,7 +52,8 @@ pub(super) fn inline(decoded: &Decoded<'_>, limits: &PlanLimits) -> Result<Plan,
         plan: Plan::default(),
         scopes: Vec::new(),
         instances: Vec::new(),
-        core_instances: 0,
+        core_instances: Vec::new(),
+        starts: 0,
         items: 0,
         at: 0,
     };
@@ -122,6 +129,7 @@ impl<'t, 'a> Inliner<'t, 'a> {
                 self.scope_mut(scope)?.types.push(ty);
             }
             Def::Canon(canon) => self.canon(scope, canon)?,
+            Def::Start(start) => self.start(scope, start)?,
             Def::Import(_) | Def::Export(_) => return Err(self.expected("no import or export")),
         }
         Ok(())
@@ -140,6 +148,7 @@ impl<'t, 'a> Inliner<'t, 'a> {
         let bound = self.bind(scope, def.ty, source)?;
         self.scope_mut(scope)?.push(bound.item);
         if args.is_none() {
+            self.charge_attributes(&def.name)?;
             self.plan.imports.push(import(&def.name, bound.import));
         }
         Ok(())
@@ -156,7 +165,7 @@ impl<'t, 'a> Inliner<'t, 'a> {
         }
         self.name_resource(&export.name, item);
         self.scope_mut(scope)?.push(item);
-        Ok(named(&export.name, item))
+        Ok(NamedItem { name: export.name, item })
     }
 
     fn name_resource(&mut self, name: &ComponentExternName<'a>, item: Item<'t, 'a>) {
@@ -193,9 +202,8 @@ impl<'t, 'a> Inliner<'t, 'a> {
                     imports.push(CoreImport { module: name, field, kind, item });
                 }
                 self.step(Step::InstantiateCore { module, instance, imports })?;
-                let index =
-                    next_index(self.core_instances as usize, "core instances", self.limits.instances)?;
-                self.core_instances = index.saturating_add(1);
+                let index = next_index(self.core_instances.len(), "core instances", self.limits.instances)?;
+                self.core_instances.push(module);
                 Ok(CoreInstance::Made(index))
             }
         }
@@ -221,9 +229,10 @@ impl<'t, 'a> Inliner<'t, 'a> {
                 let owned = |(a, b, kind): &(&str, &str, CoreKind)| (a.to_string(), b.to_string(), *kind);
                 module.imports.iter().map(owned).collect()
             }),
-            ModuleRef::Import(index) => {
-                self.plan.import_modules.get(index as usize).map(|module| module.imports.clone())
-            }
+            ModuleRef::Import(index) => self.plan.import_modules.get(index as usize).map(|module| {
+                let owned = |(a, b, ty): &(String, String, CoreItemType)| (a.clone(), b.clone(), ty.kind);
+                module.ty.imports.iter().map(owned).collect()
+            }),
         };
         imports.ok_or_else(|| self.expected("a core module"))
     }
@@ -259,7 +268,7 @@ impl<'t, 'a> Inliner<'t, 'a> {
                     self.charge(1)?;
                     let item = self.item(scope, export.kind, export.index)?;
                     self.name_resource(&export.name, item);
-                    data.add(named(&export.name, item));
+                    data.add(NamedItem { name: export.name, item });
                 }
                 Ok(self.add_instance(data))
             }
@@ -267,7 +276,7 @@ impl<'t, 'a> Inliner<'t, 'a> {
                 for arg in args {
                     self.charge(1)?;
                     let item = self.item(scope, arg.kind, arg.index)?;
-                    data.add(NamedItem { name: arg.name, implements: None, item });
+                    data.add(NamedItem { name: plain_name(arg.name), item });
                 }
                 let args = self.add_instance(data);
                 let found = self.scope(scope)?;
@@ -289,9 +298,6 @@ impl<'t, 'a> Inliner<'t, 'a> {
     /// An alias definition, or one inside a type.
     pub(super) fn alias(&mut self, scope: ScopeId, alias: &ComponentAlias<'a>) -> Result<(), TranslateError> {
         match alias {
-            ComponentAlias::InstanceExport { kind: ComponentExternalKind::Value, .. } => {
-                Err(self.unsupported("🪙 an alias of a value"))
-            }
             ComponentAlias::InstanceExport { instance_index, name, .. } => {
                 let instance = self.scope(scope)?.instances.get(*instance_index as usize).copied();
                 let instance = instance.ok_or_else(|| self.expected("an instance"))?;
@@ -353,8 +359,9 @@ impl<'t, 'a> Inliner<'t, 'a> {
         self.check_depth(depth)?;
         let exports = self.instances.get(instance).map(|data| data.exports.clone()).unwrap_or_default();
         let mut tree = Vec::new();
-        for NamedItem { name, implements, item } in exports {
-            self.charge_name(name)?;
+        for NamedItem { name, item } in exports {
+            self.charge_name(name.name)?;
+            self.charge_attributes(&name)?;
             let item = match item {
                 Item::Func(func) => ExportItem::Func(func),
                 Item::Instance(instance) => {
@@ -364,10 +371,10 @@ impl<'t, 'a> Inliner<'t, 'a> {
                 Item::Type(TypeItem::Value(ty)) => ExportItem::Type(ty),
                 Item::Type(_) => ExportItem::OtherType,
                 Item::Module(module) => ExportItem::Module(module),
+                Item::Value(ValueItem { value, ty }) => ExportItem::Value(value, ty),
                 Item::Component(_) => ExportItem::Component,
             };
-            let implements = implements.map(ToString::to_string);
-            tree.push(Export { name: name.to_string(), implements, item });
+            tree.push(Export { name: name.name.to_string(), attributes: attributes(&name), item });
         }
         Ok(tree)
     }
@@ -388,7 +395,7 @@ impl<'t, 'a> Inliner<'t, 'a> {
             ComponentExternalKind::Instance => found.instances.get(at).copied().map(Item::Instance),
             ComponentExternalKind::Component => found.components.get(at).copied().map(Item::Component),
             ComponentExternalKind::Module => found.core_modules.get(at).copied().map(Item::Module),
-            ComponentExternalKind::Value => return Err(self.unsupported("🪙 a value")),
+            ComponentExternalKind::Value => found.values.get(at).copied().map(Item::Value),
         };
         item.ok_or_else(|| self.expected("a known index"))
     }
@@ -401,6 +408,23 @@ impl<'t, 'a> Inliner<'t, 'a> {
     ) -> Result<CoreItem, TranslateError> {
         let found = self.scope(scope)?.core(kind).get(index as usize).cloned();
         found.ok_or_else(|| self.expected("a known core index"))
+    }
+
+    /// The type of addresses of a memory or table.
+    pub(super) fn ptr_type(&self, item: &CoreItem) -> PtrType {
+        let CoreItem::Export { instance, name } = item else { return PtrType::I32 };
+        let wide = match self.core_instances.get(*instance as usize) {
+            Some(ModuleRef::Inline(index)) => {
+                let module = self.decoded.modules.get(*index as usize);
+                module.is_some_and(|module| module.wide.contains(name.as_str()))
+            }
+            Some(ModuleRef::Import(index)) => {
+                let module = self.plan.import_modules.get(*index as usize);
+                module.and_then(|module| module.ty.exports.get(name)).is_some_and(|ty| ty.wide)
+            }
+            None => false,
+        };
+        if wide { PtrType::I64 } else { PtrType::I32 }
     }
 
     pub(super) fn type_item(&self, scope: ScopeId, index: u32) -> Result<TypeItem<'t, 'a>, TranslateError> {

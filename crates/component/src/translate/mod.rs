@@ -18,6 +18,7 @@ mod inline;
 mod intern;
 mod scope;
 mod types;
+mod values;
 
 pub use error::TranslateError;
 pub use features::CoreFeatures;
@@ -78,7 +79,9 @@ impl Default for PlanLimits {
 pub fn translate(bytes: &[u8], options: &TranslateOptions) -> Result<Plan, TranslateError> {
     check_preamble(bytes)?;
     let features = features::wasm_features(&options.features, &options.core);
-    Validator::new_with_features(features).validate_all(bytes)?;
+    if let Err(error) = Validator::new_with_features(features).validate_all(bytes) {
+        return Err(features::explain(bytes, features, error));
+    }
     let decoded = decode::decode(bytes, features, &options.limits)?;
     inline::inline(&decoded, &options.limits)
 }

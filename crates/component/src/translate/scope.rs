@@ -9,9 +9,11 @@ use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 
-use wasmparser::{ComponentTypeDeclaration, InstanceTypeDeclaration, ModuleTypeDeclaration};
+use wasmparser::{
+    ComponentExternName, ComponentTypeDeclaration, FuncType, InstanceTypeDeclaration, ModuleTypeDeclaration,
+};
 
-use crate::plan::{CoreItem, CoreKind, Func, ModuleRef};
+use crate::plan::{CoreItem, CoreKind, Func, ModuleRef, Value};
 use crate::types::ValType;
 
 /// The number of a [`Scope`].
@@ -36,6 +38,7 @@ pub(super) struct Scope<'t, 'a> {
     pub core_modules: Vec<ModuleRef>,
     pub core_instances: Vec<CoreInstance<'a>>,
     pub funcs: Vec<Func>,
+    pub values: Vec<ValueItem>,
     pub types: Vec<TypeItem<'t, 'a>>,
     pub components: Vec<ComponentItem<'t, 'a>>,
     pub instances: Vec<InstanceKey>,
@@ -45,7 +48,8 @@ pub(super) struct Scope<'t, 'a> {
 #[derive(Clone, Copy)]
 pub(super) enum CoreTypeItem<'t, 'a> {
     Module(&'t [ModuleTypeDeclaration<'a>]),
-    /// A function type, or another that only the validator needs.
+    Func(&'t FuncType),
+    /// A type that only the validator needs.
     Other,
 }
 
@@ -91,6 +95,13 @@ pub(super) struct ComponentItem<'t, 'a> {
     pub seen_as: Option<ComponentType<'t, 'a>>,
 }
 
+/// 🪙 What an index of the value space stands for.
+#[derive(Clone, Copy)]
+pub(super) struct ValueItem {
+    pub value: Value,
+    pub ty: ValType,
+}
+
 /// An instance.
 #[derive(Default)]
 pub(super) struct InstanceData<'t, 'a> {
@@ -102,8 +113,8 @@ pub(super) struct InstanceData<'t, 'a> {
 /// An export of an instance.
 #[derive(Clone, Copy)]
 pub(super) struct NamedItem<'t, 'a> {
-    pub name: &'a str,
-    pub implements: Option<&'a str>,
+    /// With what is said about it besides.
+    pub name: ComponentExternName<'a>,
     pub item: Item<'t, 'a>,
 }
 
@@ -111,6 +122,7 @@ pub(super) struct NamedItem<'t, 'a> {
 #[derive(Clone, Copy)]
 pub(super) enum Item<'t, 'a> {
     Func(Func),
+    Value(ValueItem),
     Type(TypeItem<'t, 'a>),
     Instance(InstanceKey),
     Component(ComponentItem<'t, 'a>),
@@ -132,6 +144,7 @@ impl<'t, 'a> Scope<'t, 'a> {
             core_modules: Vec::new(),
             core_instances: Vec::new(),
             funcs: Vec::new(),
+            values: Vec::new(),
             types: Vec::new(),
             components: Vec::new(),
             instances: Vec::new(),
@@ -164,6 +177,7 @@ impl<'t, 'a> Scope<'t, 'a> {
     pub fn push(&mut self, item: Item<'t, 'a>) {
         match item {
             Item::Func(func) => self.funcs.push(func),
+            Item::Value(value) => self.values.push(value),
             Item::Type(ty) => self.types.push(ty),
             Item::Instance(instance) => self.instances.push(instance),
             Item::Component(component) => self.components.push(component),
@@ -175,6 +189,6 @@ impl<'t, 'a> Scope<'t, 'a> {
 impl<'t, 'a> InstanceData<'t, 'a> {
     pub fn add(&mut self, export: NamedItem<'t, 'a>) {
         self.exports.push(export);
-        self.by_name.insert(export.name, export.item);
+        self.by_name.insert(export.name.name, export.item);
     }
 }

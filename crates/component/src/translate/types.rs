@@ -2,19 +2,21 @@
 //!
 //! Spec: Explainer, "Type Definitions".
 
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use wasmparser::{
-    ComponentDefinedType, ComponentFuncType, ComponentType as Syntax, ComponentValType, CoreType,
-    ModuleTypeDeclaration, OuterAliasKind, PrimitiveValType, TypeRef,
+    ComponentDefinedType, ComponentFuncType, ComponentType as Syntax, ComponentValType, CompositeInnerType,
+    CoreType, ModuleTypeDeclaration, OuterAliasKind, PrimitiveValType, SubType, TypeRef,
 };
 
 use super::TranslateError;
-use super::decode::core_kind;
+use super::decode::{core_kind, is_wide};
 use super::inline::Inliner;
 use super::scope::{ComponentType, CoreTypeItem, InstanceType, ScopeId, TypeItem};
-use crate::plan::{CoreKind, ImportModule, Step};
+use crate::plan::{
+    CoreFuncType, CoreItemType, CoreKind, CoreType as CoreValType, ImportModule, ModuleType, Step,
+};
 use crate::types::{Case, Field, FuncType, Origin, TypeDef, ValType};
 
 impl<'t, 'a> Inliner<'t, 'a> {
@@ -30,11 +32,9 @@ impl<'t, 'a> Inliner<'t, 'a> {
             Syntax::Instance(decls) => TypeItem::Instance(InstanceType { decls, scope }),
             Syntax::Component(decls) => TypeItem::Component(ComponentType { decls, scope }),
             Syntax::Resource { rep, dtor } => {
-                if *rep != wasmparser::ValType::I32 {
-                    return Err(self.unsupported("🐘 a resource representation other than i32"));
-                }
+                let rep = self.pointer_type(*rep)?;
                 let instance = self.scope(scope)?.instance;
-                let resource = self.tables.resource("", Origin::Defined { instance })?;
+                let resource = self.tables.resource("", Origin::Defined { instance, rep })?;
                 if let Some(dtor) = dtor {
                     let func = self.core_item(scope, CoreKind::Func, *dtor)?;
                     self.step(Step::Destructor { resource, func })?;
@@ -52,9 +52,9 @@ impl<'t, 'a> Inliner<'t, 'a> {
     ) -> Result<(), TranslateError> {
         match ty {
             CoreType::Rec(group) => {
-                for _ in group.types() {
+                for ty in group.types() {
                     self.charge(1)?;
-                    self.scope_mut(scope)?.core_types.push(CoreTypeItem::Other);
+                    self.scope_mut(scope)?.core_types.push(core_type_item(ty));
                 }
             }
             CoreType::Module(decls) => self.scope_mut(scope)?.core_types.push(CoreTypeItem::Module(decls)),
@@ -177,7 +177,7 @@ impl<'t, 'a> Inliner<'t, 'a> {
         Ok(out)
     }
 
-    fn labels(&mut self, labels: &[&'a str]) -> Result<Vec<alloc::string::String>, TranslateError> {
+    fn labels(&mut self, labels: &[&'a str]) -> Result<Vec<String>, TranslateError> {
         let mut out = Vec::new();
         for label in labels {
             self.charge_name(label)?;
@@ -195,27 +195,87 @@ impl<'t, 'a> Inliner<'t, 'a> {
     ) -> Result<ImportModule, TranslateError> {
         let found = self.scope(scope)?.core_types.get(index as usize).copied();
         let Some(CoreTypeItem::Module(decls)) = found else { return Err(self.expected("a module type")) };
-        let mut module = ImportModule { path: path.to_string(), imports: Vec::new(), exports: Vec::new() };
+        let mut module = ImportModule { path: path.to_string(), ty: ModuleType::default() };
+        let mut types = Vec::new();
         for decl in decls {
+            self.charge(1)?;
             match decl {
                 ModuleTypeDeclaration::Import(import) => {
                     self.charge_name(import.module)?;
                     self.charge_name(import.name)?;
-                    let kind = core_kind(import.ty);
-                    module.imports.push((import.module.to_string(), import.name.to_string(), kind));
+                    let names = (import.module.to_string(), import.name.to_string());
+                    let ty = self.core_item_type(import.ty, &types)?;
+                    module.ty.imports.push((names.0, names.1, ty));
                 }
                 ModuleTypeDeclaration::Export { name, ty } => {
                     self.charge_name(name)?;
-                    module.exports.push((name.to_string(), self.module_export_kind(*ty)));
+                    let ty = self.core_item_type(*ty, &types)?;
+                    module.ty.exports.insert(name.to_string(), ty);
                 }
-                ModuleTypeDeclaration::Type(_)
-                | ModuleTypeDeclaration::OuterAlias { kind: OuterAliasKind::Type, .. } => {}
+                ModuleTypeDeclaration::Type(group) => types.extend(group.types().map(core_type_item)),
+                ModuleTypeDeclaration::OuterAlias { kind: OuterAliasKind::Type, count, index } => {
+                    types.push(self.core_type_outside(scope, &types, *count, *index as usize)?);
+                }
             }
         }
         Ok(module)
     }
 
-    fn module_export_kind(&self, ty: TypeRef) -> CoreKind {
-        core_kind(ty)
+    /// A core type that a module type takes from itself (`count` is 0) or from around it.
+    fn core_type_outside(
+        &self,
+        scope: ScopeId,
+        own: &[CoreTypeItem<'t, 'a>],
+        count: u32,
+        index: usize,
+    ) -> Result<CoreTypeItem<'t, 'a>, TranslateError> {
+        let Some(count) = count.checked_sub(1) else {
+            return own.get(index).copied().ok_or_else(|| self.expected("a core type"));
+        };
+        let mut from = scope;
+        for _ in 0..count {
+            from = self.scope(from)?.parent.ok_or_else(|| self.expected("an enclosing scope"))?;
+        }
+        self.scope(from)?.core_types.get(index).copied().ok_or_else(|| self.expected("a core type"))
     }
+
+    fn core_item_type(
+        &mut self,
+        ty: TypeRef,
+        types: &[CoreTypeItem<'t, 'a>],
+    ) -> Result<CoreItemType, TranslateError> {
+        let func = match ty {
+            TypeRef::Func(index) | TypeRef::FuncExact(index) => match types.get(index as usize) {
+                Some(CoreTypeItem::Func(ty)) => {
+                    self.charge(u32::try_from(ty.params().len()).unwrap_or(u32::MAX))?;
+                    core_func_type(ty)
+                }
+                _ => None,
+            },
+            _ => None,
+        };
+        Ok(CoreItemType { kind: core_kind(ty), func, wide: is_wide(ty) })
+    }
+}
+
+fn core_type_item<'t, 'a>(ty: &'t SubType) -> CoreTypeItem<'t, 'a> {
+    match &ty.composite_type.inner {
+        CompositeInnerType::Func(ty) => CoreTypeItem::Func(ty),
+        _ => CoreTypeItem::Other,
+    }
+}
+
+/// `None` where there are vectors or references in it.
+fn core_func_type(ty: &wasmparser::FuncType) -> Option<CoreFuncType> {
+    let convert = |types: &[wasmparser::ValType]| {
+        let types = types.iter().map(|ty| match ty {
+            wasmparser::ValType::I32 => Some(CoreValType::I32),
+            wasmparser::ValType::I64 => Some(CoreValType::I64),
+            wasmparser::ValType::F32 => Some(CoreValType::F32),
+            wasmparser::ValType::F64 => Some(CoreValType::F64),
+            _ => None,
+        });
+        types.collect::<Option<Vec<_>>>()
+    };
+    Some(CoreFuncType { params: convert(ty.params())?, results: convert(ty.results())? })
 }

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use canon_async::{Error, Resource, Trap};
 
 use super::encode::cases_of;
-use super::{Val, ValError};
+use super::{HOST, Val, ValError};
 use crate::host::HostMemory;
 use crate::layout::TypeError;
 use crate::shared::LinkedTypes;
@@ -46,7 +46,7 @@ impl<'a> Decoder<'a> {
             return Ok(out);
         }
         let base = flat.first().copied().unwrap_or(0) as u32;
-        let (offsets, ..) = self.types.layouts.fields(tys.iter().copied())?;
+        let (offsets, ..) = self.types.layouts.fields(tys.iter().copied(), HOST)?;
         for (ty, offset) in tys.iter().zip(offsets) {
             out.push(self.load(*ty, add(base, offset)?)?);
         }
@@ -123,7 +123,7 @@ impl<'a> Decoder<'a> {
             }
             ValType::Defined(index) => self.load_def(ty, index, at),
             _ => {
-                let bits = self.get(at, self.types.layouts.size_align(ty)?.0)?;
+                let bits = self.get(at, self.types.layouts.size_align(ty, HOST)?.0)?;
                 scalar(ty, bits)
             }
         }
@@ -134,7 +134,7 @@ impl<'a> Decoder<'a> {
         let def = types.table.def(index).ok_or(TypeError::Unknown)?;
         match def {
             TypeDef::Record(fields) => {
-                let (offsets, ..) = types.layouts.fields(fields.iter().map(|field| field.ty))?;
+                let (offsets, ..) = types.layouts.fields(fields.iter().map(|field| field.ty), HOST)?;
                 let mut out = Vec::new();
                 for (field, offset) in fields.iter().zip(offsets) {
                     self.charge(field.name.len())?;
@@ -143,7 +143,7 @@ impl<'a> Decoder<'a> {
                 Ok(Val::Record(out))
             }
             TypeDef::Tuple(tys) => {
-                let (offsets, ..) = types.layouts.fields(tys.iter().copied())?;
+                let (offsets, ..) = types.layouts.fields(tys.iter().copied(), HOST)?;
                 let mut out = Vec::new();
                 for (ty, offset) in tys.iter().zip(offsets) {
                     out.push(self.load(*ty, add(at, offset)?)?);
@@ -156,7 +156,7 @@ impl<'a> Decoder<'a> {
                 self.list(def, ptr, len)
             }
             TypeDef::Variant(_) | TypeDef::Enum(_) | TypeDef::Option(_) | TypeDef::Result { .. } => {
-                let (disc, offset) = types.layouts.variant(cases_of(def).into_iter())?;
+                let (disc, offset) = types.layouts.variant(cases_of(def).into_iter(), HOST)?;
                 let case = self.get(at, disc)? as u32;
                 let payload = match case_type(def, case)? {
                     Some(ty) => Some(self.load(ty, add(at, offset)?)?),
@@ -169,7 +169,7 @@ impl<'a> Decoder<'a> {
             | TypeDef::Borrow(_)
             | TypeDef::Stream(_)
             | TypeDef::Future(_) => {
-                let word = self.get(at, types.layouts.size_align(ty)?.0)? as u32;
+                let word = self.get(at, types.layouts.size_align(ty, HOST)?.0)? as u32;
                 self.word(def, word)
             }
         }
@@ -203,7 +203,7 @@ impl<'a> Decoder<'a> {
     fn list(&mut self, def: &TypeDef, ptr: u32, len: u32) -> Result<Val, ValError> {
         match def {
             TypeDef::Map(key_ty, val_ty) => {
-                let (offsets, size, _) = self.types.layouts.fields([*key_ty, *val_ty])?;
+                let (offsets, size, _) = self.types.layouts.fields([*key_ty, *val_ty], HOST)?;
                 let mut out = Vec::new();
                 let mut at = ptr;
                 for _ in 0..len {
@@ -221,7 +221,7 @@ impl<'a> Decoder<'a> {
 
     /// Grows as it reads: a length is no reason to reserve memory.
     fn elements(&mut self, ty: ValType, ptr: u32, len: u32) -> Result<Vec<Val>, ValError> {
-        let (size, _) = self.types.layouts.size_align(ty)?;
+        let (size, _) = self.types.layouts.size_align(ty, HOST)?;
         let mut out = Vec::new();
         let mut at = ptr;
         for _ in 0..len {

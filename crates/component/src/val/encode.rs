@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Val, ValError};
+use super::{HOST, Val, ValError};
 use crate::host::HostMemory;
 use crate::layout::TypeError;
 use crate::shared::LinkedTypes;
@@ -40,7 +40,7 @@ impl<'a> Encoder<'a> {
             }
             return Ok(flat);
         }
-        let (offsets, size, align) = self.types.layouts.fields(tys.iter().copied())?;
+        let (offsets, size, align) = self.types.layouts.fields(tys.iter().copied(), HOST)?;
         let base = self.memory.alloc(align, size)?;
         for ((ty, val), offset) in tys.iter().zip(vals).zip(offsets) {
             self.store(*ty, val, add(base, offset)?)?;
@@ -108,7 +108,7 @@ impl<'a> Encoder<'a> {
     /// `store`.
     fn store(&mut self, ty: ValType, val: &Val, at: u32) -> Result<(), ValError> {
         if let Some(bits) = scalar(val).filter(|_| fits_scalar(ty, val)) {
-            return self.put(at, self.types.layouts.size_align(ty)?.0, bits);
+            return self.put(at, self.types.layouts.size_align(ty, HOST)?.0, bits);
         }
         match (ty, val) {
             (ValType::String, Val::String(text)) => {
@@ -125,14 +125,14 @@ impl<'a> Encoder<'a> {
         let def = types.table.def(index).ok_or(TypeError::Unknown)?;
         match (def, val) {
             (TypeDef::Record(fields), Val::Record(vals)) if fields.len() == vals.len() => {
-                let (offsets, ..) = types.layouts.fields(fields.iter().map(|field| field.ty))?;
+                let (offsets, ..) = types.layouts.fields(fields.iter().map(|field| field.ty), HOST)?;
                 for ((field, (_, val)), offset) in fields.iter().zip(vals).zip(offsets) {
                     self.store(field.ty, val, add(at, offset)?)?;
                 }
                 Ok(())
             }
             (TypeDef::Tuple(tys), Val::Tuple(vals)) if tys.len() == vals.len() => {
-                let (offsets, ..) = types.layouts.fields(tys.iter().copied())?;
+                let (offsets, ..) = types.layouts.fields(tys.iter().copied(), HOST)?;
                 for ((ty, val), offset) in tys.iter().zip(vals).zip(offsets) {
                     self.store(*ty, val, add(at, offset)?)?;
                 }
@@ -147,7 +147,7 @@ impl<'a> Encoder<'a> {
             }
             _ => match self.chosen(ty, def, val)? {
                 Some((case, payload_ty, payload)) => {
-                    let (disc, offset) = types.layouts.variant(cases_of(def).into_iter())?;
+                    let (disc, offset) = types.layouts.variant(cases_of(def).into_iter(), HOST)?;
                     self.put(at, disc, case as u64)?;
                     match (payload_ty, payload) {
                         (Some(ty), Some(val)) => self.store(ty, val, add(at, offset)?),
@@ -156,7 +156,7 @@ impl<'a> Encoder<'a> {
                 }
                 None => {
                     let word = self.word(ty, def, val)?;
-                    self.put(at, types.layouts.size_align(ty)?.0, u64::from(word))
+                    self.put(at, types.layouts.size_align(ty, HOST)?.0, u64::from(word))
                 }
             },
         }
@@ -218,14 +218,14 @@ impl<'a> Encoder<'a> {
     fn list(&mut self, ty: ValType, def: &TypeDef, val: &Val) -> Result<(u32, u32), ValError> {
         match (def, val) {
             (TypeDef::List(element), Val::List(vals)) => {
-                let (size, align) = self.types.layouts.size_align(*element)?;
+                let (size, align) = self.types.layouts.size_align(*element, HOST)?;
                 let len = u32::try_from(vals.len()).map_err(|_| too_long())?;
                 let ptr = self.memory.alloc(align, len.checked_mul(size).ok_or_else(too_long)?)?;
                 self.elements(*element, vals, ptr)?;
                 Ok((ptr, len))
             }
             (TypeDef::Map(key_ty, val_ty), Val::Map(entries)) => {
-                let (offsets, size, align) = self.types.layouts.fields([*key_ty, *val_ty])?;
+                let (offsets, size, align) = self.types.layouts.fields([*key_ty, *val_ty], HOST)?;
                 let len = u32::try_from(entries.len()).map_err(|_| too_long())?;
                 let ptr = self.memory.alloc(align, len.checked_mul(size).ok_or_else(too_long)?)?;
                 let mut at = ptr;
@@ -241,7 +241,7 @@ impl<'a> Encoder<'a> {
     }
 
     fn elements(&mut self, ty: ValType, vals: &[Val], at: u32) -> Result<(), ValError> {
-        let (size, _) = self.types.layouts.size_align(ty)?;
+        let (size, _) = self.types.layouts.size_align(ty, HOST)?;
         let mut at = at;
         for val in vals {
             self.store(ty, val, at)?;

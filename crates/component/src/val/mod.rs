@@ -17,12 +17,16 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use canon_async::Error;
+use canon_async::spec::PtrType;
 
 pub use check::check;
 pub use decode::Decoder;
 pub use encode::Encoder;
 
 use crate::layout::TypeError;
+
+/// The host's memory has 32-bit addresses, whatever those of the guests have: what is there is on its way to or from one.
+const HOST: PtrType = PtrType::I32;
 
 /// A component value.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,7 +58,8 @@ pub enum Val {
     Flags(Vec<String>),
     /// 🗺️ Keys and values, in order; later entries win where keys are equal.
     Map(Vec<(Val, Val)>),
-    /// `own` or `borrow`: the index of the handle in the host instance's table.
+    /// `own` or `borrow`: the index of the handle in the host instance's table. But a `borrow` that a host function
+    /// gets, of a type that the host defines, is the representation itself, as the spec has it.
     Resource(u32),
     /// The readable end of a stream: the index of the handle in the host instance's table.
     Stream(u32),
@@ -66,6 +71,23 @@ pub enum Val {
 }
 
 impl Val {
+    /// Every [`Val::Resource`] in the value, in order. Recurses as deep as the type nests.
+    pub fn for_each_resource(&self, f: &mut impl FnMut(u32)) {
+        match self {
+            Self::Resource(index) => f(*index),
+            Self::List(items) | Self::Tuple(items) => items.iter().for_each(|item| item.for_each_resource(f)),
+            Self::Record(fields) => fields.iter().for_each(|(_, field)| field.for_each_resource(f)),
+            Self::Map(entries) => entries.iter().for_each(|(key, value)| {
+                key.for_each_resource(f);
+                value.for_each_resource(f);
+            }),
+            Self::Variant(_, Some(val))
+            | Self::Option(Some(val))
+            | Self::Result(Ok(Some(val)) | Err(Some(val))) => val.for_each_resource(f),
+            _ => {}
+        }
+    }
+
     /// What kind of value it is, for messages.
     pub fn kind(&self) -> &'static str {
         match self {

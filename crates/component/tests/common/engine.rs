@@ -9,7 +9,7 @@ use canon_async::canon::{self, Builtin};
 use canon_async::id::{FuncRef, HostCall, MemoryRef, TableRef, ThreadId};
 use canon_async::{Embedding, Error, Heap, Outcome, Store, Then, Trap};
 use canon_async_component::host::{CallState, HostCalls, HostMemory};
-use canon_async_component::plan::CoreFuncType;
+use canon_async_component::plan::{CoreFuncType, ModuleType};
 use canon_async_component::{CoreExtern, Engine, EngineError, Func, HostSig, ImportArg, Val, ValError};
 
 /// A host function: its arguments to its result.
@@ -39,6 +39,8 @@ pub struct FakeEngine {
     top: u32,
     /// The core instance, by number, whose start function traps.
     pub trap_in: Option<u32>,
+    /// The type of every module; `None` for an engine that can't tell.
+    pub module_type: Option<ModuleType>,
     /// The builtins that core functions named `call0`, `call1`, .. run.
     pub builtins: Vec<Builtin>,
 }
@@ -56,6 +58,7 @@ impl FakeEngine {
             log: Vec::new(),
             top: 0,
             trap_in: None,
+            module_type: None,
             builtins: Vec::new(),
         }
     }
@@ -176,8 +179,8 @@ impl Embedding for FakeEngine {
 
     fn discard(&mut self, _: ThreadId) {}
 
-    fn thread_func(&mut self, _: ThreadId, _: TableRef, index: u32) -> Result<(), Error> {
-        Err(Trap::UnknownTableElement(index).into())
+    fn thread_func(&mut self, _: ThreadId, _: TableRef, index: u64) -> Result<(), Error> {
+        Err(Trap::UnknownTableElement(index as u32).into())
     }
 
     fn start_thread(&mut self, _: ThreadId, _: u64) -> Result<Outcome, Error> {
@@ -247,6 +250,14 @@ impl Engine for FakeEngine {
         self.log.push(format!("host {}", sig.path()));
         self.funcs.push(Made::Host(*func, sig));
         Ok(FuncRef::from_index(self.funcs.len() as u32 - 1))
+    }
+
+    fn host_calls(&mut self) -> &mut HostCalls {
+        &mut self.calls
+    }
+
+    fn module_type(&mut self, _: &usize) -> Option<ModuleType> {
+        self.module_type.clone()
     }
 
     fn host_memory(&mut self) -> MemoryRef {

@@ -1,29 +1,27 @@
 //! What guests do with the steps of the tape.
 
-use crate::machine::*;
-use crate::step::Step;
+use super::aim::Act;
+use super::*;
+use canon_async::Then;
 use canon_async::canon::{self, Builtin};
-use canon_async::error::{Error, Trap};
-use canon_async::id::{InstanceId, LowerId, MemoryRef, TaskId, ThreadId, TypeId, WaitableId};
-use canon_async::state::{
-    CopyEnd, CopyState, Direction, Handle, Kind as Waitable, ResourceHandle, Subtask, TaskState,
-};
-use canon_async::storage::Profile;
-use canon_async::{Outcome, Then};
+use canon_async::id::{LowerId, WaitableId};
+use canon_async::state::{CopyState, Direction, TaskState};
 
 /// What a thread is and does, looked up once a step.
 #[derive(Clone, Copy)]
-pub struct Here {
+pub(super) struct Here {
     pub thread: ThreadId,
     pub task: TaskId,
     pub instance: u32,
     pub callback: bool,
     pub is_async: bool,
+    /// Of a function whose type is `async`.
+    pub async_type: bool,
     pub result: bool,
 }
 
 impl<P: Profile> Machine<P> {
-    pub fn here(&self, thread: ThreadId) -> Here {
+    pub(super) fn here(&self, thread: ThreadId) -> Here {
         let t = self.store.thread(thread).expect("the current thread");
         let task = self.store.task(t.task()).expect("its task");
         let lift = self.store.lift(task.lift().expect("a lift")).expect("the lift");
@@ -35,12 +33,13 @@ impl<P: Profile> Machine<P> {
             instance: t.instance().as_u32(),
             callback: options.callback.is_some() && t.is_implicit(),
             is_async: options.is_async,
+            async_type: ty.is_async,
             result: ty.result.is_some(),
         }
     }
 
     /// Runs a guest frame until it returns or suspends.
-    pub fn guest(&mut self, thread: ThreadId) -> Result<Outcome, Error> {
+    pub(super) fn guest(&mut self, thread: ThreadId) -> Result<Outcome, Error> {
         let mut wild = false;
         loop {
             let here = self.here(thread);
@@ -51,11 +50,22 @@ impl<P: Profile> Machine<P> {
                     wild = true;
                     continue;
                 }
-                Step::Trap => return Err(Trap::Engine(1).into()),
+                Step::Trap => {
+                    let who = self.who(thread);
+                    self.log(format!("trap {who}"));
+                    return Err(Trap::Engine(1).into());
+                }
                 Step::Return(code, sel) => return self.ret(here, code, sel, wild),
                 _ => {}
             }
-            if let Some((builtin, args)) = self.choose(here, step, wild) {
+            let act = match step {
+                Step::Aim(aim, sel) => self.aim(here, aim, sel),
+                step => self.choose(here, step, wild).map(|(builtin, args)| Act::Call(builtin, args)),
+            };
+            if let Some(Act::Return(code)) = act {
+                return Ok(Outcome::Returned(code));
+            }
+            if let Some(Act::Call(builtin, args)) = act {
                 wild = false;
                 if self.builtin(thread, builtin, &args)?.is_none() {
                     return Ok(Outcome::Blocked);
@@ -65,33 +75,43 @@ impl<P: Profile> Machine<P> {
     }
 
     /// Calls a built-in; `None` where it suspends.
-    pub fn builtin(
+    pub(super) fn builtin(
         &mut self,
         thread: ThreadId,
         builtin: Builtin,
         args: &[u64],
     ) -> Result<Option<u64>, Error> {
-        let what = format!("{builtin:?}");
-        let name = what.split(['(', ' ']).next().unwrap_or_default().to_string();
-        self.log(format!("  {thread:?} {name}{args:?}"));
+        let who = self.who(thread);
+        let what = trace::words(builtin, args);
+        self.log(format!("op {who} {what}"));
+        let event = match builtin {
+            Builtin::WaitableSetWait(_) | Builtin::WaitableSetPoll(_) => args.get(1).copied(),
+            _ => None,
+        };
         match canon::call(self, builtin, args) {
             Ok(Then::Value(value)) => {
-                self.log(format!("  = {value:#x}"));
                 if let Builtin::StreamNew(ty) | Builtin::FutureNew(ty) = builtin {
                     let instance = self.here(thread).instance;
                     let end = self.end_at(instance, value as u32).expect("the new end").1.shared();
                     self.types.insert(end, ty);
                 }
+                if let (Builtin::WaitableJoin, [waitable, set]) = (builtin, args) {
+                    self.members.insert((self.here(thread).instance, *waitable as u32), *set as u32);
+                }
+                let event = self.event_at(self.here(thread).instance, event);
+                let memories = self.checksum();
+                self.log(format!("value {who} {value} {memories:x}{event}"));
                 self.check();
                 Ok(Some(value))
             }
             Ok(Then::Suspend) => {
                 assert!(builtin.may_suspend(), "{what} suspended");
-                self.park(thread, "a built-in");
+                self.park(thread, event);
+                self.log(format!("park {who}"));
                 self.check();
                 Ok(None)
             }
-            Err(error) => Err(self.noted(&name, error)),
+            Err(error) => Err(self.noted(error)),
         }
     }
 
@@ -130,72 +150,6 @@ impl<P: Profile> Machine<P> {
         }
     }
 
-    fn handles(&self, instance: u32) -> Vec<(u32, Handle)> {
-        let table = &self.store.instance(InstanceId::from_index(instance)).expect("an instance").handles;
-        (1..=table.high_water()).filter_map(|i| Some((i, *table.get(i)?))).collect()
-    }
-
-    pub fn sets(&self, instance: u32) -> Vec<u32> {
-        let sets = self.handles(instance).into_iter();
-        sets.filter(|(_, h)| matches!(h, Handle::Set(_))).map(|(i, _)| i).collect()
-    }
-
-    pub fn error_contexts(&self, instance: u32) -> Vec<u32> {
-        let all = self.handles(instance).into_iter();
-        all.filter(|(_, h)| matches!(h, Handle::ErrorContext(_))).map(|(i, _)| i).collect()
-    }
-
-    pub fn resources(&self, instance: u32) -> Vec<(u32, ResourceHandle)> {
-        let all = self.handles(instance).into_iter();
-        all.filter_map(|(i, h)| if let Handle::Resource(r) = h { Some((i, r)) } else { None }).collect()
-    }
-
-    pub fn waitables(&self, instance: u32) -> Vec<(u32, WaitableId)> {
-        let all = self.handles(instance).into_iter();
-        all.filter_map(|(i, h)| if let Handle::Waitable(w) = h { Some((i, w)) } else { None }).collect()
-    }
-
-    pub fn end(&self, id: WaitableId) -> Option<&CopyEnd> {
-        match self.store.waitable(id)?.kind() {
-            Waitable::End(end) => Some(end),
-            Waitable::Subtask(_) => None,
-        }
-    }
-
-    pub fn subtask(&self, id: WaitableId) -> Option<&Subtask> {
-        match self.store.waitable(id)?.kind() {
-            Waitable::Subtask(subtask) => Some(subtask),
-            Waitable::End(_) => None,
-        }
-    }
-
-    fn end_at(&self, instance: u32, index: u32) -> Option<(WaitableId, &CopyEnd)> {
-        let (_, id) = self.waitables(instance).into_iter().find(|(i, _)| *i == index)?;
-        Some((id, self.end(id)?))
-    }
-
-    pub fn type_of(&self, end: &CopyEnd) -> TypeId {
-        self.types[&end.shared()]
-    }
-
-    fn waitable_where(&self, instance: u32, legal: impl Fn(WaitableId) -> bool) -> Vec<u32> {
-        self.waitables(instance).into_iter().filter(|(_, id)| legal(*id)).map(|(i, _)| i).collect()
-    }
-
-    fn in_set(&self, id: WaitableId) -> bool {
-        self.store.waitable(id).is_some_and(|w| w.in_waitable_set())
-    }
-
-    fn has_waiter(&self, id: WaitableId) -> bool {
-        self.store.waitable(id).is_some_and(|w| w.has_sync_waiter())
-    }
-
-    pub fn threads(&self, instance: u32, suspended: bool) -> Vec<u32> {
-        let table = &self.store.instance(InstanceId::from_index(instance)).expect("an instance").threads;
-        let fits = |id: ThreadId| self.store.thread(id).is_some_and(|t| !suspended || t.is_suspended());
-        (1..=table.high_water()).filter(|i| table.get(*i).is_some_and(|id: &ThreadId| fits(*id))).collect()
-    }
-
     /// The built-in that a step means here; `None` where there is nothing that it could legally do.
     fn choose(&self, here: Here, step: Step, wild: bool) -> Option<(Builtin, Vec<u64>)> {
         let i = here.instance;
@@ -211,6 +165,7 @@ impl<P: Profile> Machine<P> {
         let task = self.store.task(here.task)?;
         let counter = self.store.instance(InstanceId::from_index(i)).ok()?.backpressure();
         match step {
+            Step::Call(_, false) if !wild && !self.may_block(here) => None,
             Step::Call(f, is_async) => self.choose_call(here, f, is_async),
             Step::Tick => plain(Builtin::ThreadYield),
             Step::Cancel(sel, is_async) => {
@@ -224,7 +179,7 @@ impl<P: Profile> Machine<P> {
             Step::Context(n) => {
                 Some((Builtin::ContextSet(u32::from(n) % 2), vec![here.thread.index() as u64]))
             }
-            Step::BackpressureInc if counter < 2 => plain(Builtin::BackpressureInc),
+            Step::BackpressureInc if counter < 1 => plain(Builtin::BackpressureInc),
             Step::BackpressureDec if counter > 0 || wild => plain(Builtin::BackpressureDec),
             Step::TaskReturn if wild || (here.is_async && !task.is_resolved() && task.num_borrows() == 0) => {
                 Some(task_return(here))
@@ -238,6 +193,12 @@ impl<P: Profile> Machine<P> {
                 plain(Builtin::TaskCancel)
             }
             Step::SetNew if self.sets(i).len() < 3 => plain(Builtin::WaitableSetNew),
+            Step::Suspend | Step::SuspendThenResume(_) | Step::SuspendThenPromote(_)
+                if !wild && !here.async_type =>
+            {
+                None
+            }
+            Step::SetWait(_) if !wild && !self.may_block(here) => None,
             Step::SetWait(sel) => Some((Builtin::WaitableSetWait(memory), vec![pick(self.sets(i), sel)?, 0])),
             Step::SetPoll(sel) => Some((Builtin::WaitableSetPoll(memory), vec![pick(self.sets(i), sel)?, 8])),
             Step::SetDrop(sel) if wild => one(Builtin::WaitableSetDrop, pick(vec![], sel)),
@@ -254,6 +215,7 @@ impl<P: Profile> Machine<P> {
             Step::New(..) if self.waitables(i).len() >= 10 => None,
             Step::New(false, unit) => plain(Builtin::StreamNew(if unit { STREAM_UNIT } else { STREAM })),
             Step::New(true, unit) => plain(Builtin::FutureNew(if unit { FUTURE_UNIT } else { FUTURE })),
+            Step::Copy(.., false) if !wild && !self.may_block(here) => None,
             Step::Copy(..) | Step::CancelCopy(..) | Step::DropEnd(_) => self.choose_copy(here, step, wild),
             Step::ThreadNew if self.threads(i, false).len() < 6 => {
                 Some((Builtin::ThreadNewIndirect(TABLE), vec![u64::from(wild), 7]))
@@ -279,9 +241,9 @@ impl<P: Profile> Machine<P> {
                 let legal = self.resources(i).into_iter().filter(|(_, r)| r.num_lends == 0);
                 one(Builtin::ResourceDrop(RESOURCE), pick(legal.map(|(i, _)| i).collect(), sel))
             }
-            // Longer than a bounded profile keeps.
+            // As long as a bounded profile keeps.
             Step::ErrorContextNew if self.error_contexts(i).len() < 3 => {
-                Some((Builtin::ErrorContextNew(sync_opts(i)), vec![16, 20]))
+                Some((Builtin::ErrorContextNew(sync_opts(i)), vec![16, 16]))
             }
             Step::ErrorContextMessage(sel) => {
                 let index = pick(self.error_contexts(i), sel)?;
@@ -355,19 +317,22 @@ impl<P: Profile> Machine<P> {
         let options = if is_async { async_opts(here.instance) } else { sync_opts(here.instance) };
         let index = u64::from(index);
         Some(match step {
-            Step::Copy(_, count, _) => (copy(ty, options, future, read), vec![index, 16, u64::from(count)]),
+            Step::Copy(_, count, _) => {
+                let at = 16 + u64::from(count) + 4 * u64::from(sel) + if read { 0 } else { 48 };
+                (copy(ty, options, future, read), vec![index, at, u64::from(count)])
+            }
             Step::CancelCopy(..) => (cancel_copy(ty, is_async, future, read), vec![index]),
             _ => (drop_end(ty, future, read), vec![index]),
         })
     }
 }
 
-pub fn task_return(here: Here) -> (Builtin, Vec<u64>) {
-    let result = here.result.then_some(canon_async::abi::types::ValType::U32);
+fn task_return(here: Here) -> (Builtin, Vec<u64>) {
+    let result = here.result.then_some(ValType::U32);
     (Builtin::TaskReturn { result, options: sync_opts(here.instance) }, vec![42])
 }
 
-pub fn copy(ty: TypeId, options: canon_async::id::OptsId, future: bool, read: bool) -> Builtin {
+pub(super) fn copy(ty: TypeId, options: OptsId, future: bool, read: bool) -> Builtin {
     match (future, read) {
         (false, true) => Builtin::StreamRead(ty, options),
         (false, false) => Builtin::StreamWrite(ty, options),
@@ -376,7 +341,7 @@ pub fn copy(ty: TypeId, options: canon_async::id::OptsId, future: bool, read: bo
     }
 }
 
-pub fn cancel_copy(ty: TypeId, is_async: bool, future: bool, read: bool) -> Builtin {
+pub(super) fn cancel_copy(ty: TypeId, is_async: bool, future: bool, read: bool) -> Builtin {
     match (future, read) {
         (false, true) => Builtin::StreamCancelRead(ty, is_async),
         (false, false) => Builtin::StreamCancelWrite(ty, is_async),
@@ -385,7 +350,7 @@ pub fn cancel_copy(ty: TypeId, is_async: bool, future: bool, read: bool) -> Buil
     }
 }
 
-pub fn drop_end(ty: TypeId, future: bool, read: bool) -> Builtin {
+pub(super) fn drop_end(ty: TypeId, future: bool, read: bool) -> Builtin {
     match (future, read) {
         (false, true) => Builtin::StreamDropReadable(ty),
         (false, false) => Builtin::StreamDropWritable(ty),

@@ -1,16 +1,15 @@
 //! The end of a sequence: everything is closed, first by the guests' janitors, then by a trap of what is left.
 
-use crate::guest::{cancel_copy, copy, drop_end};
-use crate::machine::*;
+use super::guest::{cancel_copy, copy, drop_end};
+use super::*;
 use canon_async::canon::Builtin;
-use canon_async::error::{Error, Trap};
-use canon_async::id::{InstanceId, MemoryRef, ThreadId};
-use canon_async::run;
 use canon_async::state::{CopyState, Direction, Handle, Point};
-use canon_async::storage::Profile;
 
 impl<P: Profile> Machine<P> {
     /// Closes everything; nothing may be left in the store or in the engine.
+    ///
+    /// # Panics
+    /// Where something is.
     pub fn teardown(&mut self) {
         self.mode = Mode::Finish;
         let all_alive = (1..=INSTANCES).all(|i| self.alive(i));
@@ -55,7 +54,7 @@ impl<P: Profile> Machine<P> {
             })
         };
         (1..=INSTANCES).any(|i| {
-            let table = &self.store.instance(InstanceId::from_index(i)).expect("an instance").threads;
+            let table = &self.instance(i).threads;
             (1..=table.high_water()).any(|t| table.get(t).is_some_and(waits))
         })
     }
@@ -64,9 +63,9 @@ impl<P: Profile> Machine<P> {
         self.store.instance(InstanceId::from_index(instance)).is_ok_and(|i| !i.is_poisoned())
     }
 
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         for _ in 0..500 {
-            if self.host("tick".into(), run::tick) == Some(false) {
+            if self.tick() == Some(false) {
                 return;
             }
         }
@@ -74,7 +73,7 @@ impl<P: Profile> Machine<P> {
     }
 
     /// Closes what can be closed of the instance of this thread.
-    pub fn janitor(&mut self, thread: ThreadId) -> Result<(), Error> {
+    pub(super) fn janitor(&mut self, thread: ThreadId) -> Result<(), Error> {
         if self.mode == Mode::Kill {
             return Err(Trap::Engine(2).into());
         }
@@ -164,7 +163,7 @@ impl<P: Profile> Machine<P> {
             let table = &self.store.instance(InstanceId::from_index(i))?.handles;
             let Some(Handle::Set(_)) = table.get(index) else { continue };
             let waits = self.waited(i, index);
-            if waits == 0 && self.members(i, index) == 0 {
+            if waits == 0 && self.members(i) == 0 {
                 self.builtin(thread, Builtin::WaitableSetDrop, &[index.into()])?;
             }
             if waits > 0 {
@@ -186,18 +185,11 @@ impl<P: Profile> Machine<P> {
         }
     }
 
-    fn waited(&self, i: u32, index: u32) -> u32 {
-        let Some(set) = self.set_at(i, index) else { return 0 };
-        let table = &self.store.instance(InstanceId::from_index(i)).expect("an instance").threads;
-        let waits = |id: &ThreadId| {
-            self.store.thread(*id).is_some_and(|t| {
-                t.is_waiting() && matches!(t.point(), Point::Wait(s, ..) | Point::CallbackWait(s) if s == set)
-            })
-        };
-        (1..=table.high_water()).filter(|t| table.get(*t).is_some_and(waits)).count() as u32
+    fn waited(&self, i: u32, index: u32) -> usize {
+        self.set_at(i, index).map_or(0, |set| self.waiting_for(i, set))
     }
 
-    fn members(&self, i: u32, _: u32) -> usize {
+    fn members(&self, i: u32) -> usize {
         let ids = self.waitables(i);
         ids.iter().filter(|(_, id)| self.store.waitable(*id).is_some_and(|w| w.in_waitable_set())).count()
     }

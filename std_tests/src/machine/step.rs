@@ -1,9 +1,11 @@
 //! The tape: what guests and the host do, as numbers that shrink.
 
+use super::Aim;
 use proptest::prelude::*;
 
 /// One thing to do. Selectors (`u8`) choose among what is there, so that every step means something in most states.
 #[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, reason = "each is the built-in of that name")]
 pub enum Step {
     /// The host calls a function; a guest calls one by a lower, with or without `async`.
     Call(u8, bool),
@@ -46,46 +48,58 @@ pub enum Step {
     Return(u8, u8),
     /// The guest traps.
     Trap,
+    /// Whatever leads to this.
+    Aim(Aim, u8),
     /// The next selector is taken as a raw index, and the next operation is done whether or not it is legal.
     Wild,
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
     let n = 0u8..6;
+    let aim = prop_oneof![
+        9 => Just(Aim::Copy),
+        8 => Just(Aim::Join),
+        9 => Just(Aim::Wait),
+        2 => Just(Aim::Take),
+        3 => Just(Aim::Tidy),
+        2 => Just(Aim::Cancel),
+        2 => Just(Aim::Wake),
+    ];
     prop_oneof![
-        14 => (any::<u8>(), prop::bool::weighted(0.7)).prop_map(|(f, a)| Step::Call(f, a)),
-        10 => Just(Step::Tick),
-        4 => (n.clone(), any::<bool>()).prop_map(|(i, a)| Step::Cancel(i, a)),
+        110 => (aim, n.clone()).prop_map(|(aim, sel)| Step::Aim(aim, sel)),
+        26 => (any::<u8>(), prop::bool::weighted(0.8)).prop_map(|(f, a)| Step::Call(f, a)),
+        8 => Just(Step::Tick),
+        6 => (n.clone(), any::<bool>()).prop_map(|(i, a)| Step::Cancel(i, a)),
         1 => n.clone().prop_map(Step::Context),
         1 => Just(Step::BackpressureInc),
-        2 => Just(Step::BackpressureDec),
-        4 => Just(Step::TaskReturn),
-        2 => Just(Step::TaskCancel),
-        4 => Just(Step::SetNew),
-        4 => n.clone().prop_map(Step::SetWait),
+        6 => Just(Step::BackpressureDec),
+        3 => Just(Step::TaskReturn),
+        3 => Just(Step::TaskCancel),
+        2 => Just(Step::SetNew),
+        3 => n.clone().prop_map(Step::SetWait),
         2 => n.clone().prop_map(Step::SetPoll),
         1 => n.clone().prop_map(Step::SetDrop),
-        10 => (n.clone(), n.clone()).prop_map(|(w, s)| Step::Join(w, s)),
+        6 => (n.clone(), n.clone()).prop_map(|(w, s)| Step::Join(w, s)),
         2 => n.clone().prop_map(Step::SubtaskDrop),
-        5 => (any::<bool>(), any::<bool>()).prop_map(|(f, u)| Step::New(f, u)),
-        14 => (n.clone(), 0u8..4, prop::bool::weighted(0.8)).prop_map(|(e, c, a)| Step::Copy(e, c, a)),
-        3 => (n.clone(), any::<bool>()).prop_map(|(e, a)| Step::CancelCopy(e, a)),
+        4 => (any::<bool>(), any::<bool>()).prop_map(|(f, u)| Step::New(f, u)),
+        12 => (n.clone(), 0u8..4, prop::bool::weighted(0.6)).prop_map(|(e, c, a)| Step::Copy(e, c, a)),
+        4 => (n.clone(), any::<bool>()).prop_map(|(e, a)| Step::CancelCopy(e, a)),
         3 => n.clone().prop_map(Step::DropEnd),
-        3 => Just(Step::ThreadNew),
-        3 => n.clone().prop_map(Step::ResumeLater),
+        4 => Just(Step::ThreadNew),
+        5 => n.clone().prop_map(Step::ResumeLater),
         1 => Just(Step::Suspend),
         2 => n.clone().prop_map(Step::SuspendThenResume),
-        2 => n.clone().prop_map(Step::YieldThenResume),
-        2 => n.clone().prop_map(Step::SuspendThenPromote),
-        2 => n.clone().prop_map(Step::YieldThenPromote),
-        2 => Just(Step::ResourceNew),
-        2 => n.clone().prop_map(Step::ResourceDrop),
-        2 => Just(Step::ErrorContextNew),
+        3 => n.clone().prop_map(Step::YieldThenResume),
+        3 => n.clone().prop_map(Step::SuspendThenPromote),
+        3 => n.clone().prop_map(Step::YieldThenPromote),
+        1 => Just(Step::ResourceNew),
+        1 => n.clone().prop_map(Step::ResourceDrop),
+        1 => Just(Step::ErrorContextNew),
         1 => n.clone().prop_map(Step::ErrorContextMessage),
-        2 => n.clone().prop_map(Step::ErrorContextDrop),
-        16 => (0u8..6, n.clone()).prop_map(|(c, s)| Step::Return(c, s)),
+        1 => n.clone().prop_map(Step::ErrorContextDrop),
+        14 => (0u8..6, n.clone()).prop_map(|(c, s)| Step::Return(c, s)),
         1 => prop::bool::weighted(0.3).prop_map(|t| if t { Step::Trap } else { Step::Tick }),
-        1 => prop::bool::weighted(0.3).prop_map(|t| if t { Step::Wild } else { Step::Tick }),
+        1 => prop::bool::weighted(0.5).prop_map(|t| if t { Step::Wild } else { Step::Tick }),
     ]
 }
 

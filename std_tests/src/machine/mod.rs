@@ -1,6 +1,16 @@
-//! An embedding whose guests all read their next step from one tape.
+//! Random sequences of built-ins: an embedding of three instances (two roots, one with a child) whose guests all read their
+//! next step from one tape, and keep a trace of what came of it.
 
-use crate::step::Step;
+mod aim;
+mod guest;
+mod look;
+mod step;
+mod teardown;
+mod trace;
+
+pub use aim::Aim;
+pub use step::{Step, tape};
+
 use canon_async::abi::types::{FuncType, NewType, ResourceType, ValType};
 use canon_async::error::{Error, Resource, Trap};
 use canon_async::id::{
@@ -9,12 +19,15 @@ use canon_async::id::{
 };
 use canon_async::state::{Lift, Lower, Options};
 use canon_async::storage::{Limits, Profile};
+use canon_async::store::{Choose, Counts};
 use canon_async::{Embedding, Outcome, Store, run};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+/// How many guests there are.
 pub const INSTANCES: u32 = 3;
 /// Lifted functions of an instance, in this order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "each is how it is lifted, and what it takes")]
 pub enum Kind {
     Callback,
     Stackful,
@@ -28,7 +41,7 @@ pub enum Kind {
     /// Tidies its instance up, or traps: see [`Machine::teardown`].
     Janitor,
 }
-pub const KINDS: [Kind; 10] = [
+const KINDS: [Kind; 10] = [
     Kind::Callback,
     Kind::Stackful,
     Kind::SyncLifted,
@@ -42,16 +55,16 @@ pub const KINDS: [Kind; 10] = [
 ];
 const LIFTS: u32 = KINDS.len() as u32;
 
-pub const STREAM: TypeId = TypeId::from_index(0);
-pub const STREAM_UNIT: TypeId = TypeId::from_index(1);
-pub const FUTURE: TypeId = TypeId::from_index(2);
-pub const FUTURE_UNIT: TypeId = TypeId::from_index(3);
-pub const RESOURCE: ResourceId = ResourceId::from_index(0);
-pub const TABLE: TableRef = TableRef::from_index(0);
+const STREAM: TypeId = TypeId::from_index(0);
+const STREAM_UNIT: TypeId = TypeId::from_index(1);
+const FUTURE: TypeId = TypeId::from_index(2);
+const FUTURE_UNIT: TypeId = TypeId::from_index(3);
+const RESOURCE: ResourceId = ResourceId::from_index(0);
+const TABLE: TableRef = TableRef::from_index(0);
 
 /// What the guests do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Mode {
+enum Mode {
     /// As the tape says.
     Tape,
     /// Resolve and return.
@@ -60,39 +73,60 @@ pub enum Mode {
     Kill,
 }
 
+/// How a machine is set up.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup {
+    /// How the scheduler chooses.
+    pub choose: Choose,
+    /// How deep calls may nest.
+    pub depth: u32,
+    /// What the store is limited to, where that is less than its profile's.
+    pub limits: Limits,
+}
+
+/// The store, its engine, and what they did.
+#[derive(Debug)]
 pub struct Machine<P: Profile> {
-    pub store: Store<P>,
-    memories: [[u8; 128]; INSTANCES as usize + 1],
+    store: Store<P>,
+    memories: [[u8; MEMORY]; INSTANCES as usize + 1],
     tape: Vec<Step>,
     at: usize,
-    pub mode: Mode,
-    /// What a set-aside thread's built-in was, for the trace.
-    parked: HashMap<ThreadId, &'static str>,
-    /// Functions fetched for threads that have not started.
-    starts: HashMap<ThreadId, ()>,
-    pub types: HashMap<SharedId, TypeId>,
-    pub calls: Vec<TaskId>,
-    pub trace: Vec<String>,
+    mode: Mode,
+    /// The threads that are set aside, and where the event comes that they wait for.
+    parked: HashMap<ThreadId, Option<u64>>,
+    /// Those whose functions were fetched, and that have not started.
+    starts: HashSet<ThreadId>,
+    types: HashMap<SharedId, TypeId>,
+    /// The set of a waitable that is in one, both by instance and index.
+    members: HashMap<(u32, u32), u32>,
+    calls: Vec<TaskId>,
+    trace: Vec<String>,
     /// Where the trace ends being comparable: the first capacity error.
-    pub capacity_at: Option<usize>,
+    capacity_at: Option<usize>,
+    /// Where the first error is of whatever kind.
+    error_at: Option<usize>,
     /// How often guest code was entered.
     entered: u64,
 }
 
-pub const fn sync_opts(instance: u32) -> OptsId {
-    OptsId::from_index(instance * 3)
+const MEMORY: usize = 128;
+/// Sets of options an instance: without `async`, with it, with it and a callback.
+const OPTIONS: u32 = 3;
+
+const fn sync_opts(instance: u32) -> OptsId {
+    OptsId::from_index(instance * OPTIONS)
 }
-pub const fn async_opts(instance: u32) -> OptsId {
-    OptsId::from_index(instance * 3 + 1)
+const fn async_opts(instance: u32) -> OptsId {
+    OptsId::from_index(instance * OPTIONS + 1)
 }
 const fn callback_opts(instance: u32) -> OptsId {
-    OptsId::from_index(instance * 3 + 2)
+    OptsId::from_index(instance * OPTIONS + 2)
 }
-pub const fn lift_id(instance: u32, kind: Kind) -> LiftId {
+const fn lift_id(instance: u32, kind: Kind) -> LiftId {
     LiftId::from_index((instance - 1) * LIFTS + kind as u32)
 }
 /// The index of the lower by which `caller` calls a function.
-pub const fn lower_index(caller: u32, callee: LiftId, is_async: bool) -> u32 {
+const fn lower_index(caller: u32, callee: LiftId, is_async: bool) -> u32 {
     ((caller - 1) * INSTANCES * LIFTS + callee.as_u32()) * 2 + is_async as u32
 }
 
@@ -104,24 +138,66 @@ const CALLBACK: u32 = 14;
 const REALLOC: u32 = 15;
 
 impl<P: Profile> Machine<P> {
-    pub fn new(tape: Vec<Step>) -> Result<Self, Error> {
-        let limits = Limits { depth: 6, ..P::LIMITS };
+    /// Links the instances; nothing runs yet.
+    ///
+    /// # Errors
+    /// `Capacity`, where the limits have no room for what is linked.
+    pub fn new(tape: Vec<Step>, setup: Setup) -> Result<Self, Error> {
+        let limits = Limits { depth: setup.depth, ..setup.limits };
         let mut m = Self {
             store: Store::with_limits(limits),
-            memories: [[0; 128]; INSTANCES as usize + 1],
+            memories: [[0; MEMORY]; INSTANCES as usize + 1],
             tape,
             at: 0,
             mode: Mode::Tape,
             parked: HashMap::new(),
-            starts: HashMap::new(),
+            starts: HashSet::new(),
             types: HashMap::new(),
+            members: HashMap::new(),
             calls: Vec::new(),
             trace: Vec::new(),
             capacity_at: None,
+            error_at: None,
             entered: 0,
         };
+        m.store.set_choose(setup.choose);
+        for (memory, i) in m.memories.iter_mut().zip(0u8..) {
+            // ASCII, so that every part of it is text too.
+            memory
+                .iter_mut()
+                .zip(0u8..)
+                .for_each(|(byte, at)| *byte = (at.wrapping_mul(7) ^ (i << 4)) & 0x7f);
+        }
         m.link()?;
         Ok(m)
+    }
+
+    /// What was done and what came of it, a line each: see `trace.rs`.
+    pub fn trace(&self) -> &[String] {
+        &self.trace
+    }
+
+    /// The line at which something ran out of room first.
+    pub fn capacity_at(&self) -> Option<usize> {
+        self.capacity_at
+    }
+
+    /// Plays the tape to its end.
+    pub fn play(&mut self) {
+        while let Some(step) = self.next_step() {
+            self.host_step(step);
+        }
+    }
+
+    /// Plays the tape to its end or to the first error; then, if there was none, everybody resolves and returns as soon as it
+    /// can, until nothing is ready.
+    pub fn play_to_error(&mut self) {
+        while self.error_at.is_none() {
+            let Some(step) = self.next_step() else { break };
+            self.host_step(step);
+        }
+        self.mode = Mode::Finish;
+        while self.error_at.is_none() && self.tick() == Some(true) {}
     }
 
     fn link(&mut self) -> Result<(), Error> {
@@ -206,102 +282,162 @@ impl<P: Profile> Machine<P> {
         Ok(())
     }
 
-    pub fn next_step(&mut self) -> Option<Step> {
+    fn next_step(&mut self) -> Option<Step> {
         let step = self.tape.get(self.at).copied();
         self.at += 1;
         step
     }
 
-    pub fn log(&mut self, what: String) {
+    fn log(&mut self, what: String) {
         self.trace.push(what);
     }
 
     /// The invariants, between any two steps.
-    pub fn check(&mut self) {
+    fn check(&mut self) {
         if let Err(what) = self.store.check() {
             panic!("{what}\n{}", self.tail());
         }
     }
 
-    pub fn tail(&self) -> String {
+    /// Everything that a failed operation must leave as it was.
+    fn snapshot(&self) -> (Counts, String) {
+        (self.store.counts(), self.state())
+    }
+
+    fn tail(&self) -> String {
         self.trace.join("\n")
     }
 
     /// Every error passes by here.
-    pub fn noted(&mut self, what: &str, error: Error) -> Error {
+    fn noted(&mut self, error: Error) -> Error {
         match error {
-            Error::Bug(bug) => panic!("{bug} ({what})\n{}", self.tail()),
-            Error::Misuse(misuse) => panic!("the tests misuse: {misuse} ({what})\n{}", self.tail()),
+            Error::Bug(bug) => panic!("{bug}\n{}", self.tail()),
+            Error::Misuse(misuse) => panic!("the tests misuse: {misuse}\n{}", self.tail()),
             Error::Capacity(_) => {
                 self.capacity_at.get_or_insert(self.trace.len());
             }
             Error::Trap(_) => {}
         }
-        self.log(format!("  {what}: {error:?}"));
+        self.error_at.get_or_insert(self.trace.len());
+        self.log(format!("error {error:?}"));
         error
     }
 
     /// One thing that the host does; after a capacity error before any guest code, nothing has changed. Only the
     /// transfer of the arguments of a queued call may run out half-way, and is a trap then.
-    pub fn host<T>(&mut self, what: String, act: impl FnOnce(&mut Self) -> Result<T, Error>) -> Option<T> {
-        self.log(format!("host: {what}"));
-        let (before, entered) = (self.store.counts(), self.entered);
+    fn host<T: Into<u64>>(
+        &mut self,
+        what: String,
+        act: impl FnOnce(&mut Self) -> Result<T, Error>,
+    ) -> Option<u64> {
+        self.log(format!("host {what}"));
+        let (before, entered) = (self.snapshot(), self.entered);
         let result = act(self);
         let outcome = match result {
-            Ok(value) => Some(value),
+            Ok(value) => {
+                let value = value.into();
+                self.log(format!("done {value}"));
+                Some(value)
+            }
             Err(error) => {
-                self.noted("host", error);
+                self.noted(error);
                 let transfer = matches!(error, Error::Capacity(Resource::Lends | Resource::Handles));
                 if matches!(error, Error::Capacity(_)) && !transfer && self.entered == entered {
-                    assert_eq!(self.store.counts(), before, "capacity changed something\n{}", self.tail());
+                    assert_eq!(self.snapshot(), before, "capacity changed something\n{}", self.tail());
                 }
                 None
             }
         };
         self.check();
+        if self.error_at.is_none() {
+            let state = self.state();
+            self.log(state);
+        }
         outcome
     }
 
-    pub fn host_step(&mut self, step: Step) {
+    fn host_step(&mut self, step: Step) {
         match step {
             Step::Call(f, _) => {
-                let kinds =
-                    [Kind::Callback, Kind::Stackful, Kind::SyncLifted, Kind::SyncTyped, Kind::StackfulU32];
+                let kinds = [
+                    Kind::Callback,
+                    Kind::Stackful,
+                    Kind::SyncLifted,
+                    Kind::SyncTyped,
+                    Kind::StackfulU32,
+                    Kind::Callback,
+                    Kind::Callback,
+                ];
                 let kind = kinds[usize::from(f) % kinds.len()];
-                let instance = 1 + u32::from(f / 5) % INSTANCES;
+                let instance = 1 + u32::from(f / 7) % INSTANCES;
                 self.host_call(instance, kind);
             }
             Step::Cancel(i, _) if !self.calls.is_empty() => {
-                let task = self.calls[usize::from(i) % self.calls.len()];
-                self.host(format!("cancel {task:?}"), |m| run::cancel(m, task));
+                let number = usize::from(i) % self.calls.len();
+                let task = self.calls[number];
+                self.host(format!("cancel {number}"), |m| run::cancel(m, task).map(|()| false));
             }
             _ => {
-                self.host("tick".into(), run::tick);
+                self.tick();
             }
         }
     }
 
-    pub fn host_call(&mut self, instance: u32, kind: Kind) {
-        let number = HostCall::from_index(self.calls.len() as u32);
-        let task =
-            self.host(format!("call {instance} {kind:?}"), |m| run::call(m, lift_id(instance, kind), number));
+    /// Ticks: whether something was ready; `None` where it trapped.
+    fn tick(&mut self) -> Option<bool> {
+        self.host("tick".into(), run::tick).map(|ticked| ticked != 0)
+    }
+
+    fn host_call(&mut self, instance: u32, kind: Kind) {
+        let number = self.calls.len();
+        let call = HostCall::from_index(number as u32);
+        let mut task = None;
+        self.host(format!("call {number} {instance} {kind:?}"), |m| {
+            task = Some(run::call(m, lift_id(instance, kind), call)?);
+            Ok(false)
+        });
         self.calls.extend(task);
     }
 
-    pub fn park(&mut self, thread: ThreadId, what: &'static str) {
-        assert!(self.parked.insert(thread, what).is_none(), "two frames of one thread\n{}", self.tail());
+    fn park(&mut self, thread: ThreadId, event: Option<u64>) {
+        assert!(self.parked.insert(thread, event).is_none(), "two frames of one thread\n{}", self.tail());
+    }
+
+    /// The event that lies at an address of an instance's memory: its index and its payload.
+    fn event_at(&self, instance: u32, at: Option<u64>) -> String {
+        let Some(at) = at else { return String::new() };
+        let word = |at: usize| {
+            let bytes = self.memories[instance as usize].get(at..).and_then(|rest| rest.first_chunk());
+            u32::from_le_bytes(*bytes.expect("an event lies in memory"))
+        };
+        format!(" {} {}", word(at as usize), word(at as usize + 4))
     }
 
     /// Whether something is set aside in the engine.
-    pub fn holds_frames(&self) -> bool {
+    fn holds_frames(&self) -> bool {
         !self.parked.is_empty() || !self.starts.is_empty()
+    }
+
+    /// CRC-32 of the guests' memories.
+    fn checksum(&self) -> u32 {
+        let mut crc = u32::MAX;
+        for byte in self.memories.iter().skip(1).flatten() {
+            crc ^= u32::from(*byte);
+            for _ in 0..8 {
+                crc = (crc >> 1) ^ if crc & 1 == 0 { 0 } else { 0xedb8_8320 };
+            }
+        }
+        !crc
     }
 
     fn enter_guest(&mut self, thread: ThreadId, what: String) -> Result<Outcome, Error> {
         self.entered += 1;
-        self.log(format!(" {thread:?} {what}"));
+        let who = self.who(thread);
+        self.log(what);
         let result = self.guest(thread);
-        self.log(format!(" {thread:?} ends: {result:?}"));
+        if let Ok(Outcome::Returned(value)) = result {
+            self.log(format!("return {who} {value}"));
+        }
         result
     }
 }
@@ -324,13 +460,23 @@ impl<P: Profile> Embedding for Machine<P> {
             self.janitor(thread)?;
             return Ok(Outcome::Returned(0));
         }
-        self.enter_guest(thread, format!("called {}.{which} {args:?}", func.as_u32() / 16))
+        let who = self.who(thread);
+        let args: Vec<String> = args.iter().map(u64::to_string).collect();
+        let what = match which {
+            CALLBACK => "callback".into(),
+            _ => format!("enter {}", self.whose(thread)),
+        };
+        let memories = self.checksum();
+        self.enter_guest(thread, format!("{what} as {who} with {} {memories:x}", args.join(" ")))
     }
 
     fn resume(&mut self, thread: ThreadId, value: u64) -> Result<Outcome, Error> {
-        let what = self.parked.remove(&thread);
-        let what = what.unwrap_or_else(|| panic!("no frames to resume\n{}", self.tail()));
-        self.enter_guest(thread, format!("resumed from {what} with {value:#x}"))
+        let event = self.parked.remove(&thread);
+        let event = event.unwrap_or_else(|| panic!("no frames to resume\n{}", self.tail()));
+        let who = self.who(thread);
+        let event = self.event_at(self.here(thread).instance, event);
+        let memories = self.checksum();
+        self.enter_guest(thread, format!("resume {who} {value} {memories:x}{event}"))
     }
 
     fn call_leaf(&mut self, _: FuncRef, args: &[u64]) -> Result<u64, Error> {
@@ -343,17 +489,19 @@ impl<P: Profile> Embedding for Machine<P> {
         self.starts.remove(&thread);
     }
 
-    fn thread_func(&mut self, thread: ThreadId, _: TableRef, index: u32) -> Result<(), Error> {
+    fn thread_func(&mut self, thread: ThreadId, _: TableRef, index: u64) -> Result<(), Error> {
         if index > 0 {
-            return Err(Trap::UnknownTableElement(index).into());
+            return Err(Trap::UnknownTableElement(index as u32).into());
         }
-        self.starts.insert(thread, ());
+        self.starts.insert(thread);
         Ok(())
     }
 
     fn start_thread(&mut self, thread: ThreadId, arg: u64) -> Result<Outcome, Error> {
-        self.starts.remove(&thread).expect("a function to start");
-        self.enter_guest(thread, format!("started with {arg}"))
+        assert!(self.starts.remove(&thread), "no function to start\n{}", self.tail());
+        let who = self.who(thread);
+        let memories = self.checksum();
+        self.enter_guest(thread, format!("start {who} {arg} {memories:x}"))
     }
 
     fn host_args(&mut self, _: HostCall, args: &mut [u64]) -> Result<(), Error> {
@@ -362,7 +510,11 @@ impl<P: Profile> Embedding for Machine<P> {
     }
 
     fn host_result(&mut self, call: HostCall, results: Option<&[u64]>) -> Result<(), Error> {
-        self.log(format!("  {call:?} resolves: {results:?}"));
+        let results = match results {
+            Some(results) => format!("returned {}", results.iter().map(u64::to_string).collect::<String>()),
+            None => "cancelled".into(),
+        };
+        self.log(format!("resolve {} {results}", call.index()));
         Ok(())
     }
 }

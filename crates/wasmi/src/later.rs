@@ -1,0 +1,175 @@
+//! Host functions that answer later: their futures, and who is told that one can go on.
+//!
+//! Each future has a waker of its own, which names its thread: a wake costs O(1), however many are under way, and may
+//! come from another thread or an interrupt.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::task::Wake;
+use alloc::vec::Vec;
+use core::cell::RefCell;
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::task::{Context, Poll, Waker};
+
+use canon_async::id::ThreadId;
+use canon_async::{Embedding as _, Error as CoreError};
+use canon_async_component::{HostSig, Val};
+use critical_section::Mutex;
+
+use crate::continuation::Parked;
+use crate::embedding::Wx;
+use crate::error::Error;
+
+/// What a host function answers in the end.
+pub(crate) type Answer = Result<Option<Val>, Error>;
+/// What it waits for until then.
+pub(crate) type LaterFuture = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+/// A host function's call that is under way, kept under its thread's id.
+pub(crate) struct Later {
+    pub future: LaterFuture,
+    pub waker: Arc<Woken>,
+    pub due: Due,
+}
+
+/// What is needed once there is an answer.
+pub(crate) struct Due {
+    pub sig: Arc<HostSig>,
+    /// What the function borrowed: handles that go back when it answers.
+    pub borrowed: Vec<u32>,
+}
+
+/// Threads whose futures may go on, and who drives the store.
+pub(crate) struct Wakeups(Mutex<RefCell<Queue>>);
+
+struct Queue {
+    /// Has room for every future there is, so that nothing is allocated where an interrupt may.
+    threads: VecDeque<ThreadId>,
+    driver: Option<Waker>,
+}
+
+impl fmt::Debug for Wakeups {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Wakeups")
+    }
+}
+
+impl Default for Wakeups {
+    fn default() -> Self {
+        Self(Mutex::new(RefCell::new(Queue { threads: VecDeque::new(), driver: None })))
+    }
+}
+
+impl Wakeups {
+    fn with<R>(&self, f: impl FnOnce(&mut Queue) -> R) -> R {
+        critical_section::with(|section| f(&mut self.0.borrow_ref_mut(section)))
+    }
+
+    /// Room for so many futures.
+    fn reserve(&self, futures: usize) {
+        let mut larger = VecDeque::with_capacity(futures.max(4).next_power_of_two());
+        self.with(|queue| {
+            if queue.threads.capacity() < futures {
+                larger.extend(queue.threads.iter().copied());
+                core::mem::swap(&mut queue.threads, &mut larger);
+            }
+        });
+    }
+}
+
+/// The waker of one future.
+pub(crate) struct Woken {
+    thread: ThreadId,
+    /// Its thread stands in the queue.
+    queued: AtomicBool,
+    wakeups: Arc<Wakeups>,
+}
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if self.queued.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let driver = self.wakeups.with(|queue| {
+            queue.threads.push_back(self.thread);
+            queue.driver.take()
+        });
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+    }
+}
+
+impl<T> Wx<'_, T> {
+    /// Keeps the future of a host function that runs now, and polls it for the first time.
+    pub(crate) fn answer_later(
+        &mut self,
+        thread: ThreadId,
+        future: LaterFuture,
+        due: Due,
+    ) -> Result<(), CoreError> {
+        self.store().answer_later(thread)?;
+        let futures = usize::try_from(self.store().unanswered()).unwrap_or(usize::MAX);
+        let wakeups = self.state().wakeups.clone();
+        wakeups.reserve(futures);
+        let waker = Arc::new(Woken { thread, queued: AtomicBool::new(false), wakeups });
+        waker.wake_by_ref();
+        self.state_mut().parked.park(thread, Parked::Later(Later { future, waker, due }))
+    }
+
+    /// Polls the futures that were woken: whether one answered. `context` is told when another is woken.
+    pub(crate) fn poll_later(&mut self, context: &Context<'_>) -> Result<bool, CoreError> {
+        let wakeups = self.state().wakeups.clone();
+        // Those that wake themselves at once have their turn the next time.
+        let (turns, before) = wakeups.with(|queue| {
+            let before = queue.driver.replace(context.waker().clone());
+            (queue.threads.len(), before)
+        });
+        drop(before);
+        let mut answered = false;
+        for _ in 0..turns {
+            let Some(thread) = wakeups.with(|queue| queue.threads.pop_front()) else { break };
+            // Cancelled in the meantime, or its caller died.
+            let Ok(Parked::Later(mut later)) = self.state_mut().parked.take_later(thread) else { continue };
+            later.waker.queued.store(false, Ordering::Release);
+            let waker = Waker::from(later.waker.clone());
+            let parked = match later.future.as_mut().poll(&mut Context::from_waker(&waker)) {
+                Poll::Ready(answer) => {
+                    answered |= self.store().answer(thread)?;
+                    Parked::Answer(answer, later.due)
+                }
+                Poll::Pending => Parked::Later(later),
+            };
+            self.state_mut().parked.park(thread, parked)?;
+        }
+        Ok(answered)
+    }
+
+    /// Parks this thread of the machine until a host function answers.
+    #[cfg(feature = "std")]
+    pub(crate) fn wait_for_answer(&mut self) -> Result<bool, CoreError> {
+        struct Unpark(std::thread::Thread);
+        impl Wake for Unpark {
+            fn wake(self: Arc<Self>) {
+                self.0.unpark();
+            }
+        }
+        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+        let context = Context::from_waker(&waker);
+        while !self.poll_later(&context)? {
+            let woken = self.state().wakeups.with(|queue| !queue.threads.is_empty());
+            if !woken {
+                std::thread::park();
+            }
+        }
+        Ok(true)
+    }
+}

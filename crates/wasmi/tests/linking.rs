@@ -1,0 +1,160 @@
+//! Core modules and values between components and the host.
+
+mod common;
+
+use canon_async_wasmi::instance::Extern;
+use canon_async_wasmi::{Engine, Error, Instance, Linker, Store, Val};
+use common::{assert_idle, call_u32, component, engine};
+
+fn link(store: &mut Store<()>, engine: &Engine, linker: &Linker<()>, wat: &str) -> Result<Instance, Error> {
+    linker.instantiate(store, &component(engine, wat))
+}
+
+/// A component that uses a core module which it imports as `m`.
+const USES_MODULE: &str = r#"(component
+  (import "m" (core module $m
+    (import "env" "add" (func (param i32 i32) (result i32)))
+    (export "mem" (memory 1))
+    (export "twice" (func (param i32) (result i32)))))
+  (core module $env (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1))))
+  (core instance $env (instantiate $env))
+  (core instance $i (instantiate $m (with "env" (instance $env))))
+  (func (export "twice") (param "x" u32) (result u32) (canon lift (core func $i "twice"))))"#;
+
+const TWICE: &str = r#"(import "env" "add" (func $add (param i32 i32) (result i32)))
+  (memory (export "mem") 1)
+  (func (export "twice") (param i32) (result i32) (call $add (local.get 0) (local.get 0)))"#;
+
+#[test]
+fn a_core_module_goes_from_one_component_to_another() {
+    let engine = engine();
+    let mut store = Store::new(&engine, ());
+    let provider = format!(r#"(component (core module $m {TWICE}) (export "m" (core module $m)))"#);
+    let linker = Linker::new(&engine);
+    let provider = link(&mut store, &engine, &linker, &provider).unwrap();
+    assert!(matches!(provider.get("m"), Some(Extern::Module(_))));
+    let mut linker = Linker::new(&engine);
+    linker.export(&store, "m", &provider, "m").unwrap();
+    let user = link(&mut store, &engine, &linker, USES_MODULE).unwrap();
+    assert_eq!(call_u32(&mut store, &user, "twice", &[21]).unwrap(), 42);
+}
+
+#[test]
+fn a_core_module_of_the_host_is_held_to_its_type() {
+    let engine = engine();
+    let cases = [
+        (TWICE, "ok"),
+        // It may import less and export more.
+        (
+            r#"(memory (export "mem") 1) (memory (export "mem2") 1) (func (export "twice") (param i32) (result i32) i32.const 4)"#,
+            "ok",
+        ),
+        (
+            r#"(memory (export "mem") 1) (func (export "thrice") (param i32) (result i32) i32.const 4)"#,
+            "import \"m\": export \"twice\": expected (func (param i32) (result i32)), found none",
+        ),
+        (
+            r#"(memory (export "mem") 1) (func (export "twice") (param i64) (result i32) i32.const 4)"#,
+            "import \"m\": export \"twice\": expected (func (param i32) (result i32)), found (func (param i64) (result i32))",
+        ),
+        (
+            r#"(memory (export "mem") i64 1) (func (export "twice") (param i32) (result i32) i32.const 4)"#,
+            "import \"m\": export \"mem\": expected memory, found memory of 64-bit addresses",
+        ),
+        (
+            r#"(import "env" "sub" (func)) (memory (export "mem") 1) (func (export "twice") (param i32) (result i32) i32.const 4)"#,
+            "import \"m\": import \"env\" \"sub\": expected none, found (func)",
+        ),
+    ];
+    for (module, message) in cases {
+        let mut store = Store::new(&engine, ());
+        let mut linker = Linker::new(&engine);
+        linker.module("m", &wat::parse_str(format!("(module {module})")).unwrap()).unwrap();
+        let linked = link(&mut store, &engine, &linker, USES_MODULE);
+        let text = linked.map_or_else(|error| error.to_string(), |_| "ok".into());
+        assert_eq!(text, message, "{module}");
+    }
+}
+
+/// The spec's example: a string comes in, and another is computed when the component is instantiated.
+const GREETS: &str = r#"(component
+  (import "name" (value $name string))
+  (import "log" (func $log (param "n" u32)))
+  (core func $log' (canon lower (func $log)))
+  (core func $yield (canon thread.yield))
+  (core module $M
+    (import "" "log" (func $log (param i32)))
+    (import "" "yield" (func $yield (result i32)))
+    (memory (export "mem") 1)
+    (global $top (mut i32) (i32.const 64))
+    (data (i32.const 16) "hi ")
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (local $at i32)
+      (local.set $at (global.get $top))
+      (global.set $top (i32.add (global.get $top) (local.get 3)))
+      (local.get $at))
+    (func (export "start") (param $at i32) (param $len i32) (result i32)
+      (if (i32.eqz (local.get $len)) (then unreachable))
+      (call $log (local.get $len))
+      (memory.copy (i32.const 19) (local.get $at) (local.get $len))
+      (i32.store (i32.const 0) (i32.const 16))
+      (i32.store (i32.const 4) (i32.add (local.get $len) (i32.const 3)))
+      (i32.const 0))
+    (func (export "waits") (result i32) (drop (call $yield)) (drop (call $yield)) (i32.const 7)))
+  (core instance $m (instantiate $M (with "" (instance
+    (export "log" (func $log')) (export "yield" (func $yield))))))
+  (func $start (param "x" string) (result string) (canon lift (core func $m "start")
+    (memory (core memory $m "mem")) (realloc (core func $m "realloc"))))
+  (func $waits async (result u32) (canon lift (core func $m "waits")))
+  (start $start (value $name) (result (value $greeting)))
+  (export "greeting" (value $greeting))
+  (export "waits" (func $waits)))"#;
+
+#[test]
+fn a_start_function_computes_a_value() {
+    let engine = engine();
+    let mut store = Store::new(&engine, ());
+    let mut linker = Linker::new(&engine);
+    linker.value("name", Val::String("wörld".into())).func("log", |_, args| {
+        assert_eq!(args, [Val::U32(6)]);
+        Ok(None)
+    });
+    let instance = link(&mut store, &engine, &linker, GREETS).unwrap();
+    let Some(Extern::Value(Val::String(greeting))) = instance.get("greeting") else { panic!("no greeting") };
+    assert_eq!(greeting, "hi wörld");
+    assert_eq!(call_u32(&mut store, &instance, "waits", &[]).unwrap(), 7);
+    assert_idle(&store);
+}
+
+#[test]
+fn a_start_function_that_traps_fails_the_link_with_its_text() {
+    let engine = engine();
+    let mut store = Store::new(&engine, ());
+    let mut linker = Linker::new(&engine);
+    linker.value("name", Val::String(String::new())).func("log", |_, _| Ok(None));
+    let error = link(&mut store, &engine, &linker, GREETS).unwrap_err();
+    assert!(error.to_string().contains("unreachable"), "{error}");
+    assert_idle(&store);
+    linker.value("name", Val::U8(1));
+    let error = link(&mut store, &engine, &linker, GREETS).unwrap_err();
+    assert_eq!(error.to_string(), "import \"name\": expected string, found u8");
+    linker.value("name", Val::String("x".into()));
+    assert!(link(&mut store, &engine, &linker, GREETS).is_ok());
+}
+
+/// An async start function may block: it runs until it has returned.
+#[test]
+fn a_start_function_that_blocks_is_run_to_its_end() {
+    let text = r#"(component
+      (core func $yield (canon thread.yield))
+      (core module $M (import "" "yield" (func $yield (result i32)))
+        (func (export "waits") (result i32) (drop (call $yield)) (drop (call $yield)) (i32.const 7)))
+      (core instance $m (instantiate $M (with "" (instance (export "yield" (func $yield))))))
+      (func $waits async (result u32) (canon lift (core func $m "waits")))
+      (start $waits (result (value $v)))
+      (export "v" (value $v)))"#;
+    let engine = engine();
+    let mut store = Store::new(&engine, ());
+    let instance = link(&mut store, &engine, &Linker::new(&engine), text).unwrap();
+    assert!(matches!(instance.get("v"), Some(Extern::Value(Val::U32(7)))));
+    assert_idle(&store);
+}

@@ -1,0 +1,262 @@
+//! Readiness is not monotone: who was told may find, when its turn comes, that somebody else was faster.
+
+use super::cases;
+use crate::op::*;
+use crate::script;
+use crate::world::*;
+use canon_async::canon::Builtin;
+use canon_async::canon::Builtin::*;
+use canon_async::error::Error;
+use canon_async::id::TableRef;
+use canon_async::storage::Profile;
+use canon_async::store::Choose;
+
+cases! {
+    waitable_set_wait_told_then_event_joins_another_set_waits_on,
+    waitable_set_wait_told_then_event_cancelled_waits_on,
+    waitable_set_wait_told_then_event_dropped_from_set_waits_on,
+    lift_callback_told_then_lock_taken_runs_when_free,
+    lift_callback_yield_then_lock_taken_runs_when_free,
+    lift_entry_without_lock_not_behind_one_that_needs_it,
+    lift_entry_told_then_backpressure_again_stays,
+    thread_sync_typed_loop_skips_entry_waiters,
+    thread_sync_typed_loop_skips_the_holder_of_the_lock,
+    waitable_set_wait_event_there_deterministic_profile_lets_others_run,
+    thread_yield_deterministic_profile_goes_to_the_end_of_the_queue,
+}
+
+const WAIT: Builtin = WaitableSetWait(memory(A));
+const READ: Op = run(StreamRead(STREAM, async_opts(A)), &[k(1), k(0), k(4)]);
+const WRITE: Op = run(StreamWrite(STREAM, async_opts(A)), &[k(2), k(8), k(1)]);
+const RETURN: Op = run(task_return(A), &[]);
+const CLOSE: [Op; 3] = [
+    run(StreamDropReadable(STREAM), &[k(1)]),
+    run(StreamDropWritable(STREAM), &[k(2)]),
+    run(WaitableSetDrop, &[k(3)]),
+];
+/// Waits on set 3 with the readable end of a stream in it, and closes everything when it has an event.
+const WAITS: Script = &[
+    run(StreamNew(STREAM), &[]),
+    run(WaitableSetNew, &[]),
+    READ,
+    run(WaitableJoin, &[k(1), k(3)]),
+    call(WAIT, &[k(3), k(64)], 0),
+    Op::Eq(R0, k(2)),
+    Op::Mark(1),
+    CLOSE[0],
+    CLOSE[1],
+    CLOSE[2],
+    RETURN,
+];
+
+fn sync<P: Profile>(w: &mut World<P>, number: u32, script: Script) -> Result<(), Error> {
+    let f = w.lift(Func::Sync, sync_opts(A), script)?;
+    w.call(f, number)?;
+    Ok(())
+}
+
+// Waitable.join: the event goes with its waitable, to whoever waits there.
+fn waitable_set_wait_told_then_event_joins_another_set_waits_on<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None])?;
+    let first = w.lift(Func::Async, async_opts(A), WAITS)?;
+    const SECOND: Script = &[
+        call(WaitableSetNew, &[], 0),
+        call(WAIT, &[R0, k(72)], 1),
+        Op::Eq(R1, k(2)),
+        Op::Mark(2),
+        run(WaitableJoin, &[k(1), k(3)]),
+        run(WaitableSetDrop, &[R0]),
+        READ,
+        RETURN,
+    ];
+    let second = w.lift(Func::Async, async_opts(A), SECOND)?;
+    w.call(first, 0)?;
+    w.call(second, 1)?;
+    sync(&mut w, 2, script![WRITE, run(WaitableJoin, &[k(1), k(4)])])?;
+    w.ticks()?;
+    assert_eq!(w.marks(), [2]);
+    sync(&mut w, 3, script![WRITE])?;
+    w.ticks()?;
+    assert_eq!(w.marks(), [2, 1]);
+    w.done()
+}
+
+// cancel_copy takes the event that the waiter was told of.
+fn waitable_set_wait_told_then_event_cancelled_waits_on<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None])?;
+    let f = w.lift(Func::Async, async_opts(A), WAITS)?;
+    w.call(f, 0)?;
+    const CANCEL: Script =
+        &[WRITE, call(StreamCancelRead(STREAM, true), &[k(1)], 0), Op::Eq(R0, k(1 << 4 | 2))];
+    sync(&mut w, 1, CANCEL)?;
+    assert_eq!(w.ticks()?, 0);
+    assert!(w.marks().is_empty());
+    sync(&mut w, 2, script![READ, WRITE])?;
+    assert_eq!(w.ticks()?, 1);
+    assert_eq!(w.marks(), [1]);
+    w.done()
+}
+
+fn waitable_set_wait_told_then_event_dropped_from_set_waits_on<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None])?;
+    let f = w.lift(Func::Async, async_opts(A), WAITS)?;
+    w.call(f, 0)?;
+    sync(&mut w, 1, script![WRITE, run(WaitableJoin, &[k(1), k(0)])])?;
+    assert_eq!(w.ticks()?, 0);
+    assert!(w.marks().is_empty());
+    sync(&mut w, 2, script![run(WaitableJoin, &[k(1), k(3)])])?;
+    assert_eq!(w.ticks()?, 1);
+    assert_eq!(w.marks(), [1]);
+    w.done()
+}
+
+/// Lifted without `async`, of an async type: holds the exclusive lock while it blocks.
+const HOLDS: Script =
+    &[Op::Mark(1), run(ThreadYield, &[]), run(ThreadYield, &[]), run(ThreadYield, &[]), Op::Mark(2)];
+
+// canon_lift: `wait_for_event_and(lambda: not inst.exclusive_thread)`
+fn lift_callback_told_then_lock_taken_runs_when_free<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None])?;
+    const SET_UP: Script = &[WAITS[0], WAITS[1], WAITS[2], WAITS[3], Op::Ret(k(wait(3)))];
+    const CALLBACK: Script = &[Op::Eq(R0, k(2)), Op::Mark(3), CLOSE[0], CLOSE[1], CLOSE[2], RETURN];
+    let waits = w.lift_callback(Func::Async, A, SET_UP, CALLBACK)?;
+    let holds = w.lift(Func::Async, sync_opts(A), HOLDS)?;
+    w.call(waits, 0)?;
+    sync(&mut w, 1, script![WRITE])?;
+    // The callback's task has been told; the lock is taken before its turn.
+    w.call(holds, 2)?;
+    w.ticks()?;
+    assert_eq!(w.marks(), [1, 2, 3]);
+    w.done()
+}
+
+// canon_lift: `wait_until(lambda: not inst.exclusive_thread)`
+fn lift_callback_yield_then_lock_taken_runs_when_free<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None])?;
+    let yields = w.lift_callback(Func::Async, A, script![Op::Ret(k(YIELD))], script![Op::Mark(3), RETURN])?;
+    let holds = w.lift(Func::Async, sync_opts(A), HOLDS)?;
+    w.call(yields, 0)?;
+    w.call(holds, 1)?;
+    w.ticks()?;
+    assert_eq!(w.marks(), [1, 2, 3]);
+    w.done()
+}
+
+// Task.enter_implicit_thread: each waits for its own condition. In one queue the second would wait for a lock that it does
+// not take, and here for ever, since it is who lets the holder go on.
+fn lift_entry_without_lock_not_behind_one_that_needs_it<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None])?;
+    let holds =
+        w.lift(Func::Async, sync_opts(A), script![Op::Mark(1), run(ThreadSuspend, &[]), Op::Mark(3)])?;
+    let needs = w.lift_callback(Func::Async, A, script![Op::Mark(4), RETURN], script![])?;
+    let other =
+        w.lift(Func::Async, async_opts(A), script![Op::Mark(2), run(ThreadResumeLater, &[k(1)]), RETURN])?;
+    w.call(holds, 0)?;
+    w.call(needs, 1)?;
+    w.call(other, 2)?;
+    assert_eq!(w.marks(), [1]);
+    w.ticks()?;
+    assert_eq!(w.marks(), [1, 2, 3, 4]);
+    w.done()
+}
+
+// A call that waits is told when backpressure ends, and asked again when its turn comes.
+fn lift_entry_told_then_backpressure_again_stays<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None])?;
+    let yields = w.lift(
+        Func::Async,
+        async_opts(A),
+        script![
+            run(ThreadYield, &[]),
+            run(BackpressureInc, &[]),
+            run(ThreadYield, &[]),
+            Op::Mark(1),
+            run(BackpressureDec, &[]),
+            RETURN
+        ],
+    )?;
+    let waits = w.lift(Func::Async, async_opts(A), script![Op::Mark(2), RETURN])?;
+    w.call(yields, 0)?;
+    sync(&mut w, 1, script![run(BackpressureInc, &[])])?;
+    w.call(waits, 2)?;
+    sync(&mut w, 3, script![run(BackpressureDec, &[])])?;
+    w.ticks()?;
+    assert!(w.marks() == [1, 2] || w.marks() == [2, 1], "{:?}", w.marks());
+    w.done()
+}
+
+// canon_lift: `candidates` are among `inst.threads`, where those who wait to enter are not.
+fn thread_sync_typed_loop_skips_entry_waiters<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None])?;
+    let waits = w.lift(Func::Async, async_opts(A), script![Op::Mark(3), RETURN])?;
+    sync(&mut w, 0, script![run(BackpressureInc, &[])])?;
+    w.call(waits, 1)?;
+    sync(&mut w, 2, script![run(BackpressureDec, &[]), Op::Mark(1), run(ThreadYield, &[]), Op::Mark(2)])?;
+    assert_eq!(w.marks(), [1, 2]);
+    w.ticks()?;
+    assert_eq!(w.marks(), [1, 2, 3]);
+    w.done()
+}
+
+// canon_lift: `t is not inst.exclusive_thread`
+fn thread_sync_typed_loop_skips_the_holder_of_the_lock<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None])?;
+    let holds = w.lift(Func::Async, sync_opts(A), HOLDS)?;
+    w.call(holds, 0)?;
+    sync(&mut w, 1, script![run(ThreadYield, &[]), run(ThreadYield, &[]), Op::Mark(5)])?;
+    assert_eq!(w.marks(), [1, 5]);
+    w.ticks()?;
+    assert_eq!(w.marks(), [1, 5, 2]);
+    w.done()
+}
+
+// DETERMINISTIC_PROFILE: `wait_until` does not return at once, though its condition holds.
+fn waitable_set_wait_event_there_deterministic_profile_lets_others_run<P: Profile>() -> Result<(), Error> {
+    const MAIN: Script = &[
+        WAITS[0],
+        WAITS[1],
+        WAITS[2],
+        WAITS[3],
+        WRITE,
+        call(ThreadNewIndirect(TableRef::from_index(0)), &[k(0), k(0)], 1),
+        run(ThreadResumeLater, &[R1]),
+        WAITS[4],
+        WAITS[5],
+        WAITS[6],
+        CLOSE[0],
+        CLOSE[1],
+        CLOSE[2],
+        RETURN,
+    ];
+    for (choose, marks) in [(Choose::Eager, [1, 2]), (Choose::Spec, [2, 1])] {
+        let mut w = World::<P>::new(&[None])?;
+        w.store.set_choose(choose);
+        w.set_table(0, A, script![Op::Mark(2)]);
+        let f = w.lift(Func::Async, async_opts(A), MAIN)?;
+        w.call(f, 0)?;
+        w.ticks()?;
+        assert_eq!(w.marks(), marks);
+        w.done()?;
+    }
+    Ok(())
+}
+
+fn thread_yield_deterministic_profile_goes_to_the_end_of_the_queue<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None])?;
+    w.store.set_choose(Choose::Spec);
+    w.set_table(0, A, script![Op::Mark(1), run(ThreadYield, &[]), Op::Mark(3)]);
+    const MAIN: Script = &[
+        call(ThreadNewIndirect(TableRef::from_index(0)), &[k(0), k(0)], 1),
+        run(ThreadResumeLater, &[R1]),
+        run(ThreadYield, &[]),
+        Op::Mark(2),
+        run(ThreadYield, &[]),
+        Op::Mark(4),
+        RETURN,
+    ];
+    let f = w.lift(Func::Async, async_opts(A), MAIN)?;
+    w.call(f, 0)?;
+    w.ticks()?;
+    assert_eq!(w.marks(), [1, 2, 3, 4]);
+    w.done()
+}

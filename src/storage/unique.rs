@@ -1,0 +1,157 @@
+//! Entries that are all different, found by a hash: what interning is made of.
+
+use super::{Blank, Slots};
+use core::marker::PhantomData;
+
+/// An entry with its place in the hash table, so that the table needs no storage of its own: the entry at `i` also holds
+/// the head of bucket `i`.
+#[derive(Clone, Copy, Debug)]
+pub struct Hashed<T> {
+    value: T,
+    hash: u32,
+    /// The first entry of the bucket that has this entry's index, by index + 1.
+    head: u32,
+    /// The next entry of this entry's bucket, by index + 1.
+    next: u32,
+}
+
+impl<T: Blank> Blank for Hashed<T> {
+    const BLANK: Self = Self { value: T::BLANK, hash: 0, head: 0, next: 0 };
+}
+
+/// A table that only grows, and finds an entry by its hash in expected O(1): there are at least half as many buckets as
+/// entries. Whoever chooses the entries can make hashes collide; that is then O(entries), at link time only.
+#[derive(Debug)]
+pub struct Unique<T, S> {
+    slots: S,
+    of: PhantomData<T>,
+}
+
+impl<T: Blank, S: Slots<Hashed<T>>> Unique<T, S> {
+    /// An empty table.
+    pub const EMPTY: Self = Self { slots: S::EMPTY, of: PhantomData };
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.slots.as_slice().len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The most entries that there can be.
+    pub fn capacity(&self) -> usize {
+        self.slots.capacity()
+    }
+
+    /// The entry at an index.
+    pub fn get(&self, index: usize) -> Option<&T> {
+        self.slots.as_slice().get(index).map(|slot| &slot.value)
+    }
+
+    /// The index of the entry that has this hash and is the one. Expected O(1).
+    pub fn find(&self, hash: u32, mut is_it: impl FnMut(&T) -> bool) -> Option<u32> {
+        self.bucket(hash).find(|(_, slot)| slot.hash == hash && is_it(&slot.value)).map(|(index, _)| index)
+    }
+
+    /// Adds an entry that [`Unique::find`] does not find; its index, or `None` where there is no room. `limit` is the most entries,
+    /// 0 for the storage's own capacity. Amortised O(1); allocates on the heap tier.
+    pub fn add(&mut self, hash: u32, value: T, limit: u32) -> Option<u32> {
+        let index = self.len();
+        if (limit != 0 && index >= limit as usize) || index >= self.capacity() || !self.slots.grow() {
+            return None;
+        }
+        *self.slots.as_mut_slice().get_mut(index)? = Hashed { value, hash, head: 0, next: 0 };
+        if self.len().is_power_of_two() {
+            // Twice as many buckets from now on.
+            self.slots.as_mut_slice().iter_mut().for_each(|slot| slot.head = 0);
+            (0..self.len()).for_each(|at| self.link(at));
+        } else {
+            self.link(index);
+        }
+        u32::try_from(index).ok()
+    }
+
+    /// All entries of a hash's bucket, with their indices.
+    fn bucket(&self, hash: u32) -> impl Iterator<Item = (u32, &Hashed<T>)> {
+        let slots = self.slots.as_slice();
+        let mut next = slots.get(bucket(hash, slots.len())).map_or(0, |slot| slot.head);
+        core::iter::from_fn(move || {
+            let index = next.checked_sub(1)?;
+            let slot = slots.get(index as usize)?;
+            next = slot.next;
+            Some((index, slot))
+        })
+    }
+
+    /// Makes an entry the first of its bucket.
+    fn link(&mut self, index: usize) {
+        let slots = self.slots.as_mut_slice();
+        let Some(hash) = slots.get(index).map(|slot| slot.hash) else { return };
+        let Some(head) = slots.get_mut(bucket(hash, slots.len())) else { return };
+        let next = core::mem::replace(&mut head.head, (index as u32).wrapping_add(1));
+        if let Some(slot) = slots.get_mut(index) {
+            slot.next = next;
+        }
+    }
+}
+
+/// The bucket of a hash in a table of so many entries: the largest power of two of them are buckets.
+fn bucket(hash: u32, len: usize) -> usize {
+    let buckets = 1usize.checked_shl(len.checked_ilog2().unwrap_or(0)).unwrap_or(1);
+    // MurmurHash3's last step, since the low bits of a sum of products know little of the high bits.
+    let mut mixed = (hash ^ (hash >> 16)).wrapping_mul(0x85eb_ca6b);
+    mixed = (mixed ^ (mixed >> 13)).wrapping_mul(0xc2b2_ae35);
+    (mixed ^ (mixed >> 16)) as usize & buckets.wrapping_sub(1)
+}
+
+#[cfg(all(test, feature = "alloc"))]
+mod tests {
+    use super::super::Growable;
+    use super::*;
+
+    const MANY: u32 = 40_000;
+
+    impl Blank for u32 {
+        const BLANK: Self = 0;
+    }
+
+    fn table() -> Unique<u32, Growable<Hashed<u32>>> {
+        Unique::EMPTY
+    }
+
+    /// Comparisons, not time: with a fixed number of buckets the mean would be in the hundreds.
+    #[test]
+    fn unique_forty_thousand_entries_are_found_in_few_steps() {
+        for stride in [1, 8, 1 << 16, 0x9e37_79b1] {
+            let mut table = table();
+            let (mut steps, mut longest) = (0, 0);
+            for value in 0..MANY {
+                let hash = value.wrapping_mul(stride).rotate_left(u32::from(stride == 1 << 16));
+                let walked = table.bucket(hash).count();
+                (steps, longest) = (steps + walked, longest.max(walked));
+                assert_eq!(table.find(hash, |found| *found == value), None);
+                assert_eq!(table.add(hash, value, 0), Some(value));
+                assert_eq!(table.find(hash, |found| *found == value), Some(value));
+            }
+            assert!(steps < 2 * MANY as usize, "stride {stride}: {steps} comparisons");
+            assert!(longest <= 16, "stride {stride}: {longest} comparisons at once");
+        }
+    }
+
+    #[test]
+    fn unique_equal_hashes_are_told_apart_and_full_tables_say_so() {
+        let mut table = table();
+        for value in 0..100 {
+            assert_eq!(table.add(7, value, 100), Some(value));
+        }
+        assert_eq!(table.add(7, 100, 100), None);
+        for value in 0..100 {
+            assert_eq!(table.find(7, |found| *found == value), Some(value));
+        }
+        assert_eq!(table.find(7, |found| *found == 100), None);
+        assert_eq!(table.find(8, |_| true), None);
+    }
+}

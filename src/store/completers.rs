@@ -1,0 +1,94 @@
+//! Host functions that answer later, each a completer: what can still make a thread ready when none is.
+//!
+//! Spec: an `async` function of the host, which is a component function like any other.
+
+use super::{Current, Store};
+use crate::error::Error;
+use crate::id::{TaskId, ThreadId};
+use crate::state::{InstanceKind, Kind, Point, Status};
+use crate::storage::Profile;
+
+impl<P: Profile> Store<P> {
+    /// The host function that runs now answers later: [`Embedding::call`](crate::Embedding::call) says so here, keeps what
+    /// it needs under the thread's id, and answers [`Outcome::Blocked`](crate::Outcome::Blocked). Cost: O(1).
+    ///
+    /// # Errors
+    /// `Misuse` where no host function runs on this thread, or its type is not `async`.
+    pub fn answer_later(&mut self, thread: ThreadId) -> Result<(), Error> {
+        if self.current != Current::Thread(thread) || !self.may_answer_later(thread).unwrap_or(false) {
+            return Err(Error::Misuse("only a host function of an `async` type may answer later"));
+        }
+        let entry = self.thread_mut(thread)?;
+        entry.status = Status::Suspended;
+        entry.point = Point::Host;
+        self.unanswered = self.unanswered.saturating_add(1);
+        Ok(())
+    }
+
+    /// Whether the thread is a host function's, of an `async` type.
+    fn may_answer_later(&self, thread: ThreadId) -> Option<bool> {
+        let task = self.tasks.get(self.threads.get(thread)?.task())?;
+        let lift = self.lift(task.lift()?).ok()?;
+        let host = self.instance(task.instance()).ok()?.kind() == InstanceKind::Host;
+        Some(host && self.types().func(lift.ty)?.is_async)
+    }
+
+    /// The answer of a host function is there: a [`tick`](crate::run::tick) fetches it with
+    /// [`Embedding::resume`](crate::Embedding::resume). `false` where nobody waits for it any more. Cost: O(1).
+    ///
+    /// # Errors
+    /// `Bug` alone.
+    pub fn answer(&mut self, thread: ThreadId) -> Result<bool, Error> {
+        if !self.is_unanswered(thread) {
+            return Ok(false);
+        }
+        self.answered();
+        self.start_waiting(thread, Point::Host)?;
+        Ok(true)
+    }
+
+    /// How many host functions will still answer. While there is one, nothing being ready is no deadlock.
+    pub fn unanswered(&self) -> u32 {
+        self.unanswered
+    }
+
+    /// Whether the thread is in a host function that has not answered.
+    pub(crate) fn is_unanswered(&self, thread: ThreadId) -> bool {
+        self.threads.get(thread).is_some_and(|t| t.point == Point::Host && t.status == Status::Suspended)
+    }
+
+    /// One fewer will answer.
+    pub(crate) fn answered(&mut self) {
+        self.unanswered = self.unanswered.saturating_sub(1);
+    }
+
+    /// What a host function borrowed goes back, where it ends without having returned. O(handles of the host).
+    pub(crate) fn end_borrows(&mut self, task: TaskId) -> Result<(), Error> {
+        let task_ref = self.task_mut(task)?;
+        let instance = task_ref.instance();
+        if task_ref.num_borrows() > 0 {
+            task_ref.forget_borrows();
+            self.drop_borrows_of(instance, task)?;
+        }
+        Ok(())
+    }
+
+    /// A call of the dead that a host function has not answered, from `from` on; and where to go on.
+    pub(crate) fn next_orphan(&self, from: u32) -> Option<(ThreadId, u32)> {
+        let mut index = from;
+        while index < self.waitables.slots_in_use() {
+            let next = index.wrapping_add(1);
+            if let Some(id) = self.waitables.key_at(index)
+                && let Some(waitable) = self.waitables.get(id)
+                && let Kind::Subtask(subtask) = waitable.kind()
+                && self.instance(waitable.instance()).is_ok_and(|i| i.is_poisoned())
+                && let Some(thread) = subtask.callee.and_then(|task| self.tasks.get(task)?.implicit_thread())
+                && self.is_unanswered(thread)
+            {
+                return Some((thread, next));
+            }
+            index = next;
+        }
+        None
+    }
+}

@@ -1,0 +1,116 @@
+//! Records, variants, lists of fixed length.
+
+use super::trap;
+use canon_async::abi::types::{NewType, ValType};
+use canon_async::abi::{Dest, Source, transfer_elements};
+use canon_async::{Error, Trap};
+use std_tests::memories::{FILL, Memories};
+
+#[test]
+fn records_skip_their_padding() {
+    let mut e = Memories::plain();
+    let inner = e.record(&[ValType::U8, ValType::U16]);
+    let ty = e.record(&[ValType::U8, ValType::U64, inner, ValType::Bool]);
+    let mut flat = [9; 6];
+    let bytes: [u8; 24] = [1, 99, 99, 99, 99, 99, 99, 99, 2, 0, 0, 0, 0, 0, 0, 3, 4, 99, 5, 6, 7, 99, 99, 99];
+    let mut expected = bytes;
+    expected.iter_mut().for_each(|b| *b = if *b == 99 { FILL } else { *b });
+    expected[20] = 1;
+    assert_eq!(e.bytes(bytes, ty), Ok(expected));
+    e.go(Source::Memory(8), Dest::Flat(&mut flat), ty).unwrap();
+    assert_eq!(flat, [1, 0x0300_0000_0000_0002, 4, 0x605, 1, 9]);
+    e.memories[1].fill(FILL);
+    e.go(Source::Flat(&flat), Dest::Memory(16), ty).unwrap();
+    assert_eq!(e.got(16, 24), expected);
+}
+
+#[test]
+fn plain_records_move_as_bytes_at_any_length() {
+    let mut e = Memories::plain();
+    let pair = e.record(&[ValType::U32, ValType::F32]);
+    for count in [0, 1, 2, 127, 128, 129, 300] {
+        let bytes: Vec<u8> = (0..count * 8).map(|i| (i * 7) as u8).collect();
+        e.put(8, &bytes);
+        e.memories[1].fill(FILL);
+        let [from, to] = e.contexts;
+        transfer_elements(&mut e, &from, 8, &to, 16, pair, count).unwrap();
+        assert_eq!(e.got(16, bytes.len()), bytes);
+        assert_eq!(e.memories[1][16 + bytes.len()], FILL);
+    }
+}
+
+#[test]
+fn variants_use_one_slot_and_the_largest_payload() {
+    let mut e = Memories::plain();
+    let pair = e.record(&[ValType::S16, ValType::F32]);
+    let ty = e.intern(NewType::Variant(&[None, Some(ValType::F32), Some(ValType::U64), Some(pair)]));
+    assert_eq!(e.flat(&[0, 1, 2, 77], ty), Ok([0, 0, 0, 0xdead]));
+    // What the joined slots have above the case's own bits does not get through.
+    assert_eq!(e.flat(&[1, 0xffff_0000_3f80_0000, 2], ty), Ok([1, 0x3f80_0000, 0]));
+    assert_eq!(e.flat(&[2, u64::MAX, 2], ty), Ok([2, u64::MAX, 0]));
+    assert_eq!(e.flat(&[3, 0xffff_ffff_0000_8000, 0x3f80_0000], ty), Ok([3, 0xffff_8000, 0x3f80_0000]));
+    assert_eq!(e.flat(&[1 << 32, 0, 0], ty), Ok([0, 0, 0]));
+    for bad in [4, 0xffff_ffff] {
+        assert_eq!(e.flat::<3>(&[bad, 0, 0], ty), trap(Trap::InvalidDiscriminant));
+    }
+    // In memory the payload is 8 bytes in.
+    let mut bytes = [7; 16];
+    bytes[0] = 3;
+    let mut expected = [FILL; 16];
+    expected[0] = 3;
+    expected[8..10].fill(7);
+    expected[12..16].fill(7);
+    assert_eq!(e.bytes(bytes, ty), Ok(expected));
+    bytes[0] = 4;
+    assert_eq!(e.bytes(bytes, ty), trap(Trap::InvalidDiscriminant));
+    bytes[0] = 0;
+    expected = [FILL; 16];
+    expected[0] = 0;
+    assert_eq!(e.bytes(bytes, ty), Ok(expected));
+}
+
+#[test]
+fn wide_discriminants() {
+    let mut e = Memories::plain();
+    let mut cases = vec![None; 257];
+    cases[256] = Some(ValType::U8);
+    let ty = e.intern(NewType::Variant(&cases));
+    assert_eq!(e.bytes([0, 1, 9, 0], ty), Ok([0, 1, 9, FILL]));
+    assert_eq!(e.bytes([1, 1, 9, 0], ty), trap(Trap::InvalidDiscriminant));
+    assert_eq!(e.flat(&[256, 300], ty), Ok([256, 44]));
+}
+
+#[test]
+fn nested_variants_clear_every_unused_slot() {
+    let mut e = Memories::plain();
+    let inner = e.intern(NewType::Variant(&[Some(ValType::U32), Some(ValType::String)]));
+    let ty = e.intern(NewType::Variant(&[Some(inner), None]));
+    let ty = e.record(&[ty, ValType::U8]);
+    assert_eq!(e.flat(&[0, 0, 5, 99, 6], ty), Ok([0, 0, 5, 0, 6]));
+    assert_eq!(e.flat(&[1, 8, 8, 8, 6], ty), Ok([1, 0, 0, 0, 6]));
+}
+
+#[test]
+fn fixed_length_lists_lie_in_place() {
+    let mut e = Memories::plain();
+    let ty = e.intern(NewType::FixedList(ValType::Bool, 3));
+    assert_eq!(e.flat(&[2, 0, 1], ty), Ok([1, 0, 1]));
+    assert_eq!(e.bytes([2, 0, 1, 5], ty), Ok([1, 0, 1, FILL]));
+    let plain = e.intern(NewType::FixedList(ValType::U16, 2));
+    let ty = e.record(&[ValType::U8, plain]);
+    assert_eq!(e.bytes([1, 99, 2, 3, 4, 5], ty), Ok([1, FILL, 2, 3, 4, 5]));
+    let mut flat = [0; 3];
+    e.go(Source::Memory(8), Dest::Flat(&mut flat), ty).unwrap();
+    assert_eq!(flat, [1, 0x302, 0x504]);
+    assert!(e.log.is_empty());
+}
+
+#[test]
+fn too_few_flat_values_are_misuse() {
+    let mut e = Memories::plain();
+    let ty = e.record(&[ValType::U8, ValType::String]);
+    assert!(matches!(e.flat::<3>(&[1, 2], ty), Err(Error::Misuse(_))));
+    assert!(matches!(e.flat::<2>(&[1, 64, 0], ty), Err(Error::Misuse(_))));
+    let ty = e.intern(NewType::Variant(&[None, Some(ValType::U8)]));
+    assert!(matches!(e.flat::<1>(&[0, 0], ty), Err(Error::Misuse(_))));
+}

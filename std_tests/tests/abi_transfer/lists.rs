@@ -1,0 +1,67 @@
+//! Lists in memory, checked before anything is allocated.
+
+use super::trap;
+use canon_async::Trap;
+use canon_async::abi::types::{NewType, ValType};
+use canon_async::state::StringEncoding;
+use std_tests::memories::Memories;
+
+#[test]
+fn lists_are_checked_before_anything_is_allocated() {
+    let mut e = Memories::plain();
+    let ty = e.intern(NewType::List(ValType::U32));
+    for (pointer, count, expected) in [
+        (0, 0x400_0000, Trap::ListTooLong),
+        (1, 0x400_0000, Trap::ListTooLong),
+        (2, 1, Trap::Unaligned),
+        (2, 0, Trap::Unaligned),
+        (4094, 1, Trap::Unaligned),
+        (4096, 1, Trap::ListOutOfBounds),
+        (4100, 0, Trap::ListOutOfBounds),
+        (0xffff_fffc, 1, Trap::ListOutOfBounds),
+        (0, 1025, Trap::ListOutOfBounds),
+        (0, 0x3ff_ffff, Trap::ListOutOfBounds),
+    ] {
+        assert_eq!(e.flat::<2>(&[pointer, count], ty), trap(expected), "{pointer} {count}");
+    }
+    assert!(e.log.is_empty());
+    assert_eq!(e.flat(&[4096, 0], ty), Ok([64, 0]));
+    assert_eq!(e.log, [[0, 0, 4, 0]]);
+}
+
+#[test]
+fn lists_of_lists() {
+    let mut e = Memories::plain();
+    let inner = e.intern(NewType::List(ValType::Char));
+    let ty = e.intern(NewType::List(inner));
+    let words: Vec<u8> = [200u32, 2, 300, 0, 208, 1].iter().flat_map(|w| w.to_le_bytes()).collect();
+    e.put(100, &words);
+    e.put(200, &[b'a', 0, 0, 0, b'b', 0, 0, 0, b'c', 0, 0, 0]);
+    assert_eq!(e.flat(&[100, 3], ty), Ok([64, 3]));
+    assert_eq!(e.log, [[0, 0, 4, 24], [0, 0, 4, 8], [0, 0, 4, 0], [0, 0, 4, 4]]);
+    let words: Vec<u8> = [88u32, 2, 96, 0, 96, 1].iter().flat_map(|w| w.to_le_bytes()).collect();
+    assert_eq!(e.got(64, 24), words);
+    assert_eq!(e.got(88, 12), [b'a', 0, 0, 0, b'b', 0, 0, 0, b'c', 0, 0, 0]);
+    // An element that is not a value.
+    e.put(204, &[0, 0xd8, 0, 0]);
+    assert_eq!(e.flat::<2>(&[100, 3], ty), trap(Trap::InvalidChar));
+}
+
+#[test]
+fn as_deep_as_types_go() {
+    let mut e = Memories::new([64 * 1024; 2], [StringEncoding::Utf8; 2]);
+    let mut ty = ValType::U8;
+    for _ in 0..100 {
+        ty = e.intern(NewType::List(ty));
+    }
+    let ValType::Defined(deepest) = ty else { unreachable!() };
+    assert!(e.store.types_mut().intern(NewType::List(ValType::Defined(deepest)), 0).is_err());
+    // Each level is a list of one list, the next one in memory.
+    for level in 0..99u32 {
+        e.put(8 * level as usize, &(8 * (level + 1)).to_le_bytes());
+        e.put(8 * level as usize + 4, &1u32.to_le_bytes());
+    }
+    e.put(8 * 99, &[5]);
+    assert_eq!(e.flat(&[0, 1], ty), Ok([64, 1]));
+    assert_eq!(e.log.len(), 100);
+}
