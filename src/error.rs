@@ -64,6 +64,20 @@ pub enum Resource {
     ContextValues,
     /// Scopes of contexts, one in another.
     ContextScopes,
+    /// Futures and streams that the host has registered.
+    HostWaitables,
+    /// Stack frames of all error contexts of the host.
+    StackFrames,
+    /// Metadata of all error contexts of the host.
+    ErrorValues,
+    /// Tasks of the host that are not freed.
+    HostTasks,
+    /// Metadata of all tasks of the host.
+    TaskMetadata,
+    /// Values that are local to threads of the host.
+    ThreadLocals,
+    /// Bytes of stack that a thread asks for.
+    StackBytes,
 }
 
 /// A rule that a guest broke. The texts are those of the spec's reference tests.
@@ -276,6 +290,13 @@ impl fmt::Display for Resource {
             Resource::Contexts => "contexts",
             Resource::ContextValues => "values of contexts",
             Resource::ContextScopes => "nested context scopes",
+            Resource::HostWaitables => "the host's futures and streams",
+            Resource::StackFrames => "stack frames of error contexts",
+            Resource::ErrorValues => "metadata of error contexts",
+            Resource::HostTasks => "tasks of the host",
+            Resource::TaskMetadata => "metadata of tasks",
+            Resource::ThreadLocals => "thread-local values",
+            Resource::StackBytes => "bytes of a thread's stack",
         })
     }
 }

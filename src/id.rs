@@ -32,6 +32,9 @@ macro_rules! generational {
             /// The slot's index: dense and small, so an engine can keep what belongs to it in an array.
             /// Used again after the thing is freed; compare whole ids to tell generations apart.
             pub fn index(self) -> usize { self.index as usize }
+
+            /// The whole id as a number: the index below, the generation above.
+            pub fn as_u64(self) -> u64 { (self.generation.get() as u64) << 32 | self.index as u64 }
         }
     )*};
 }
@@ -73,6 +76,10 @@ generational! {
     LendId;
     /// A context of the host: [`AsyncContext`](crate::context::AsyncContext).
     ContextId;
+    /// A task as the host has it: [`task`](crate::task).
+    HostTaskId;
+    /// What the host knows of an error context: [`ErrorContextId`](crate::error_context::ErrorContextId).
+    HostErrorId;
     /// A key of the host with its value, in a table that many owners share.
     PairId;
 }
@@ -96,6 +103,22 @@ link_time! {
     FuncRef;
     /// A call that the host made, as the host numbers it.
     HostCall;
+}
+
+/// A thread that the host spawned, which is a task of the host: [`threading`](crate::threading).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct HostThreadId(pub(crate) HostTaskId);
+
+impl HostThreadId {
+    /// The task.
+    pub fn task(self) -> HostTaskId {
+        self.0
+    }
+
+    /// The whole id as a number.
+    pub fn as_u64(self) -> u64 {
+        self.0.as_u64()
+    }
 }
 
 macro_rules! typed {

@@ -10,6 +10,14 @@
 //! | [`abi`] | values: types, layout, and moving them from guest to guest |
 //! | [`storage`] | slabs, intrusive lists, tables; the heap and the bounded tier; [`bounded!`] |
 //! | [`spec`] | the pinned commit, codes, limits, [`spec::Features`] |
+//! | [`ambient`] | the ambient store of the host-facing modules, its limits, its values |
+//! | [`context`] | values that follow what the host does, scope by scope |
+//! | [`threading`] | guests' functions as threads that the host spawns |
+//! | [`task`] | the host's tasks: its own, and its calls of guests |
+//! | [`fixed_list`] | 🔧 lists of fixed length, typed and of run time |
+//! | [`error_context`] | 📝 errors of the host: severity, stack frames, metadata, causes |
+//! | [`waitable_set`] | futures, streams, calls and sets, waited for by the host |
+//! | [`clock`] | time, as a trait |
 //! | [`error`] | [`Error`], by blame |
 //! | [`id`] | typed ids |
 //!
@@ -31,15 +39,23 @@ extern crate alloc;
 extern crate std;
 
 pub mod abi;
+pub mod ambient;
 pub mod canon;
+pub mod clock;
+pub mod context;
 pub mod embedding;
 pub mod error;
+pub mod error_context;
+pub mod fixed_list;
 pub mod id;
 pub mod run;
 pub mod spec;
 pub mod state;
 pub mod storage;
 pub mod store;
+pub mod task;
+pub mod threading;
+pub mod waitable_set;
 
 pub use embedding::{Embedding, Outcome, Then};
 pub use error::{Error, Resource, Trap};
@@ -47,6 +63,39 @@ pub use error::{Error, Resource, Trap};
 pub use storage::Heap;
 pub use storage::Limits;
 pub use store::Store;
+
+/// What the host-facing modules name: `use canon_async::prelude::*;`. Without a heap it gives `to_string()` for what is a `str`, and
+/// `[x].into()` makes a [`Seq`](prelude::Seq) on every tier.
+pub mod prelude {
+    #[cfg(feature = "alloc")]
+    pub use alloc::string::ToString;
+
+    #[cfg(not(feature = "alloc"))]
+    pub use crate::ambient::ToString;
+    pub use crate::ambient::{AsText, ComponentValue, Scalars, Seq, Text, ValueType};
+    pub use crate::clock::Clock;
+    pub use crate::context::{
+        AsyncContext, AsyncContextManager, AsyncContextScope, ContextKey, ContextValue,
+    };
+    pub use crate::error::Error;
+    pub use crate::error_context::{
+        ErrorContextBuiltins, ErrorContextId, ErrorSeverity, StackFrame, StackTrace,
+    };
+    pub use crate::fixed_list::{
+        FixedLengthList, FixedLengthListType, FixedLengthListTypeRegistry, FixedList, fixed_list_utils,
+    };
+    pub use crate::task::{
+        CancellationToken, HostTaskId, TaskBuiltins, TaskFailure, TaskOutcome, TaskReturn, TaskState,
+    };
+    pub use crate::threading::{
+        AdvancedThreadingBuiltins, FunctionReference, FunctionSignature, HostThreadId, ThreadSpawnConfig,
+        ThreadValueType,
+    };
+    pub use crate::waitable_set::{
+        Future, FutureHandle, FutureState, Stream, StreamHandle, StreamState, Subtask, WaitResult, Waitable,
+        WaitableEntry, WaitableId, WaitableSetBuiltins, WaitableSetId,
+    };
+}
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

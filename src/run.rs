@@ -2,18 +2,18 @@
 //!
 //! `run` is the only code that resumes a thread. Its callers are exactly: the first entry of a lift, the holder of the
 //! exclusive lock that it would wait for, and the loop of one without `async` (all in
-//! [`canon::lift`](crate::canon::lift)); `subtask.cancel` of a task that waits to enter or in its callback loop; [`tick`].
+//! [`canon::lift`]); `subtask.cancel` of a task that waits to enter or in its callback loop; [`tick`].
 //!
 //! A blocking built-in resumes nobody: it parks its own thread, names a successor where it switches, and
-//! answers [`Then::Suspend`](crate::Then::Suspend). The engine unwinds that thread's frames, and the same native
+//! answers [`Then::Suspend`]. The engine unwinds that thread's frames, and the same native
 //! frame of `run` resumes the successor, so that a million hand-offs cost constant native depth.
 
 use crate::canon::{self, Builtin, lift, resolve};
 use crate::embedding::{Embedding, Outcome, Then};
 use crate::error::{Error, Trap};
-use crate::id::{HostCall, InstanceId, LiftId, TaskId, ThreadId};
+use crate::id::{HostCall, InstanceId, LiftId, OptsId, TaskId, ThreadId};
 use crate::state::{Caller, InstanceKind, Point, Status, Task};
-use crate::store::Current;
+use crate::store::{Current, HostEnd, Store};
 
 /// How a thread is resumed.
 #[derive(Clone, Copy, Debug)]
@@ -100,6 +100,10 @@ fn step<E: Embedding + ?Sized>(
             Some(outcome) => outcome,
             None => return Ok(None),
         },
+        Point::Spawned => match lift::start_spawned(e, thread, entry)? {
+            Some(outcome) => outcome,
+            None => return Ok(None),
+        },
         Point::Start(arg) => {
             e.store().thread_mut(thread)?.point = Point::Switch;
             e.start_thread(thread, arg)?
@@ -107,12 +111,12 @@ fn step<E: Embedding + ?Sized>(
         Point::Switch | Point::Host => e.resume(thread, 0)?,
         Point::Wait(set, memory, pointer) => {
             let event =
-                e.store().take_set_event(set)?.ok_or(Error::Bug("a wait was resumed without an event"))?;
+                e.store().get_set_event(set)?.ok_or(Error::Bug("a wait was resumed without an event"))?;
             let value = crate::canon::unpack_event(e, memory, pointer, event)?;
             e.resume(thread, u64::from(value))?
         }
         Point::Event(waitable) => {
-            let (_, _, payload) = e.store().take_event(waitable)?;
+            let (_, _, payload) = e.store().get_pending_event(waitable)?;
             e.resume(thread, u64::from(payload))?
         }
         Point::Lower(subtask) => {
@@ -170,13 +174,43 @@ pub fn builtin<E: Embedding + ?Sized>(e: &mut E, builtin: Builtin, args: &[u64])
     if waits {
         return Err(Error::Misuse("the host can't wait in a built-in: it uses the `async` form"));
     }
-    let outer = core::mem::replace(&mut store.current, Current::Host(instance));
-    let result = canon::call(e, builtin, args);
-    e.store().current = outer;
-    match at_host(e, result)? {
+    match as_host(e, instance, |e| canon::call(e, builtin, args))? {
         Then::Value(value) => Ok(value),
         Then::Suspend => Err(Error::Bug("a built-in of the host was suspended")),
     }
+}
+
+/// The host begins a copy at an end that it holds, with a buffer at `ptr` in the memory of these options; the end's event stays
+/// pending, for a waitable set to tell.
+///
+/// # Errors
+/// Those of `{stream,future}.{read,write}`.
+pub(crate) fn begin_copy<E: Embedding + ?Sized>(
+    e: &mut E,
+    end: HostEnd,
+    options: OptsId,
+    ptr: u32,
+    n: u32,
+) -> Result<(), Error> {
+    let HostEnd { handle, direction, future, element, .. } = end;
+    let instance = e.store().host_instance()?;
+    let begin = |e: &mut E| {
+        canon::copy::begin(e, direction, future, element, options, handle, u64::from(ptr), u64::from(n))
+    };
+    as_host(e, instance, begin)?;
+    Ok(())
+}
+
+/// Runs `f` as code of the host's instance.
+fn as_host<E: Embedding + ?Sized, T>(
+    e: &mut E,
+    instance: InstanceId,
+    f: impl FnOnce(&mut E) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let outer = core::mem::replace(&mut e.store().current, Current::Host(instance));
+    let result = f(e);
+    e.store().current = outer;
+    at_host(e, result)
 }
 
 /// `Store.tick`: runs one ready thread; `false` where none is ready.
@@ -185,6 +219,14 @@ pub fn builtin<E: Embedding + ?Sized>(e: &mut E, builtin: Builtin, args: &[u64])
 /// The trap of the thread that ran, or of what it called: poisons their root instances; other roots go on.
 /// `Misuse` inside a call: a host function must not tick.
 pub fn tick<E: Embedding + ?Sized>(e: &mut E) -> Result<bool, Error> {
+    tick_inside(e, |_, _| ())
+}
+
+/// [`tick`]; what `enter` answers for the thread that runs lives as long as it runs.
+pub(crate) fn tick_inside<E: Embedding + ?Sized, G>(
+    e: &mut E,
+    enter: impl FnOnce(&Store<E::Profile>, ThreadId) -> G,
+) -> Result<bool, Error> {
     let store = e.store();
     if store.depth != 0 || store.current != Current::None {
         return Err(Error::Misuse("tick inside a call"));
@@ -195,7 +237,9 @@ pub fn tick<E: Embedding + ?Sized>(e: &mut E) -> Result<bool, Error> {
         store.make_ready(thread)?;
         return Err(error);
     }
+    let inside = enter(e.store(), thread);
     let result = run(e, thread, Entry::PLAIN);
+    drop(inside);
     // What was poisoned stays entered; a call whose arguments were its caller's fault leaves its callee whole.
     e.store().leave_to(instance, None);
     at_host(e, result)?;

@@ -303,17 +303,12 @@ impl<P: Profile> World<P> {
         Ok(())
     }
 
-    fn add_instance(
-        &mut self,
-        instance: InstanceId,
-        addresses: fn(u32) -> PtrType,
-    ) -> Result<OptsId, Error> {
+    fn add_instance(&mut self, instance: InstanceId, addresses: fn(u32) -> PtrType) -> Result<OptsId, Error> {
         let index = instance.as_u32();
         self.instances = index + 1;
         let realloc = self.add_core(Core::Realloc(index));
         let memory = memory(index).with_addresses(addresses(index));
-        let options =
-            Options { memory: Some(memory), realloc: Some(realloc), ..Options::new(instance) };
+        let options = Options { memory: Some(memory), realloc: Some(realloc), ..Options::new(instance) };
         let sync = self.store.add_options(options)?;
         self.store.add_options(Options { is_async: true, ..options })?;
         Ok(sync)

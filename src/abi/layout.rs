@@ -40,6 +40,20 @@ impl Layout {
         Self { sizes: [bytes; 2], aligns: size | size.wrapping_shl(4), flat: 1, plain, depth: 0 }
     }
 
+    /// Of a type that is not defined.
+    pub(super) const fn primitive(ty: ValType) -> Option<Self> {
+        Some(match ty {
+            ValType::Bool => Self::scalar(1, false),
+            ValType::S8 | ValType::U8 => Self::scalar(1, true),
+            ValType::S16 | ValType::U16 => Self::scalar(2, true),
+            ValType::S32 | ValType::U32 | ValType::F32 => Self::scalar(4, true),
+            ValType::S64 | ValType::U64 | ValType::F64 => Self::scalar(8, true),
+            ValType::Char | ValType::ErrorContext => Self::scalar(4, false),
+            ValType::String => Self::RANGE,
+            ValType::Defined(_) => return None,
+        })
+    }
+
     /// `elem_size`, in bytes. Below 2^28 for a type that a component defines
     /// ([`MAX_ELEM_SIZE`](crate::spec::MAX_ELEM_SIZE)); the pair of a map may be twice that.
     pub const fn size(self, pointers: PtrType) -> u32 {
@@ -80,16 +94,10 @@ impl Single {
 impl<P: Profile> Types<P> {
     /// The layout of a type. O(1).
     pub fn layout(&self, ty: ValType) -> Option<Layout> {
-        Some(match ty {
-            ValType::Bool => Layout::scalar(1, false),
-            ValType::S8 | ValType::U8 => Layout::scalar(1, true),
-            ValType::S16 | ValType::U16 => Layout::scalar(2, true),
-            ValType::S32 | ValType::U32 | ValType::F32 => Layout::scalar(4, true),
-            ValType::S64 | ValType::U64 | ValType::F64 => Layout::scalar(8, true),
-            ValType::Char | ValType::ErrorContext => Layout::scalar(4, false),
-            ValType::String => Layout::RANGE,
-            ValType::Defined(id) => self.infos.get(id.index())?.layout,
-        })
+        match ty {
+            ValType::Defined(id) => Some(self.infos.get(id.index())?.layout),
+            _ => Layout::primitive(ty),
+        }
     }
 
     /// The layout of a type that is about to be interned.

@@ -170,17 +170,22 @@ fn load_string_from_range<E: Embedding + ?Sized>(
     (begin, tagged): (u64, u64),
 ) -> Result<Text, Error> {
     let ptr = context.options.ptr_type();
-    let (at, tagged, tag) = (ptr.word(begin), ptr.wrap(tagged), ptr.utf16_tag());
-    let (encoding, units, align) = match context.options.encoding {
-        StringEncoding::Utf8 => (Simple::Utf8, tagged, 1),
-        StringEncoding::Utf16 => (Simple::Utf16, tagged, 2),
-        StringEncoding::Latin1Utf16 if tagged & tag != 0 => (Simple::Utf16, tagged ^ tag, 2),
-        StringEncoding::Latin1Utf16 => (Simple::Latin1, tagged, 2),
+    let (at, units) = (ptr.word(begin), ptr.wrap(tagged));
+    let (encoding, units) = match context.options.encoding {
+        StringEncoding::Utf8 => (Simple::Utf8, units),
+        StringEncoding::Utf16 => (Simple::Utf16, units),
+        StringEncoding::Latin1Utf16 => match units & ptr.utf16_tag() {
+            0 => (Simple::Latin1, units),
+            tag => (Simple::Utf16, units ^ tag),
+        },
     };
-    let most = if encoding == Simple::Utf16 { MAX_STRING_BYTE_LENGTH / 2 } else { MAX_STRING_BYTE_LENGTH };
-    let units = u32::try_from(units).ok().filter(|units| u64::from(*units) <= most);
-    let units = units.ok_or(Trap::StringTooLong)?;
-    let length = if encoding == Simple::Utf16 { units.wrapping_mul(2) } else { units } as usize;
+    let align = if context.options.encoding == StringEncoding::Utf8 { 1 } else { 2 };
+    let shift = u32::from(encoding == Simple::Utf16);
+    if units > MAX_STRING_BYTE_LENGTH.wrapping_shr(shift) {
+        return Err(Trap::StringTooLong.into());
+    }
+    let units = units as u32;
+    let length = units.wrapping_shl(shift) as usize;
     check(e, context, (at, align, length), What::String)?;
     let memory = memory_of(context)?;
     let end = at.checked_add(length).ok_or(Trap::StringOutOfBounds)?;

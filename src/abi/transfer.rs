@@ -202,26 +202,19 @@ fn walk<E: Embedding + ?Sized>(
     }
 }
 
-/// Aligns both sides, and copies what is nothing but bytes from memory to memory; whether it was that.
-fn begin<E: Embedding + ?Sized>(
+/// Copies `count` values of `size` bytes that are nothing but bytes, from memory to memory; `false` where one side is flat.
+fn copy_plain<E: Embedding + ?Sized>(
     e: &mut E,
     from: &mut Reader<'_>,
     to: &mut Writer<'_>,
-    layout: Layout,
+    size: u32,
     count: u32,
 ) -> Result<bool, Error> {
-    // Values that follow are aligned too: a size is a multiple of the alignment.
-    from.place = from.place.align(layout.align(from.ptr_type()))?;
-    to.place = to.place.align(layout.align(to.ptr_type()))?;
-    let (true, Place::Memory(source), Place::Memory(dest)) = (layout.plain, from.place, to.place) else {
-        return Ok(false);
-    };
-    let size = layout.size(from.ptr_type()) as usize;
-    let length = (count as usize).checked_mul(size).ok_or(Trap::OutOfBounds)?;
+    let (Place::Memory(source), Place::Memory(dest)) = (from.place, to.place) else { return Ok(false) };
+    let length = (count as usize).checked_mul(size as usize).ok_or(Trap::OutOfBounds)?;
     from.place = from.place.add(0, length);
     to.place = to.place.add(0, length);
-    let dest = (memory_of(to.context)?, dest);
-    e.copy(dest, (memory_of(from.context)?, source), length)?;
+    e.copy((memory_of(to.context)?, dest), (memory_of(from.context)?, source), length)?;
     Ok(true)
 }
 
@@ -237,10 +230,15 @@ fn walk_defined<E: Embedding + ?Sized>(
     let types = e.store().types();
     let layout = types.layout(ValType::Defined(id)).ok_or(UNKNOWN)?;
     let def = types.def(id).ok_or(UNKNOWN)?;
-    if begin(e, from, to, layout, count)? {
+    let (ptr, to_ptr) = (from.ptr_type(), to.ptr_type());
+    let (align, to_align) = (layout.align(ptr), layout.align(to_ptr));
+    let (size, to_size) = (layout.size(ptr), layout.size(to_ptr));
+    // Values that follow are aligned too: a size is a multiple of the alignment.
+    from.place = from.place.align(align)?;
+    to.place = to.place.align(to_align)?;
+    if layout.plain && copy_plain(e, from, to, size, count)? {
         return Ok(());
     }
-    let (size, to_size) = (layout.size(from.ptr_type()), layout.size(to.ptr_type()));
     for _ in 0..count {
         let (source, dest) = (from.place, to.place);
         let end = dest.add(layout.flat, to_size as usize);
@@ -255,8 +253,8 @@ fn walk_defined<E: Embedding + ?Sized>(
                 if let Some(case) = walk_discriminant(e, from, to, cases)? {
                     // The whole is aligned for the discriminant and for every payload, so the payload is
                     // that far in.
-                    from.place = source.add(1, layout.align(from.ptr_type()) as usize);
-                    to.place = dest.add(1, layout.align(to.ptr_type()) as usize);
+                    from.place = source.add(1, align as usize);
+                    to.place = dest.add(1, to_align as usize);
                     walk(e, from, to, case, 1)?;
                 }
                 to.clear_to(end)?;
@@ -288,13 +286,15 @@ fn walk_primitives<E: Embedding + ?Sized>(
     ty: ValType,
     count: u32,
 ) -> Result<(), Error> {
-    let mut layout = e.store().types().layout(ty).ok_or(UNKNOWN)?;
+    let layout = Layout::primitive(ty).ok_or(UNKNOWN)?;
+    // The same in any memory, and the alignment too.
+    let size = layout.size(PtrType::I32);
+    from.place = from.place.align(size)?;
+    to.place = to.place.align(size)?;
     // One alone is cheaper to load and store than to copy.
-    layout.plain &= count > 1;
-    if begin(e, from, to, layout, count)? {
+    if layout.plain && count > 1 && copy_plain(e, from, to, size, count)? {
         return Ok(());
     }
-    let size = layout.size(from.ptr_type());
     for _ in 0..count {
         let bits = from.load(e, size)?;
         let bits = match ty {

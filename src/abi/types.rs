@@ -104,11 +104,7 @@ pub struct TypeInfo {
 }
 
 impl Blank for TypeInfo {
-    const BLANK: Self = Self {
-        def: TypeDef::Flags(0),
-        layout: Layout::EMPTY,
-        names: 0,
-    };
+    const BLANK: Self = Self { def: TypeDef::Flags(0), layout: Layout::EMPTY, names: 0 };
 }
 
 impl Blank for TypeItem {

@@ -142,13 +142,41 @@ fn copy<E: Embedding + ?Sized>(
 ) -> Result<Then, Error> {
     let can_suspend = e.can_suspend();
     let store = e.store();
-    let instance = store.leave_check()?;
-    let options = store.options(options_id)?;
-    if !options.is_async {
+    store.leave_check()?;
+    let is_async = store.options(options_id)?.is_async;
+    if !is_async {
         store.check_may_block()?;
     }
     let element = element_of(e, ty, future)?;
+    let end = begin(e, direction, future, element, options_id, i, ptr, n)?;
+
     let store = e.store();
+    if !store.waitable_mut(end)?.has_pending_event() {
+        if is_async {
+            return Ok(Then::Value(u64::from(BLOCKED)));
+        }
+        let thread = store.check_can_block(can_suspend)?;
+        store.start_waiting(thread, Point::Event(end))?;
+        return Ok(Then::Suspend);
+    }
+    let (_, _, payload) = store.get_pending_event(end)?;
+    Ok(Then::Value(u64::from(payload)))
+}
+
+/// A copy up to where its event is pending, or it waits for the other end.
+pub(crate) fn begin<E: Embedding + ?Sized>(
+    e: &mut E,
+    direction: Direction,
+    future: bool,
+    element: Option<ValType>,
+    options_id: OptsId,
+    i: u32,
+    ptr: u64,
+    n: u64,
+) -> Result<WaitableId, Error> {
+    let store = e.store();
+    let instance = store.leave_check()?;
+    let options = store.options(options_id)?;
     let end = store.end_handle(instance, i, direction, future, element)?;
     let action = match direction {
         Direction::Read => EndAction::Read,
@@ -168,18 +196,7 @@ fn copy<E: Embedding + ?Sized>(
     let buffer = Buffer { options: options_id, pointer: ptr, progress: 0, length };
     e.store().start_copy(end, buffer)?;
     rendezvous(e, end)?;
-
-    let store = e.store();
-    if !store.waitable_mut(end)?.has_pending_event() {
-        if options.is_async {
-            return Ok(Then::Value(u64::from(BLOCKED)));
-        }
-        let thread = store.check_can_block(can_suspend)?;
-        store.start_waiting(thread, Point::Event(end))?;
-        return Ok(Then::Suspend);
-    }
-    let (_, _, payload) = store.take_event(end)?;
-    Ok(Then::Value(u64::from(payload)))
+    Ok(end)
 }
 
 /// `BufferGuestImpl.__init__`: how many elements there are room for.
@@ -218,7 +235,7 @@ fn rendezvous<E: Embedding + ?Sized>(e: &mut E, end: WaitableId) -> Result<(), E
     let (future, direction) = (store.end(end)?.is_future(), store.end(end)?.direction());
     let shared = store.shared_mut(shared_id)?;
     if shared.is_dropped() {
-        return store.set_event(end, done(CopyResult::Dropped));
+        return store.set_pending_event(end, done(CopyResult::Dropped));
     }
     let Some(other) = shared.pending else {
         shared.pending = Some(end);
@@ -235,16 +252,17 @@ fn rendezvous<E: Embedding + ?Sized>(e: &mut E, end: WaitableId) -> Result<(), E
             move_elements(e, direction, element, (end, own), (other, their))?;
             let store = e.store();
             if future {
-                store.finish_pending(other, CopyResult::Completed)?;
+                store.reset_and_notify_pending(other, CopyResult::Completed)?;
             } else {
-                store.set_event(other, Event::Copy { result: CopyResult::Completed, reclaim: true })?;
+                store
+                    .set_pending_event(other, Event::Copy { result: CopyResult::Completed, reclaim: true })?;
             }
         }
-        e.store().set_event(end, done(CopyResult::Completed))
+        e.store().set_pending_event(end, done(CopyResult::Completed))
     } else if direction == Direction::Write && own.is_zero_length() && their.is_zero_length() {
-        store.set_event(end, done(CopyResult::Completed))
+        store.set_pending_event(end, done(CopyResult::Completed))
     } else {
-        store.finish_pending(other, CopyResult::Completed)?;
+        store.reset_and_notify_pending(other, CopyResult::Completed)?;
         store.shared_mut(shared_id)?.pending = Some(end);
         Ok(())
     }
@@ -332,7 +350,7 @@ fn cancel_copy<E: Embedding + ?Sized>(
     }
     store.end_mut(end)?.state = CopyState::Cancelling;
     if !store.waitable_mut(end)?.has_pending_event() {
-        store.finish_pending(end, CopyResult::Cancelled)?;
+        store.reset_and_notify_pending(end, CopyResult::Cancelled)?;
         if !store.waitable_mut(end)?.has_pending_event() {
             if is_async {
                 return Ok(Then::Value(u64::from(BLOCKED)));
@@ -345,7 +363,7 @@ fn cancel_copy<E: Embedding + ?Sized>(
     if !future {
         store.end_was_cancelled(end)?;
     }
-    let (_, _, payload) = store.take_event(end)?;
+    let (_, _, payload) = store.get_pending_event(end)?;
     Ok(Then::Value(u64::from(payload)))
 }
 

@@ -88,7 +88,7 @@ fn let_holder_go<E: Embedding + ?Sized>(e: &mut E, instance: InstanceId) -> Resu
     let store = e.store();
     let inst = store.instance(instance)?;
     let alone = inst.backpressure() == 0 && inst.waiting_to_enter() == 0;
-    match inst.exclusive() {
+    match inst.exclusive_thread() {
         Some(holder) if alone && store.is_ready(holder) && store.lets_holder_go() => {
             run(e, holder, Entry::PLAIN)
         }
@@ -154,6 +154,29 @@ pub(crate) fn enter<E: Embedding + ?Sized>(
     };
     let flat = flat.get(..count).unwrap_or(&[]);
     e.call(thread, lift.func, flat).map(Some)
+}
+
+/// A thread that the host spawned starts, as [`enter`] has it without the wait for room; or it is cancelled before, and is gone.
+pub(crate) fn start_spawned<E: Embedding + ?Sized>(
+    e: &mut E,
+    thread: ThreadId,
+    entry: Entry<'_>,
+) -> Result<Option<Outcome>, Error> {
+    let store = e.store();
+    let task_id = store.thread_mut(thread)?.task();
+    if entry.cancelled {
+        resolve::cancel(e, task_id)?;
+        return e.store().exit_thread(thread).map(|()| None);
+    }
+    let task = store.task_mut(task_id)?;
+    let caller = task.caller();
+    let lift = task.lift().ok_or(Error::Bug("a spawned thread without a function"))?;
+    let lift = store.lift(lift)?;
+    let options = store.options(lift.options)?;
+    let ty = store.types().func(lift.ty).ok_or(Error::Misuse("unknown function type"))?;
+    let mut flat = [0u64; MAX_FLAT_PARAMS];
+    let count = start(e, task_id, caller, &options, ty, entry.args, &mut flat)?;
+    e.call(thread, lift.func, flat.get(..count).unwrap_or(&[])).map(Some)
 }
 
 /// The arguments of a call could not be passed. Unless the callee was named as being at fault (its `realloc`, its full
@@ -400,7 +423,7 @@ pub(crate) fn callback<E: Embedding + ?Sized>(
         }
         _ if cancelled || pending => (EventCode::TaskCancelled, 0, 0),
         Point::CallbackWait(set) => {
-            store.take_set_event(set)?.ok_or(Error::Bug("a callback wait was resumed without an event"))?
+            store.get_set_event(set)?.ok_or(Error::Bug("a callback wait was resumed without an event"))?
         }
         _ => (EventCode::None, 0, 0),
     };

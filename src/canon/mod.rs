@@ -7,7 +7,7 @@ pub mod lift;
 pub mod lower;
 
 mod context;
-mod copy;
+pub(crate) mod copy;
 mod error_context;
 pub(crate) mod resolve;
 mod resource;

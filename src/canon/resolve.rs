@@ -89,7 +89,7 @@ pub(crate) fn request_cancellation<E: Embedding + ?Sized>(
         let in_loop = matches!(thread.point(), Point::CallbackYield | Point::CallbackWait(_));
         (thread.is_waiting() && in_loop).then_some((id, thread.point()))
     });
-    let free = store.instance(instance)?.exclusive().is_none() && store.may_enter_from(instance, from);
+    let free = store.instance(instance)?.exclusive_thread().is_none() && store.may_enter_from(instance, from);
     if let Some((thread, _)) = waiting
         && free
     {
@@ -123,7 +123,7 @@ pub(crate) fn on_progress<E: Embedding + ?Sized>(e: &mut E, subtask: WaitableId)
     let store = e.store();
     let waitable = store.waitable_mut(subtask)?;
     if waitable.handle() != 0 {
-        return store.set_event(subtask, Event::Subtask);
+        return store.set_pending_event(subtask, Event::Subtask);
     }
     let waiter = waitable.sync_waiter;
     match waiter {

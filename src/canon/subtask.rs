@@ -55,7 +55,7 @@ pub fn subtask_cancel<E: Embedding + ?Sized>(e: &mut E, is_async: bool, i: u32) 
             return Ok(Then::Suspend);
         }
     }
-    let (_, _, state) = e.store().take_event(id)?;
+    let (_, _, state) = e.store().get_pending_event(id)?;
     Ok(Then::Value(u64::from(state)))
 }
 

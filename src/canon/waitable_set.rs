@@ -37,7 +37,7 @@ pub fn waitable_set_wait<E: Embedding + ?Sized>(
     let set = store.set_handle(instance, si)?;
     let can_wait = store.check_can_block(can_suspend).is_ok();
     let at_once = store.set_mut(set)?.has_pending_event() && !(can_wait && store.chooses_to_wait());
-    if at_once && let Some(event) = store.take_set_event(set)? {
+    if at_once && let Some(event) = store.get_set_event(set)? {
         let code = unpack_event(e, memory, memory.ptr_type().word(ptr), event)?;
         return Ok(Then::Value(u64::from(code)));
     }
@@ -59,7 +59,7 @@ pub fn waitable_set_poll<E: Embedding + ?Sized>(
     let store = e.store();
     let instance = store.leave_check()?;
     let set = store.set_handle(instance, si)?;
-    let event = store.take_set_event(set)?.unwrap_or((EventCode::None, 0, 0));
+    let event = store.get_set_event(set)?.unwrap_or((EventCode::None, 0, 0));
     let code = unpack_event(e, memory, memory.ptr_type().word(ptr), event)?;
     Ok(Then::Value(u64::from(code)))
 }

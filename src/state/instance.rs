@@ -166,11 +166,11 @@ impl<H: Slots<Entry<Handle>>, X: Slots<Entry<ThreadId>>> Instance<H, X> {
     }
 
     /// `exclusive_thread`.
-    pub fn exclusive(&self) -> Option<ThreadId> {
+    pub fn exclusive_thread(&self) -> Option<ThreadId> {
         self.exclusive
     }
 
-    pub(crate) fn set_exclusive(&mut self, thread: Option<ThreadId>) {
+    pub(crate) fn set_exclusive_thread(&mut self, thread: Option<ThreadId>) {
         self.exclusive = thread;
     }
 

@@ -22,7 +22,7 @@ pub use resource::{Lend, Rep, ResourceHandle, Scope};
 pub use stream::Shared;
 pub use subtask::Subtask;
 pub use task::{Caller, Task, TaskState};
-pub use thread::{Point, Queue, Status, Thread};
+pub use thread::{Point, Priority, Queue, Status, Thread};
 pub use waitable::{Event, Kind, Waitable, WaitableSet};
 
 /// The lists that run through threads and waitables, by the link they use.

@@ -29,6 +29,8 @@ pub enum Status {
 pub enum Point {
     /// An implicit thread before `enter_implicit_thread`: until there is no backpressure.
     Enter,
+    /// The implicit thread of a task that the host spawned, and that never ran.
+    Spawned,
     /// An explicit thread that never ran, with its argument.
     Start(u64),
     /// In `thread.suspend` or one of its family.
@@ -47,12 +49,31 @@ pub enum Point {
     CallbackWait(SetId),
 }
 
+/// How urgent a thread is among those that the host spawned: 0 to 7, and 7 is the first to run.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Priority(u8);
+
+impl Priority {
+    /// How many there are.
+    pub const COUNT: usize = 8;
+
+    /// `None` above 7.
+    pub const fn new(priority: u8) -> Option<Self> {
+        if (priority as usize) < Self::COUNT { Some(Self(priority)) } else { None }
+    }
+
+    /// The number.
+    pub const fn get(self) -> u8 {
+        self.0
+    }
+}
+
 /// The queue that a thread stands in by its ready link.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Queue {
     /// None.
     None,
-    /// The ready ones of its instance.
+    /// The ready ones of its instance, or of the host's by their priority.
     Ready,
     /// Those of its instance that want the exclusive lock.
     Exclusive,
@@ -72,6 +93,8 @@ pub struct Thread {
     implicit: bool,
     gated: bool,
     can_suspend: bool,
+    /// How urgent it is among those that the host spawned; `None` for all others.
+    priority: Option<Priority>,
     wait: Link,
     ready: Link,
 }
@@ -90,6 +113,7 @@ impl Thread {
             implicit: true,
             gated: true,
             can_suspend,
+            priority: None,
             wait: Link::NONE,
             ready: Link::NONE,
         }
@@ -103,6 +127,18 @@ impl Thread {
             gated: false,
             ..Self::implicit(task, instance, true)
         }
+    }
+
+    /// The implicit thread of a task that the host spawns: like an explicit one, it waits for no room to enter and needs no lock.
+    pub(crate) fn spawn(&mut self, priority: Priority) {
+        self.priority = Some(priority);
+        self.point = Point::Spawned;
+        self.gated = false;
+    }
+
+    /// How urgent it is among those that the host spawned; `None` for all others.
+    pub fn priority(&self) -> Option<Priority> {
+        self.priority
     }
 
     /// `task`.

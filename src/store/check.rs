@@ -112,7 +112,7 @@ impl<P: Profile> Store<P> {
                 }
                 let told = match thread.point() {
                     Point::Event(_) | Point::Lower(_) => true,
-                    Point::Wait(..) => thread.is_gated() && instance.exclusive() == Some(id),
+                    Point::Wait(..) => thread.is_gated() && instance.exclusive_thread() == Some(id),
                     _ => false,
                 };
                 if listed == 0 && !told {

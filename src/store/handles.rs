@@ -5,8 +5,8 @@ use crate::abi::types::ValType;
 use crate::error::{EndAction, Error, HandleKind, Resource, Trap};
 use crate::id::{ErrorContextId, InstanceId, LendId, ResourceId, SetId, TaskId, WaitableId};
 use crate::state::{
-    CopyEnd, CopyState, Direction, ErrorContext, Handle, Kind, Lend, Rep, ResourceHandle, Scope, Shared, Waitable,
-    WaitableSet,
+    CopyEnd, CopyState, Direction, ErrorContext, Handle, Kind, Lend, Rep, ResourceHandle, Scope, Shared,
+    Waitable, WaitableSet,
 };
 use crate::storage::Profile;
 

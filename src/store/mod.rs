@@ -2,18 +2,21 @@
 //!
 //! Spec: Embedding API (`Store`). Split by noun: `entering` (who may enter, poisoning), `handles` (what
 //! guests hold), `tasks` (tasks and their threads), `waiting` (events and who waits for them), `ready`
-//! (the queues of the ready), `completers` (host functions that answer later), `strict` (what only the reference tests refuse), `check` (the invariants, for tests).
+//! (the queues of the ready), `completers` (host functions that answer later), `host_tasks` (the host's own), `strict` (what only the reference tests refuse), `check` (the invariants, for tests).
 
 mod check;
 mod completers;
 mod entering;
 mod handles;
+mod host_tasks;
+mod host_waits;
 mod ready;
 mod strict;
 mod tasks;
 mod waiting;
 
 pub use check::Counts;
+pub(crate) use host_waits::HostEnd;
 pub(crate) use waiting::EventTuple;
 
 use crate::abi::types::{Types, push};
@@ -22,11 +25,12 @@ use crate::id::{
     ArgsId, ErrorContextId, InstanceId, LendId, LiftId, LowerId, OptsId, SetId, SharedId, TaskId, ThreadId,
     WaitableId,
 };
+use crate::state::links::READY;
 use crate::state::{
-    ErrorContext, Instance, InstanceKind, Lend, Lift, Lower, Options, QueuedArgs, Shared, Task, Thread,
-    Waitable, WaitableSet,
+    ErrorContext, Instance, InstanceKind, Lend, Lift, Lower, Options, Priority, QueuedArgs, Shared, Task,
+    Thread, Waitable, WaitableSet,
 };
-use crate::storage::{Blank, Limits, Profile, Slab, Slots};
+use crate::storage::{Blank, Limits, List, Profile, Slab, Slots};
 
 /// Whose code runs now: the spec's `current_thread`.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -78,6 +82,11 @@ pub struct Store<P: Profile> {
     /// Instances with ready threads, first and last, by index + 1.
     ready_head: u32,
     ready_tail: u32,
+    /// Threads that the host spawned and that are ready, as a hint, by their priority; and a bit for each list that is not empty.
+    spawned: [List<ThreadId, READY>; Priority::COUNT],
+    spawned_mask: u8,
+    /// Whether it was their turn last.
+    spawned_last: bool,
     pub(crate) current: Current,
     /// `nesting_depth`: how many [`run`](crate::run::run) stand on the native stack.
     pub(crate) depth: u32,
@@ -133,6 +142,9 @@ impl<P: Profile> Store<P> {
             lowers: P::Lowers::EMPTY,
             ready_head: 0,
             ready_tail: 0,
+            spawned: [const { List::EMPTY }; Priority::COUNT],
+            spawned_mask: 0,
+            spawned_last: false,
             current: Current::None,
             depth: 0,
             switch_to: None,
@@ -184,19 +196,18 @@ impl<P: Profile> Store<P> {
 
     /// Whether a wait whose condition holds goes through the scheduler all the same.
     pub(crate) fn chooses_to_wait(&mut self) -> bool {
-        match &mut self.choose {
-            Choose::Eager | Choose::Barging => false,
-            Choose::Spec => true,
-            Choose::Seeded(seed) => {
-                // xorshift64: any non-zero state is fine, and zero is moved off zero.
-                let mut x = *seed | 1;
-                x ^= x.wrapping_shl(13);
-                x ^= x.wrapping_shr(7);
-                x ^= x.wrapping_shl(17);
-                *seed = x;
-                x & 2 != 0
-            }
-        }
+        self.choose == Choose::Spec || self.draws()
+    }
+
+    /// A coin where the scheduler draws, and false where it does not: who is next goes to the end of the queue instead.
+    pub(crate) fn draws(&mut self) -> bool {
+        let Choose::Seeded(state) = &mut self.choose else { return false };
+        // splitmix64: neighbouring seeds differ from the first coin on.
+        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut x = *state;
+        x = (x ^ x.wrapping_shr(30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        x = (x ^ x.wrapping_shr(27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (x ^ x.wrapping_shr(31)) & 1 != 0
     }
 
     /// An instance is at fault for the error on its way. The first to be named is.

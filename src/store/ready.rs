@@ -8,7 +8,7 @@
 use super::Store;
 use crate::error::Error;
 use crate::id::{InstanceId, SetId, ThreadId};
-use crate::state::{Kind, Point, Queue, Status};
+use crate::state::{Kind, Point, Priority, Queue, Status};
 use crate::storage::{Profile, Slots};
 
 impl<P: Profile> Store<P> {
@@ -26,16 +26,16 @@ impl<P: Profile> Store<P> {
                 instance.threads.has_room(1)
                     && task.is_some_and(|t| !instance.has_backpressure(t.needs_exclusive()))
             }
-            Point::Start(_) | Point::Switch | Point::Host => true,
+            Point::Spawned | Point::Start(_) | Point::Switch | Point::Host => true,
             Point::Wait(set, ..) => has_event(set),
             Point::Event(waitable) => self.waitables.get(waitable).is_none_or(|w| w.has_pending_event()),
             Point::Lower(subtask) => match self.waitables.get(subtask).map(|w| w.kind()) {
                 Some(Kind::Subtask(subtask)) => subtask.resolved(),
                 _ => true,
             },
-            Point::CallbackYield => instance.exclusive().is_none(),
+            Point::CallbackYield => instance.exclusive_thread().is_none(),
             Point::CallbackWait(set) => {
-                instance.exclusive().is_none()
+                instance.exclusive_thread().is_none()
                     && (has_event(set) || task.is_some_and(|t| t.cancel_is_pending()))
             }
         }
@@ -54,7 +54,9 @@ impl<P: Profile> Store<P> {
                 self.push_entry(id, instance, exclusive, false)?;
                 self.signal_entry(instance)?;
             }
-            Point::Start(_) | Point::Switch | Point::Host | Point::CallbackYield => self.make_ready(id)?,
+            Point::Spawned | Point::Start(_) | Point::Switch | Point::Host | Point::CallbackYield => {
+                self.make_ready(id)?
+            }
             Point::Wait(set, ..) | Point::CallbackWait(set) => {
                 self.set_mut(set)?.start_waiting();
                 self.wait_for_set(id, set, false)?;
@@ -117,6 +119,11 @@ impl<P: Profile> Store<P> {
         if thread.queue == Queue::Ready {
             return Ok(());
         }
+        if let Some(priority) = thread.priority() {
+            thread.queue = Queue::Ready;
+            self.push_spawned(id, priority);
+            return Ok(());
+        }
         let (instance, gated, queue) = (thread.instance(), thread.is_gated(), thread.queue);
         let entry =
             self.instances.as_mut_slice().get_mut(instance.index()).ok_or(Error::Bug("unknown instance"))?;
@@ -158,10 +165,58 @@ impl<P: Profile> Store<P> {
         Ok(Some(id))
     }
 
-    /// The next ready thread of any instance, for [`tick`](crate::run::tick). Instances take turns; in each, the
-    /// gated and the other threads take turns.
+    /// The next ready thread, for [`tick`](crate::run::tick). Those that the host spawned and all others take turns.
     pub(crate) fn next_ready(&mut self) -> Result<Option<ThreadId>, Error> {
+        self.spawned_last = !self.spawned_last;
+        if self.spawned_last {
+            let spawned = self.next_spawned()?;
+            return if spawned.is_some() { Ok(spawned) } else { self.next_of_instances() };
+        }
+        let other = self.next_of_instances()?;
+        if other.is_some() { Ok(other) } else { self.next_spawned() }
+    }
+
+    /// The most urgent of the threads that the host spawned and that are ready; those of one priority take turns. O(1).
+    fn next_spawned(&mut self) -> Result<Option<ThreadId>, Error> {
+        while let Some(priority) = self.spawned_mask.checked_ilog2() {
+            let list = self.spawned.get_mut(priority as usize).ok_or(Error::Bug("a ninth priority"))?;
+            let id = list.pop_front(&mut self.threads);
+            if list.is_empty() {
+                self.spawned_mask &= !1u8.wrapping_shl(priority);
+            }
+            let Some(id) = id else { continue };
+            self.thread_mut(id)?.queue = Queue::None;
+            if self.is_ready(id) {
+                return Ok(Some(id));
+            }
+            self.relink(id)?;
+        }
+        Ok(None)
+    }
+
+    fn push_spawned(&mut self, id: ThreadId, priority: Priority) {
+        if let Some(list) = self.spawned.get_mut(usize::from(priority.get())) {
+            list.push_back(&mut self.threads, id);
+            self.spawned_mask |= 1u8.wrapping_shl(priority.get().into());
+        }
+    }
+
+    fn remove_spawned(&mut self, id: ThreadId, priority: Priority) {
+        if let Some(list) = self.spawned.get_mut(usize::from(priority.get())) {
+            list.remove(&mut self.threads, id);
+            if list.is_empty() {
+                self.spawned_mask &= !1u8.wrapping_shl(priority.get().into());
+            }
+        }
+    }
+
+    /// The next ready thread of any instance. Instances take turns; in each, the gated and the other threads take turns.
+    fn next_of_instances(&mut self) -> Result<Option<ThreadId>, Error> {
         while let Some(instance) = self.dequeue_instance()? {
+            if self.draws() {
+                self.enqueue_instance(instance)?;
+                continue;
+            }
             let found = self.next_ready_of(instance, true)?;
             let entry = self.instance(instance)?;
             if !entry.ready.is_empty() || !entry.ready_gated.is_empty() {
@@ -181,6 +236,7 @@ impl<P: Profile> Store<P> {
         gated: bool,
     ) -> Result<Option<ThreadId>, Error> {
         loop {
+            let draws = self.draws();
             let entry = self
                 .instances
                 .as_mut_slice()
@@ -191,6 +247,10 @@ impl<P: Profile> Store<P> {
             entry.gated_next = !from_gated;
             let list = if from_gated { &mut entry.ready_gated } else { &mut entry.ready };
             let Some(id) = list.pop_front(&mut self.threads) else { return Ok(None) };
+            if draws {
+                list.push_back(&mut self.threads, id);
+                continue;
+            }
             self.thread_mut(id)?.queue = Queue::None;
             if self.is_ready(id) {
                 return Ok(Some(id));
@@ -232,7 +292,12 @@ impl<P: Profile> Store<P> {
                 }
             }
             // These are told when what they wait for happens, and it does not go away again.
-            Point::Start(_) | Point::Switch | Point::Host | Point::Event(_) | Point::Lower(_) => Ok(()),
+            Point::Spawned
+            | Point::Start(_)
+            | Point::Switch
+            | Point::Host
+            | Point::Event(_)
+            | Point::Lower(_) => Ok(()),
         }
     }
 
@@ -254,7 +319,7 @@ impl<P: Profile> Store<P> {
         let waiter = entry.waiters.pop_front(&mut self.threads);
         let callback = entry.callbacks.pop_front(&mut self.threads);
         let instance = entry.instance();
-        let holder = self.instance(instance)?.exclusive().filter(|holder| {
+        let holder = self.instance(instance)?.exclusive_thread().filter(|holder| {
             let point = self.threads.get(*holder).filter(|t| t.is_waiting()).map(|t| t.point);
             matches!(point, Some(Point::Wait(of, ..)) if of == set)
         });
@@ -283,7 +348,7 @@ impl<P: Profile> Store<P> {
     pub(crate) fn signal_exclusive(&mut self, instance: InstanceId) -> Result<(), Error> {
         let entry =
             self.instances.as_mut_slice().get_mut(instance.index()).ok_or(Error::Bug("unknown instance"))?;
-        if entry.exclusive().is_some() {
+        if entry.exclusive_thread().is_some() {
             return Ok(());
         }
         let waiter = entry.want_exclusive.front(&self.threads);
@@ -328,7 +393,7 @@ impl<P: Profile> Store<P> {
                         waitable.sync_waiter = None;
                     }
                 }
-                Point::Start(_) | Point::Switch | Point::Host | Point::CallbackYield => {}
+                Point::Spawned | Point::Start(_) | Point::Switch | Point::Host | Point::CallbackYield => {}
             }
         }
         self.thread_mut(id)?.status = Status::Running;
@@ -340,7 +405,15 @@ impl<P: Profile> Store<P> {
         let Some(thread) = self.threads.get(id) else { return };
         let (instance, queue, point, gated) =
             (thread.instance(), thread.queue, thread.point, thread.is_gated());
+        let priority = thread.priority().filter(|_| queue == Queue::Ready);
         let exclusive = self.tasks.get(thread.task()).is_some_and(|t| t.needs_exclusive());
+        if let Some(priority) = priority {
+            self.remove_spawned(id, priority);
+            if let Some(thread) = self.threads.get_mut(id) {
+                thread.queue = Queue::None;
+            }
+            return;
+        }
         let Some(entry) = self.instances.as_mut_slice().get_mut(instance.index()) else { return };
         match queue {
             Queue::Ready if gated => entry.ready_gated.remove(&mut self.threads, id),

@@ -122,20 +122,20 @@ impl<P: Profile> Store<P> {
     /// `inst.exclusive_thread = None`, and whoever waits for that is told.
     pub(crate) fn release_exclusive(&mut self, instance: InstanceId, holder: ThreadId) -> Result<(), Error> {
         let entry = self.instance_mut(instance)?;
-        if entry.exclusive() != Some(holder) {
+        if entry.exclusive_thread() != Some(holder) {
             return Err(Error::Bug("the exclusive lock is not held by the thread that releases it"));
         }
-        entry.set_exclusive(None);
+        entry.set_exclusive_thread(None);
         self.signal_exclusive(instance)
     }
 
     /// `inst.exclusive_thread = thread`.
     pub(crate) fn take_exclusive(&mut self, instance: InstanceId, thread: ThreadId) -> Result<(), Error> {
         let entry = self.instance_mut(instance)?;
-        if entry.exclusive().is_some() {
+        if entry.exclusive_thread().is_some() {
             return Err(Error::Bug("the exclusive lock is taken twice"));
         }
-        entry.set_exclusive(Some(thread));
+        entry.set_exclusive_thread(Some(thread));
         Ok(())
     }
 

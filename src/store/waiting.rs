@@ -12,7 +12,7 @@ pub(crate) type EventTuple = (EventCode, u32, u32);
 
 impl<P: Profile> Store<P> {
     /// `set_pending_event`. Replaces one that is pending.
-    pub(crate) fn set_event(&mut self, id: WaitableId, event: Event) -> Result<(), Error> {
+    pub(crate) fn set_pending_event(&mut self, id: WaitableId, event: Event) -> Result<(), Error> {
         let waitable = self.waitable_mut(id)?;
         let (set, waiter) = (waitable.set, waitable.sync_waiter);
         let had = waitable.event.replace(event).is_some();
@@ -39,7 +39,7 @@ impl<P: Profile> Store<P> {
     }
 
     /// `get_pending_event`: takes the event, and does what its delivery does.
-    pub(crate) fn take_event(&mut self, id: WaitableId) -> Result<EventTuple, Error> {
+    pub(crate) fn get_pending_event(&mut self, id: WaitableId) -> Result<EventTuple, Error> {
         let waitable = self.waitable_mut(id)?;
         let event = waitable.event.take().ok_or(Error::Bug("an event was taken that is not there"))?;
         let (set, index) = (waitable.set, waitable.handle());
@@ -93,10 +93,16 @@ impl<P: Profile> Store<P> {
     }
 
     /// `WaitableSet.get_pending_event`, if there is one.
-    pub(crate) fn take_set_event(&mut self, set: SetId) -> Result<Option<EventTuple>, Error> {
+    pub(crate) fn get_set_event(&mut self, set: SetId) -> Result<Option<EventTuple>, Error> {
+        while self.draws() {
+            let entry = self.sets.get_mut(set).ok_or(Error::Bug("stale waitable set"))?;
+            if let Some(first) = entry.pending.pop_front(&mut self.waitables) {
+                entry.pending.push_back(&mut self.waitables, first);
+            }
+        }
         let entry = self.sets.get(set).ok_or(Error::Bug("stale waitable set"))?;
         match entry.pending.front(&self.waitables) {
-            Some(waitable) => self.take_event(waitable).map(Some),
+            Some(waitable) => self.get_pending_event(waitable).map(Some),
             None => Ok(None),
         }
     }
@@ -153,11 +159,15 @@ impl<P: Profile> Store<P> {
     }
 
     /// `reset_and_notify_pending`.
-    pub(crate) fn finish_pending(&mut self, id: WaitableId, result: CopyResult) -> Result<(), Error> {
+    pub(crate) fn reset_and_notify_pending(
+        &mut self,
+        id: WaitableId,
+        result: CopyResult,
+    ) -> Result<(), Error> {
         let shared = self.end(id)?.shared();
         let pending = self.shared_mut(shared)?.pending.take();
         match pending {
-            Some(end) => self.set_event(end, Event::Copy { result, reclaim: false }),
+            Some(end) => self.set_pending_event(end, Event::Copy { result, reclaim: false }),
             None => Ok(()),
         }
     }
@@ -191,7 +201,7 @@ impl<P: Profile> Store<P> {
             // Only a purge drops an end whose own copy is pending; nobody is left to be told.
             self.shared_mut(shared)?.pending = None;
         } else {
-            self.finish_pending(id, CopyResult::Dropped)?;
+            self.reset_and_notify_pending(id, CopyResult::Dropped)?;
         }
         let last = self.shared_mut(shared)?.drop_end(direction);
         if last {

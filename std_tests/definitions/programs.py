@@ -352,7 +352,7 @@ class World:
                 raise Trap()
             thread.in_builtin, thread.parked, self.builtin = True, False, words[2]
             result = self.call_builtin(thread, words[2], words[3:])
-            thread.in_builtin = False
+            thread.in_builtin, self.builtin = False, None
             how = "resume" if thread.parked else "value"
             line = f"{how} {me} {result[0] if result else 0} {self.memories()}"
             # For an event there is more, which was taken into account when it was chosen, and is in memory.

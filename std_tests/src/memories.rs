@@ -107,11 +107,7 @@ impl Memories {
     }
 
     /// The same, with addresses of these widths.
-    pub fn with_pointers(
-        sizes: [usize; 2],
-        encodings: [StringEncoding; 2],
-        pointers: [PtrType; 2],
-    ) -> Self {
+    pub fn with_pointers(sizes: [usize; 2], encodings: [StringEncoding; 2], pointers: [PtrType; 2]) -> Self {
         let mut store = Store::default();
         let mut context = |index: u32, encoding| {
             let instance = store.add_instance(None).unwrap();

@@ -7,24 +7,29 @@ use std::path::{Path, PathBuf};
 use canon_async_component::{Plan, TranslateError, TranslateOptions, translate};
 
 use crate::console::Failure;
+use crate::wrap::{self, WrapError};
 
 /// How every WebAssembly binary begins.
 const MAGIC: &[u8] = b"\0asm";
+/// How a core module goes on; a component has a layer here.
+const MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
-/// Reads a component and translates it.
+/// Reads a component, or a core module that carries its component type, and translates it.
 ///
 /// # Errors
 /// No such file, no WebAssembly, no component: exit code 2. A component that is invalid, uses what is not implemented or
 /// is too large: exit code 1.
 pub fn component(path: &Path) -> Result<Plan, Failure> {
-    let bytes = binary(path)?;
+    let mut bytes = binary(path)?;
     let at = path.display();
+    if bytes.starts_with(MODULE) {
+        bytes = wrap::component(&bytes).map_err(|error| match error {
+            WrapError::NoType => Failure::usage(format_args!("{at}: {error}")),
+            WrapError::Invalid(_) => Failure::component(format_args!("{at}: {error}")),
+        })?;
+    }
     translate(&bytes, &TranslateOptions::default()).map_err(|error| match error {
         TranslateError::NotWasm => Failure::usage(format_args!("{at}: {error}")),
-        TranslateError::CoreModule => Failure::usage(format_args!(
-            "{at}: this is a core module, not a component; expected a component, such as `wasm-tools component new` makes of \
-             a core module"
-        )),
         TranslateError::Invalid { .. } => {
             Failure::component(format_args!("{at}: the component is not valid: {error}"))
         }

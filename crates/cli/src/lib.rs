@@ -1,6 +1,6 @@
 //! The `canon` command: runs async WebAssembly components, and tests written for them.
 //!
-//! As a library it is [`main`], which the binary calls, and [`wast::run_file`], for tests that run .wast files.
+//! As a library it is [`main`], which the binary calls, and for tests [`wast::run_file`] and [`wrap::component`].
 //!
 //! | module | what |
 //! |---|---|
@@ -9,6 +9,7 @@
 //! | `inspect` | `canon inspect` |
 //! | `wave` | values as WAVE text |
 //! | `input` | files |
+//! | [`wrap`] | core modules that carry a component type |
 //! | `console` | what is printed, and exit codes |
 #![forbid(unsafe_code)]
 
@@ -18,6 +19,7 @@ mod inspect;
 mod run;
 pub mod wast;
 mod wave;
+pub mod wrap;
 
 use std::process::ExitCode;
 

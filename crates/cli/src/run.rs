@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use canon_async_component::Plan;
 use canon_async_component::inspect;
 use canon_async_component::plan::{Export, ExportItem, Func};
-use canon_async_wasmi::{Component, Config, Engine, Error, Linker, Store, Val};
+use canon_async_wasmi::{Component, Config, Engine, Error, Instance, Linker, Store, Val};
 use clap::Args;
 
 use crate::console::{self, Failure};
@@ -13,7 +13,10 @@ use crate::input;
 use crate::wave::{self, Invocation};
 
 const AFTER_HELP: &str = "\
-The component gets nothing from its surroundings: `canon run` provides no imports.
+A core module that was built with wit-bindgen is made a component first.
+
+The component gets nothing from its surroundings: `canon run` provides no imports but what the
+components after --with export. Each of them may import what those before it export.
 
 Arguments and results are WAVE text: 42, 1.5, true, 'c', \"text\", [1, 2], (1, \"two\"),
 {name: \"x\", size: 3}, some(1), none, ok(1), err(\"why\"), case, case(1), {flag-a, flag-b}.
@@ -24,6 +27,7 @@ Examples:
   canon run examples/pipeline.wat
   canon run examples/cancel.wat --invoke 'race(1000)'
   canon run examples/cancel.wat --time
+  canon run crowd.wasm --with worker.wasm --invoke 'run(100)'
 
 Exit codes: 0; 1 for a trap, or a component that is invalid, too large or can't be linked;
 2 for usage.";
@@ -34,6 +38,9 @@ Exit codes: 0; 1 for a trap, or a component that is invalid, too large or can't 
 pub struct Run {
     /// The component: .wasm, or .wat
     file: PathBuf,
+    /// A component that provides what it exports; may be given more than once
+    #[arg(long, value_name = "FILE")]
+    with: Vec<PathBuf>,
     /// The export to call, with its arguments as WAVE text
     #[arg(long, value_name = "NAME(ARGS)", default_value = "run()")]
     invoke: String,
@@ -50,13 +57,18 @@ pub fn run(args: &Run) -> Result<(), Failure> {
     let invocation = Invocation::parse(&args.invoke)
         .map_err(|message| Failure::usage(format_args!("--invoke: {message}")))?;
     let plan = input::component(&args.file)?;
+    let providers = args.with.iter().map(|file| {
+        let plan = input::component(file)?;
+        Ok((input::name(&plan, file), plan))
+    });
+    let providers = providers.collect::<Result<Vec<_>, _>>()?;
     let target = Target { name: input::name(&plan, &args.file), export: invocation.name.clone() };
     let func = find(&plan, &args.file, &invocation.name)?;
     let ty = plan.func_type(func).ok_or_else(|| target.failed("a function without a type"))?;
     let vals = invocation
         .args(&plan.types, ty)
         .map_err(|message| Failure::usage(format_args!("--invoke: \"{}\": {message}", target.export)))?;
-    let (result, nanos) = call(plan, &target, &vals)?;
+    let (result, nanos) = call(providers, plan, &target, &vals)?;
     if let Some(result) = result {
         console::line(wave::to_text(&result));
     }
@@ -80,7 +92,7 @@ struct Target {
 impl Target {
     /// Something went wrong before the call.
     fn failed(&self, error: impl std::fmt::Display) -> Failure {
-        Failure::component(format_args!("{}: {error}", self.name))
+        failed(&self.name, error)
     }
 
     /// The call failed.
@@ -89,16 +101,43 @@ impl Target {
     }
 }
 
-/// Links the component and calls the export; the result, and the call's CPU time.
-fn call(plan: Plan, target: &Target, args: &[Val]) -> Result<(Option<Val>, Option<u128>), Failure> {
+/// Something went wrong with the component of this name.
+fn failed(name: &str, error: impl std::fmt::Display) -> Failure {
+    Failure::component(format_args!("{name}: {error}"))
+}
+
+/// Compiles and instantiates a component.
+fn instantiate(
+    linker: &Linker<()>,
+    store: &mut Store<()>,
+    name: &str,
+    plan: Plan,
+) -> Result<Instance, Failure> {
+    let component = Component::from_plan(store.engine(), plan).map_err(|error| failed(name, error))?;
+    linker.instantiate(store, &component).map_err(|error| match error {
+        Error::Link(error) => failed(name, format_args!("can't be linked: {error}")),
+        error => failed(name, format_args!("can't be instantiated: {error}")),
+    })
+}
+
+/// Links the component, after those that provide what it imports, and calls the export; the result, and the call's CPU
+/// time.
+fn call(
+    providers: Vec<(String, Plan)>,
+    plan: Plan,
+    target: &Target,
+    args: &[Val],
+) -> Result<(Option<Val>, Option<u128>), Failure> {
     let engine = Engine::new(&Config::new());
-    let component = Component::from_plan(&engine, plan).map_err(|error| target.failed(error))?;
     let mut store = Store::new(&engine, ());
-    let linker = Linker::new(&engine);
-    let instance = linker.instantiate(&mut store, &component).map_err(|error| match error {
-        Error::Link(error) => target.failed(format_args!("can't be linked: {error}")),
-        error => target.failed(format_args!("can't be instantiated: {error}")),
-    })?;
+    let mut linker = Linker::new(&engine);
+    for (name, plan) in providers {
+        let instance = instantiate(&linker, &mut store, &name, plan)?;
+        for export in instance.exports().keys() {
+            linker.export(&store, export, &instance, export).map_err(|error| failed(&name, error))?;
+        }
+    }
+    let instance = instantiate(&linker, &mut store, &target.name, plan)?;
     let func = instance.func(&store, &target.export);
     let func = func.ok_or_else(|| target.failed(format_args!("the export \"{}\" is lost", target.export)))?;
     let start = thread_time();

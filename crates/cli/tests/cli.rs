@@ -218,14 +218,82 @@ fn not_a_component() {
 }
 
 #[test]
-fn a_core_module() {
+fn a_core_module_without_a_component_type() {
     let text = file("core.wat", "(module (func (export \"run\")))");
     let binary = file("core.wasm", wat::parse_str("(module)").expect("text"));
     for path in [text, binary] {
         for command in ["run", "inspect"] {
-            fails(&[command, &path], 2, &["this is a core module, not a component"]);
+            let texts = ["this is a core module, not a component", "a section \"component-type\""];
+            fails(&[command, &path], 2, &texts);
         }
     }
+    let cut = file("core-cut.wasm", &wat::parse_str("(module (func))").expect("text")[..12]);
+    fails(&["run", &cut], 1, &["no component can be made of this core module", "unexpected end"]);
+}
+
+/// A core module that says that it is a component of this world, as wit-bindgen builds it.
+fn typed_module(wat: &str, world: &str) -> Vec<u8> {
+    let mut resolve = wit_parser::Resolve::default();
+    let wit = format!("package a:b; {world}");
+    let package = resolve.push_str("test.wit", &wit).expect("the world is valid");
+    let world = resolve.select_world(&[package], None).expect("one world");
+    let mut module = wat::parse_str(wat).expect("text");
+    let utf8 = wit_component::StringEncoding::UTF8;
+    wit_component::embed_component_metadata(&mut module, &resolve, world, utf8, false).expect("a section");
+    module
+}
+
+const ADD_WORLD: &str = "world adder { export add: func(a: u32, b: u32) -> u32; }";
+
+#[test]
+fn a_core_module_with_a_component_type_is_made_a_component() {
+    let add = r#"(module (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1))))"#;
+    let path = file("typed.wasm", typed_module(add, ADD_WORLD));
+    returns(&["run", &path, "--invoke", "add(20, 22)"], "42\n");
+    let ran = canon(&["inspect", &path]);
+    assert!(ran.code == Some(0) && ran.out.contains("add: func(a: u32, b: u32) -> u32"), "{}", ran.out);
+}
+
+#[test]
+fn a_core_module_that_does_not_fit_its_component_type() {
+    let none = file("typed-none.wasm", typed_module("(module)", ADD_WORLD));
+    fails(&["run", &none], 1, &["no component can be made of this core module", "`add`"]);
+    let other = typed_module(r#"(module (func (export "add") (param i64)))"#, ADD_WORLD);
+    let other = file("typed-other.wasm", other);
+    fails(&["run", &other], 1, &["no component can be made of this core module", "type mismatch", "`add`"]);
+}
+
+/// Exports an instance `a:b/numbers` with a function `next`, one more than the `a:b/numbers` that it imports.
+const NEXT: &str = r#"(component $next
+  (import "a:b/numbers" (instance $before (export "next" (func (result u32)))))
+  (core func $before (canon lower (func $before "next")))
+  (core module $M
+    (import "" "before" (func $before (result i32)))
+    (func (export "next") (result i32) (i32.add (i32.const 1) (call $before))))
+  (core instance $m (instantiate $M (with "" (instance (export "before" (func $before))))))
+  (func $next (result u32) (canon lift (core func $m "next")))
+  (instance (export "a:b/numbers") (export "next" (func $next)))
+  (export "run" (func $next)))"#;
+
+const ONE: &str = r#"(component $one
+  (core module $M (func (export "next") (result i32) (i32.const 1)))
+  (core instance $m (instantiate $M))
+  (func $next (result u32) (canon lift (core func $m "next")))
+  (instance (export "a:b/numbers") (export "next" (func $next))))"#;
+
+#[test]
+fn components_after_with_provide_what_they_export() {
+    let (next, one) = (file("with-next.wat", NEXT), file("with-one.wat", ONE));
+    returns(&["run", &next, "--with", &one], "2\n");
+    // What is provided again replaces what was there, and its provider may import that.
+    returns(&["run", &next, "--with", &one, "--with", &next, "--with", &next], "4\n");
+    fails(&["run", &next], 1, &["next: can't be linked", "a:b/numbers#next"]);
+    fails(
+        &["run", &one, "--invoke", "a:b/numbers#next()", "--with", &next],
+        1,
+        &["next: can't be linked", "a:b/numbers#next"],
+    );
+    fails(&["run", &next, "--with", "nowhere.wasm"], 2, &["nowhere.wasm: no such file"]);
 }
 
 #[test]

@@ -83,7 +83,7 @@ pub enum Step {
     Destructor {
         /// The resource.
         resource: u32,
-        /// A core function of `(i32) -> ()`.
+        /// A core function of the representation: `(i32) -> ()`, or 🐘 `(i64) -> ()`.
         func: CoreItem,
     },
     /// Everything that these options name is there.

@@ -25,6 +25,7 @@ pub struct Config {
     eager: bool,
     choose: Choose,
     strict: bool,
+    fuel: bool,
 }
 
 /// wasmi's stacks. Bytes, and how many.
@@ -58,6 +59,7 @@ impl Default for Config {
             eager: false,
             choose: Choose::Eager,
             strict: false,
+            fuel: false,
         }
     }
 }
@@ -75,7 +77,8 @@ impl Config {
         self
     }
 
-    /// Which of the Component Model's gated features components may use. Default: all that are implemented.
+    /// Which of the Component Model's gated features components may use. Default: all that are implemented. 64-bit memories
+    /// also need this crate's feature `memory64` (on by default): without it wasmi refuses the core modules that have one.
     pub fn features(&mut self, features: Features) -> &mut Self {
         self.features = features;
         self
@@ -164,6 +167,13 @@ impl Config {
         self
     }
 
+    /// Whether guests' instructions are paid for with the fuel that [`Store::set_fuel`](crate::Store::set_fuel) gives: a
+    /// guest that runs out of it traps. Costs some speed, and compiles components eagerly. Default: no.
+    pub fn fuel(&mut self, fuel: bool) -> &mut Self {
+        self.fuel = fuel;
+        self
+    }
+
     fn wasmi(&self) -> wasmi::Config {
         let mut config = wasmi::Config::default();
         // In this order wasmi finds no minimum above its maximum, which would be a panic.
@@ -173,11 +183,12 @@ impl Config {
             .set_max_stack_height(max)
             .set_min_stack_height(self.stack.min.min(max));
         config.set_max_recursion_depth(self.stack.depth).set_max_cached_stacks(self.stack.cached);
-        config.consume_fuel(false);
+        config.consume_fuel(self.fuel);
         // What the translation lets pass and wasmi has switched off.
         config.wasm_custom_page_sizes(true).wasm_wide_arithmetic(true);
         config.ignore_custom_sections(true);
-        config.compilation_mode(if self.eager {
+        // Lazy compilation would be charged to whoever calls a function first.
+        config.compilation_mode(if self.eager || self.fuel {
             wasmi::CompilationMode::Eager
         } else {
             wasmi::CompilationMode::LazyTranslation

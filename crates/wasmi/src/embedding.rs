@@ -98,7 +98,8 @@ type Args = [CoreVal; MAX_CORE_PARAMS];
 const NO_ARGS: Args = [const { CoreVal::I32(0) }; MAX_CORE_PARAMS];
 const UNCALLABLE: Error = Error::Misuse("a core function of a type that can't be called");
 const NO_HOST_CALL: Error = Error::Misuse("a host function was called where it can't be");
-const NO_FUEL: Error = Error::Misuse("out of fuel: wasmi's fuel is not supported");
+/// [`Trap::Engine`] of a guest that ran out of fuel.
+const OUT_OF_FUEL: u32 = 0x102;
 
 impl<T> Wx<'_, T> {
     pub(crate) fn state(&self) -> &State<T> {
@@ -128,7 +129,7 @@ impl<T> Wx<'_, T> {
             return Error::Bug("a guest blocked where it can't be set aside");
         }
         match error.as_trap_code() {
-            Some(TrapCode::OutOfFuel) => NO_FUEL,
+            Some(TrapCode::OutOfFuel) => self.out_of_fuel(),
             Some(code) => self.trap(u32::from(u8::from(code)), Cow::Borrowed(code.trap_message())),
             None => self.trap(OTHER_TRAP, Cow::Owned(error.to_string())),
         }
@@ -185,9 +186,13 @@ impl<T> Wx<'_, T> {
                 self.state_mut().parked.park(thread, Parked::Frames(frames))?;
                 Ok(Outcome::Blocked)
             }
-            Ok(Ran::OutOfFuel) => Err(NO_FUEL),
+            Ok(Ran::OutOfFuel) => Err(self.out_of_fuel()),
             Err(error) => Err(self.error_of(&error)),
         }
+    }
+
+    fn out_of_fuel(&mut self) -> Error {
+        self.trap(OUT_OF_FUEL, Cow::Borrowed("all fuel consumed"))
     }
 
     /// Runs wasm that can't be set aside.
@@ -201,12 +206,7 @@ impl<T> Wx<'_, T> {
         result.map_err(|error| self.error_of(&error))
     }
 
-    fn call_host(
-        &mut self,
-        thread: ThreadId,
-        entry: &HostEntry<T>,
-        args: &[u64],
-    ) -> Result<Outcome, Error> {
+    fn call_host(&mut self, thread: ThreadId, entry: &HostEntry<T>, args: &[u64]) -> Result<Outcome, Error> {
         let args = entry.sig.decode_args(args, &mut self.state_mut().host_memory);
         let args = args.map_err(|error| self.host_error(error.into()))?;
         let due = Due { sig: entry.sig.clone(), borrowed: self.borrowed(thread, &args) };
@@ -239,7 +239,8 @@ impl<T> Wx<'_, T> {
         let store = self.store();
         let mut borrowed = Vec::new();
         let task = store.thread(thread).map(|thread| thread.task());
-        let Some(task) = task.filter(|task| store.task(*task).is_some_and(|task| task.num_borrows() > 0)) else {
+        let Some(task) = task.filter(|task| store.task(*task).is_some_and(|task| task.num_borrows() > 0))
+        else {
             return borrowed;
         };
         for arg in args {

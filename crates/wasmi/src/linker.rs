@@ -66,7 +66,8 @@ impl<T> HostFunc<T> {
 /// Names, and what the host provides under them to components that import them.
 ///
 /// A path is `name`, or `instance#name` for something in an instance
-/// (`wasi:clocks/monotonic-clock@0.3.0#now`). Defining a path again replaces what was there.
+/// (`wasi:clocks/monotonic-clock@0.3.0#now`). An interface that is not there by its name is taken with a
+/// compatible version, or by what the import 🏷️ implements: see [`link::Linker`]. Defining a path again replaces what was there.
 pub struct Linker<T: 'static> {
     engine: Engine,
     inner: link::Linker<HostFunc<T>, wasmi::Module>,

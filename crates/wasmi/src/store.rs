@@ -72,11 +72,30 @@ impl<T> Store<T> {
         result.map_err(|error| self.embedding().explain(error))
     }
 
+    /// Gives guests so much fuel, about one for an instruction, in place of what is left. A guest that has used it up traps,
+    /// and is not entered again; the others go on when there is fuel again. A new store has none.
+    ///
+    /// # Errors
+    /// `Misuse` without [`Config::fuel`](crate::Config::fuel).
+    pub fn set_fuel(&mut self, fuel: u64) -> Result<(), Error> {
+        self.0.set_fuel(fuel).map_err(|_| Error::misuse(NO_FUEL))
+    }
+
+    /// The fuel that is left.
+    ///
+    /// # Errors
+    /// `Misuse` without [`Config::fuel`](crate::Config::fuel).
+    pub fn fuel(&self) -> Result<u64, Error> {
+        self.0.get_fuel().map_err(|_| Error::misuse(NO_FUEL))
+    }
+
     /// How many guests are suspended in wasmi now, for tests and statistics.
     pub fn suspended(&self) -> usize {
         self.0.data().parked.len()
     }
 }
+
+const NO_FUEL: &str = "the engine's Config does not use fuel";
 
 /// What a host function gets: the store that called it.
 pub struct Caller<'a, T: 'static>(pub(crate) Wx<'a, T>);

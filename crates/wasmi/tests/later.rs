@@ -214,10 +214,7 @@ fn a_call_future_that_is_dropped_cancels_its_guest_and_the_host_functions_it_wai
     // Nobody is harmed, and what happens too late wakes nobody.
     host.events[1].happen(1);
     host.events[2].happen(2);
-    assert_eq!(
-        call(&mut store, &instance, "both", &[Val::U32(1), Val::U32(2)]).unwrap(),
-        Some(Val::U32(3))
-    );
+    assert_eq!(call(&mut store, &instance, "both", &[Val::U32(1), Val::U32(2)]).unwrap(), Some(Val::U32(3)));
     assert_idle(&store);
 }
 
@@ -296,8 +293,7 @@ fn thousands_of_host_functions_under_way_are_polled_only_when_woken() {
     let mut store = Store::new(&engine, ());
     let instance = linker.instantiate(&mut store, &component(&engine, GUEST)).unwrap();
     let many = instance.func(&store, "many").unwrap();
-    let mut running: Vec<_> =
-        (0..CALLS).map(|_| many.start(&mut store, &[Val::U32(0)]).unwrap()).collect();
+    let mut running: Vec<_> = (0..CALLS).map(|_| many.start(&mut store, &[Val::U32(0)]).unwrap()).collect();
     assert_eq!(store.core().unanswered(), CALLS as u32);
     let last = running.pop().unwrap();
     for (event, number) in events.lock().unwrap().iter().zip(0..CALLS as u32).rev().skip(1) {

@@ -24,17 +24,12 @@ cases! {
     subtask_cancel_instance_on_the_stack_told_when_left,
     subtask_cancel_explicit_threads_never_told,
     subtask_cancel_switches_threads_inside,
-    host_cancel_queued_call_cancelled,
-    host_cancel_resolved_is_nothing,
-    host_cancel_twice_told_once,
-    host_cancel_told_waiter_hands_its_event_on,
-    host_cancel_yielding_callback_told,
     task_cancel_requested_but_not_delivered_traps,
 }
 
-const INC: Script = &[run(BackpressureInc, &[]), run(task_return(B), &[])];
+pub(super) const INC: Script = &[run(BackpressureInc, &[]), run(task_return(B), &[])];
 /// A callback task that waits on an empty set (of index 1, when it is the first handle).
-const WAITS: Script = &[call(WaitableSetNew, &[], 0), Op::SetG(0, R0), Op::Ret(k(wait(1)))];
+pub(super) const WAITS: Script = &[call(WaitableSetNew, &[], 0), Op::SetG(0, R0), Op::Ret(k(wait(1)))];
 /// The callback of one that gives in when it is cancelled.
 const GIVES_IN: Script = &[
     Op::Eq(R0, k(6)),
@@ -382,92 +377,6 @@ fn subtask_cancel_switches_threads_inside<P: Profile>() -> Result<(), Error> {
     assert_eq!(w.marks(), [1, 2, 3]);
     w.ticks()?;
     assert_eq!(w.marks(), [1, 2, 3, 4]);
-    w.done()
-}
-
-fn host_cancel_queued_call_cancelled<P: Profile>() -> Result<(), Error> {
-    let mut w = World::<P>::new(&[None, None])?;
-    let inc = w.lift(Func::Async, async_opts(B), INC)?;
-    let f = w.lift(Func::Async, async_opts(B), script![Op::Trap(1)])?;
-    w.call(inc, 0)?;
-    let task = w.call(f, 1)?;
-    w.cancel(task)?;
-    assert_eq!(w.ended(1), Ended::Cancelled);
-    w.run_until(task)?;
-    w.done()
-}
-
-fn host_cancel_resolved_is_nothing<P: Profile>() -> Result<(), Error> {
-    let mut w = World::<P>::new(&[None])?;
-    let f = w.lift(Func::Async, async_opts(A), script![run(task_return(A), &[]), run(ThreadYield, &[])])?;
-    let task = w.call(f, 0)?;
-    w.cancel(task)?;
-    w.cancel(task)?;
-    w.ticks()?;
-    w.cancel(task)?;
-    assert_eq!(w.ended(0), Ended::Returned(0));
-    w.done()
-}
-
-/// Task.request_cancellation is called once a task: the guest is told once.
-fn host_cancel_twice_told_once<P: Profile>() -> Result<(), Error> {
-    let mut w = World::<P>::new(&[None, None])?;
-    const CALLBACK: Script = &[Op::Eq(R0, k(6)), Op::Mark(1), Op::Ret(k(wait(1)))];
-    let f = w.lift_callback(Func::Async, B, WAITS, CALLBACK)?;
-    let end = w.lift(Func::Sync, sync_opts(B), script![Op::Trap(5)])?;
-    let task = w.call(f, 0)?;
-    w.cancel(task)?;
-    w.cancel(task)?;
-    w.ticks()?;
-    assert_eq!(w.marks(), [1]);
-    assert_eq!(w.call(end, 1), Err(Trap::Engine(5).into()));
-    w.done()
-}
-
-/// Two tasks wait on one set. The first is told of an event, and is cancelled before it takes it: the second must
-/// get it. (A lost wake-up otherwise.)
-fn host_cancel_told_waiter_hands_its_event_on<P: Profile>() -> Result<(), Error> {
-    let mut w = World::<P>::new(&[None])?;
-    const FIRST: Script = &[
-        call(StreamNew(STREAM), &[], 0),
-        call(WaitableSetNew, &[], 1),
-        Op::Eq(R1, k(3)),
-        run(StreamRead(STREAM, async_opts(A)), &[k(1), k(0), k(4)]),
-        run(WaitableJoin, &[k(1), R1]),
-        Op::Ret(k(wait(3))),
-    ];
-    const FIRST_CALLBACK: Script = &[Op::Eq(R0, k(6)), run(TaskCancel, &[]), Op::Ret(k(EXIT))];
-    const SECOND_CALLBACK: Script = &[
-        Op::Eq(R0, k(2)),
-        Op::Eq(R1, k(1)),
-        Op::Eq(R2, k(1 << 4)),
-        run(StreamDropReadable(STREAM), &[k(1)]),
-        run(StreamDropWritable(STREAM), &[k(2)]),
-        run(WaitableSetDrop, &[k(3)]),
-        run(task_return(A), &[]),
-        Op::Ret(k(EXIT)),
-    ];
-    const WRITE: Script = &[run(StreamWrite(STREAM, async_opts(A)), &[k(2), k(8), k(1)])];
-    let first = w.lift_callback(Func::Async, A, FIRST, FIRST_CALLBACK)?;
-    let second = w.lift_callback(Func::Async, A, script![Op::Ret(k(wait(3)))], SECOND_CALLBACK)?;
-    let write = w.lift(Func::Sync, sync_opts(A), WRITE)?;
-    let task = w.call(first, 0)?;
-    let other = w.call(second, 1)?;
-    w.call(write, 2)?;
-    w.cancel(task)?;
-    assert_eq!(w.ended(0), Ended::Cancelled);
-    w.run_until(other)?;
-    w.done()
-}
-
-fn host_cancel_yielding_callback_told<P: Profile>() -> Result<(), Error> {
-    let mut w = World::<P>::new(&[None])?;
-    const CALLBACK: Script = &[Op::Eq(R0, k(6)), run(TaskCancel, &[]), Op::Ret(k(EXIT))];
-    let f = w.lift_callback(Func::Async, A, script![Op::Ret(k(YIELD))], CALLBACK)?;
-    let task = w.call(f, 0)?;
-    w.cancel(task)?;
-    assert_eq!(w.ended(0), Ended::Cancelled);
-    assert_eq!(w.ticks()?, 0);
     w.done()
 }
 

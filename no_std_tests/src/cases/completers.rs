@@ -66,11 +66,8 @@ fn host_function_answers_later_call_returns<P: Profile>() -> Result<(), Error> {
 
 fn host_function_answers_later_sync_lower_waits<P: Profile>() -> Result<(), Error> {
     let mut w = world::<P>(LATER)?;
-    let f = w.lift(
-        Func::Async,
-        sync_opts(A),
-        script![call(low(1), &[k(5)], 0), Op::Eq(R0, k(42)), Op::Mark(2)],
-    )?;
+    let f =
+        w.lift(Func::Async, sync_opts(A), script![call(low(1), &[k(5)], 0), Op::Eq(R0, k(42)), Op::Mark(2)])?;
     let task = w.call(f, 0)?;
     w.answer_on_idle = true;
     w.run_until(task)?;

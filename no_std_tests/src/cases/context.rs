@@ -5,6 +5,7 @@ use crate::op::*;
 use crate::script;
 use crate::world::*;
 use canon_async::Trap;
+use canon_async::canon::Builtin;
 use canon_async::canon::Builtin::*;
 use canon_async::error::Error;
 use canon_async::id::{FuncRef, TableRef};
@@ -21,6 +22,8 @@ cases! {
     backpressure_inc_nested_counts,
     backpressure_inc_sync_typed_call_enters,
     backpressure_dec_waiters_enter_in_order,
+    backpressure_dec_first_waiter_blocks_next_enters,
+    backpressure_dec_first_waiter_fails_to_start_next_enters,
     backpressure_dec_then_inc_waiter_stays,
     backpressure_inc_arguments_lifted_at_start,
     backpressure_inc_queue_is_full_capacity,
@@ -205,6 +208,63 @@ fn backpressure_dec_waiters_enter_in_order<P: Profile>() -> Result<(), Error> {
     let task = w.call(f, 4)?;
     w.run_until(task)?;
     assert_eq!(w.marks(), [1, 2, 1]);
+    w.done()
+}
+
+/// One waiter is told at a time, and tells the next: not when it exits, but when it is in.
+fn backpressure_dec_first_waiter_blocks_next_enters<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None])?;
+    const MAIN: Script = &[
+        run(BackpressureInc, &[]),
+        call(ThreadNewIndirect(TableRef::from_index(0)), &[k(0), k(0)], 0),
+        run(ThreadResumeLater, &[R0]),
+        run(task_return(A), &[]),
+    ];
+    // It stays: who exits tells somebody too.
+    w.set_table(0, A, script![run(BackpressureDec, &[]), run(ThreadSuspend, &[])]);
+    let main = w.lift(Func::Async, async_opts(A), MAIN)?;
+    let blocks = script![Op::Mark(1), run(task_return(A), &[]), run(ThreadSuspend, &[])];
+    let blocks = w.lift(Func::Async, async_opts(A), blocks)?;
+    let next = w.lift(Func::Async, async_opts(A), script![Op::Mark(2), run(task_return(A), &[])])?;
+    let end = w.lift(Func::Sync, sync_opts(A), script![Op::Trap(1)])?;
+    w.call(main, 0)?;
+    w.call(blocks, 1)?;
+    w.call(next, 2)?;
+    w.ticks()?;
+    assert_eq!(w.marks(), [1, 2]);
+    assert!(w.call(end, 3).is_err());
+    w.done()
+}
+
+/// The arguments of the first that is told can't be lowered, and it had the last index of a thread: the next has it then.
+fn backpressure_dec_first_waiter_fails_to_start_next_enters<P: Profile>() -> Result<(), Error> {
+    const NEW: Builtin = ThreadNewIndirect(TableRef::from_index(0));
+    // Leaves two threads, one of which opens the instance in its turn.
+    const MAIN: Script = &[
+        run(BackpressureInc, &[]),
+        run(NEW, &[k(0), k(0)]),
+        call(NEW, &[k(0), k(0)], 0),
+        run(ThreadResumeLater, &[R0]),
+        run(task_return(B), &[]),
+    ];
+    let mut w = World::<P>::new(&[None, None])?;
+    w.set_table(0, B, script![run(BackpressureDec, &[]), run(ThreadSuspend, &[])]);
+    let main = w.lift(Func::Async, async_opts(B), MAIN)?;
+    let first = w.lift(Func::Async5, async_opts(B), script![Op::Mark(1), run(task_return(B), &[])])?;
+    let next = w.lift(Func::Async, async_opts(B), script![Op::Mark(2), run(task_return(B), &[])])?;
+    let end = w.lift(Func::Sync, sync_opts(B), script![Op::Trap(1)])?;
+    w.lower(first, async_opts(A))?;
+    let caller =
+        w.lift(Func::Async, async_opts(A), script![run(low(0), &[k(1 << 20)]), run(task_return(A), &[])])?;
+    w.call(main, 0)?;
+    w.call(caller, 1)?;
+    w.call(next, 2)?;
+    assert!(w.tick()?);
+    assert_eq!(w.tick(), Err(Trap::OutOfBounds.into()));
+    w.ticks()?;
+    assert_eq!(w.marks(), [2]);
+    assert_eq!(w.ended(2), Ended::Returned(0));
+    assert!(w.call(end, 3).is_err());
     w.done()
 }
 

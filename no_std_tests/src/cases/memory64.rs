@@ -45,8 +45,10 @@ cases! {
 
 const I32: PtrType = PtrType::I32;
 const I64: PtrType = PtrType::I64;
+/// The addresses of each instance's memory.
+type Addresses = fn(u32) -> PtrType;
 /// The pairs of widths: A's and B's.
-const PAIRS: [(fn(u32) -> PtrType, PtrType, PtrType); 4] = [
+const PAIRS: [(Addresses, PtrType, PtrType); 4] = [
     (|_| I32, I32, I32),
     (|instance| if instance == A { I64 } else { I32 }, I64, I32),
     (|instance| if instance == B { I64 } else { I32 }, I32, I64),
@@ -354,11 +356,7 @@ fn lower_wide_return_pointer_traps_only_in_the_callers_width<P: Profile>() -> Re
 }
 
 /// What the `realloc` of B answers where A passes it a string of so many bytes, in UTF-16.
-fn realloc<P: Profile>(
-    addresses: fn(u32) -> PtrType,
-    answer: u64,
-    length: u64,
-) -> Result<Option<Error>, Error> {
+fn realloc<P: Profile>(addresses: Addresses, answer: u64, length: u64) -> Result<Option<Error>, Error> {
     let mut w = World::<P>::with_addresses(&[None, None], addresses)?;
     w.set_global(0, answer);
     w.set_global(1, length);

@@ -9,12 +9,13 @@ mod entering;
 mod error_context;
 mod error_context_passed;
 mod futures;
+mod host_cancel;
 mod lifts;
 mod lowers;
 mod memory64;
 mod poison;
-mod spawn;
 mod purge;
+mod spawn;
 mod stream_ends;
 mod streams;
 mod thread;
@@ -89,11 +90,12 @@ fn one_traps<P: Profile>(script: crate::op::Script, trap: canon_async::Trap) -> 
 }
 
 /// Every file's cases.
-pub fn lists<P: Profile>() -> [&'static [Case]; 22] {
+pub fn lists<P: Profile>() -> [&'static [Case]; 23] {
     [
         completers::list::<P>(),
         context::list::<P>(),
         cancel::list::<P>(),
+        host_cancel::list::<P>(),
         poison::list::<P>(),
         purge::list::<P>(),
         entering::list::<P>(),

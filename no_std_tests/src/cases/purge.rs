@@ -13,6 +13,7 @@ use canon_async::storage::Profile;
 
 cases! {
     trap_calls_queued_for_the_dead_purged,
+    trap_queued_call_of_the_dead_was_told_tells_the_next needs QueuedCalls,
     trap_call_started_by_the_host_in_the_dead_lost,
     trap_callee_of_the_dead_keeps_its_handles,
     trap_pending_read_of_the_dead_buffer_untouched,
@@ -51,6 +52,31 @@ fn trap_calls_queued_for_the_dead_purged<P: Profile>() -> Result<(), Error> {
     w.call(tidies, 4)?;
     assert_eq!(w.ended(4), Ended::Returned(0));
     assert!(w.marks().is_empty());
+    w.done()
+}
+
+// Two calls of A's wait to enter B, and one of the host's behind them. Backpressure ends, A's are told (by that, and by the exit of
+// who ended it), and A dies before their turn.
+fn trap_queued_call_of_the_dead_was_told_tells_the_next<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None, None])?;
+    let queued = w.lift(Func::Async, async_opts(B), script![Op::Mark(1), run(task_return(B), &[])])?;
+    let inc = w.lift(Func::Sync, sync_opts(B), INC)?;
+    let dec = w.lift(Func::Sync, sync_opts(B), script![run(BackpressureDec, &[])])?;
+    w.lower(queued, async_opts(A))?;
+    let caller = w.lift(
+        Func::Async,
+        async_opts(A),
+        script![run(low(0), &[]), run(low(0), &[]), run(task_return(A), &[])],
+    )?;
+    let dies = w.lift(Func::Sync, sync_opts(A), DIES)?;
+    w.call(inc, 0)?;
+    w.call(caller, 1)?;
+    w.call(queued, 2)?;
+    w.call(dec, 3)?;
+    assert_eq!(w.call(dies, 4), Err(Trap::Engine(4).into()));
+    w.ticks()?;
+    assert_eq!(w.marks(), [1]);
+    assert_eq!(w.ended(2), Ended::Returned(0));
     w.done()
 }
 

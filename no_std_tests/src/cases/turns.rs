@@ -17,6 +17,8 @@ cases! {
     waitable_set_wait_told_then_event_dropped_from_set_waits_on,
     lift_callback_told_then_lock_taken_runs_when_free,
     lift_callback_yield_then_lock_taken_runs_when_free,
+    lift_callback_told_of_the_lock_finds_no_event_tells_the_next needs ThreadIndices,
+    lift_entry_with_lock_enters_when_its_holder_waits,
     lift_entry_without_lock_not_behind_one_that_needs_it,
     lift_entry_told_then_backpressure_again_stays,
     thread_sync_typed_loop_skips_entry_waiters,
@@ -142,6 +144,37 @@ fn lift_callback_yield_then_lock_taken_runs_when_free<P: Profile>() -> Result<()
     w.done()
 }
 
+// Two tasks want the lock, one for an event. It is told first that the lock is free, and does not take it, as its event is
+// gone by then: the other one must be told.
+fn lift_callback_told_of_the_lock_finds_no_event_tells_the_next<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None])?;
+    const SET_UP: Script = &[WAITS[0], WAITS[1], WAITS[2], WAITS[3], Op::Ret(k(wait(3)))];
+    const CALLBACK: Script = &[Op::Eq(R0, k(2)), Op::Mark(4), CLOSE[0], CLOSE[1], CLOSE[2], RETURN];
+    let waits = w.lift_callback(Func::Async, A, SET_UP, CALLBACK)?;
+    let yields = w.lift_callback(Func::Async, A, script![Op::Ret(k(YIELD))], script![Op::Mark(3), RETURN])?;
+    let holds = w.lift(Func::Async, sync_opts(A), script![run(ThreadSuspend, &[]), Op::Mark(1)])?;
+    w.call(waits, 0)?;
+    sync(&mut w, 1, script![WRITE])?;
+    w.call(yields, 2)?;
+    w.call(holds, 3)?;
+    // Both had their turn, and found that somebody holds the lock.
+    assert_eq!(w.ticks()?, 0);
+    sync(&mut w, 4, script![run(ThreadResumeLater, &[k(3)])])?;
+    assert!(w.tick()?);
+    assert_eq!(w.marks(), [1]);
+    sync(
+        &mut w,
+        5,
+        script![call(WaitableSetPoll(memory(A)), &[k(3), k(64)], 0), Op::Eq(R0, k(2)), Op::Mark(2)],
+    )?;
+    w.ticks()?;
+    assert_eq!(w.marks(), [1, 2, 3]);
+    sync(&mut w, 6, script![READ, WRITE])?;
+    w.ticks()?;
+    assert_eq!(w.marks(), [1, 2, 3, 4]);
+    w.done()
+}
+
 // Task.enter_implicit_thread: each waits for its own condition. In one queue the second would wait for a lock that it does
 // not take, and here for ever, since it is who lets the holder go on.
 fn lift_entry_without_lock_not_behind_one_that_needs_it<P: Profile>() -> Result<(), Error> {
@@ -157,6 +190,29 @@ fn lift_entry_without_lock_not_behind_one_that_needs_it<P: Profile>() -> Result<
     assert_eq!(w.marks(), [1]);
     w.ticks()?;
     assert_eq!(w.marks(), [1, 2, 3, 4]);
+    w.done()
+}
+
+// The holder of the lock goes to wait in its callback loop, and nobody exits.
+fn lift_entry_with_lock_enters_when_its_holder_waits<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None])?;
+    const HOLDER: Script = &[
+        call(ThreadIndex, &[], 0),
+        Op::SetG(0, R0),
+        Op::Mark(1),
+        run(ThreadSuspend, &[]),
+        run(WaitableSetNew, &[]),
+        Op::Ret(k(wait(1))),
+    ];
+    let holder = w.lift_callback(Func::Async, A, HOLDER, script![])?;
+    let next = w.lift_callback(Func::Async, A, script![Op::Mark(2), RETURN], script![])?;
+    w.call(holder, 0)?;
+    w.call(next, 1)?;
+    sync(&mut w, 2, script![run(ThreadResumeLater, &[G0])])?;
+    w.ticks()?;
+    assert_eq!(w.marks(), [1, 2]);
+    let end = w.lift(Func::Sync, sync_opts(A), script![Op::Trap(1)])?;
+    assert!(w.call(end, 3).is_err());
     w.done()
 }
 

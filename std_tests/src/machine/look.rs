@@ -111,7 +111,7 @@ impl<P: Profile> Machine<P> {
 
     fn state_of(&self, i: u32) -> String {
         let instance = self.instance(i);
-        let holder = instance.exclusive().map_or("-".into(), |id| self.who(id));
+        let holder = instance.exclusive_thread().map_or("-".into(), |id| self.who(id));
         let mut words = vec![format!("{}/{}/{holder}", instance.backpressure(), instance.waiting_to_enter())];
         for (index, handle) in self.handles(i) {
             words.push(format!("h{index}={}", self.state_of_handle(i, handle)));

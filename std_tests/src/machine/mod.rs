@@ -82,6 +82,8 @@ pub struct Setup {
     pub depth: u32,
     /// What the store is limited to, where that is less than its profile's.
     pub limits: Limits,
+    /// Whether guests are held to what the pinned reference tests expect.
+    pub strict: bool,
 }
 
 /// The store, its engine, and what they did.
@@ -107,6 +109,8 @@ pub struct Machine<P: Profile> {
     error_at: Option<usize>,
     /// How often guest code was entered.
     entered: u64,
+    /// Whether the store is limited below its profile, so that what a failed built-in leaves is looked at.
+    limited: bool,
 }
 
 const MEMORY: usize = 128;
@@ -159,8 +163,10 @@ impl<P: Profile> Machine<P> {
             capacity_at: None,
             error_at: None,
             entered: 0,
+            limited: Limits { depth: P::LIMITS.depth, ..setup.limits } != P::LIMITS,
         };
         m.store.set_choose(setup.choose);
+        m.store.set_strict(setup.strict);
         for (memory, i) in m.memories.iter_mut().zip(0u8..) {
             // ASCII, so that every part of it is text too.
             memory
@@ -182,6 +188,11 @@ impl<P: Profile> Machine<P> {
         self.capacity_at
     }
 
+    /// The line of the first error.
+    pub fn error_at(&self) -> Option<usize> {
+        self.error_at
+    }
+
     /// Plays the tape to its end.
     pub fn play(&mut self) {
         while let Some(step) = self.next_step() {
@@ -197,6 +208,12 @@ impl<P: Profile> Machine<P> {
             self.host_step(step);
         }
         self.mode = Mode::Finish;
+        while self.error_at.is_none() && self.tick() == Some(true) {}
+        for instance in 1..=INSTANCES {
+            if self.error_at.is_none() {
+                self.host_call(instance, Kind::SyncTyped);
+            }
+        }
         while self.error_at.is_none() && self.tick() == Some(true) {}
     }
 
@@ -368,8 +385,12 @@ impl<P: Profile> Machine<P> {
                     Kind::Callback,
                     Kind::Callback,
                 ];
-                let kind = kinds[usize::from(f) % kinds.len()];
                 let instance = 1 + u32::from(f / 7) % INSTANCES;
+                let mut kind = kinds[usize::from(f) % kinds.len()];
+                if f % 2 == 0 && self.instance(instance).backpressure() > 0 {
+                    // All that gets in, and may open it.
+                    kind = Kind::SyncTyped;
+                }
                 self.host_call(instance, kind);
             }
             Step::Cancel(i, _) if !self.calls.is_empty() => {

@@ -53,7 +53,7 @@ fn choose(seed: u64, number: u64) -> Choose {
 
 /// The trace of a program.
 fn trace(tape: &[Step], choose: Choose) -> Vec<String> {
-    let setup = Setup { choose, depth: 24, limits: Heap::LIMITS };
+    let setup = Setup { choose, depth: 24, limits: Heap::LIMITS, strict: false };
     let mut machine = Box::new(Machine::<Heap>::new(tape.to_vec(), setup).expect("linking"));
     machine.play_to_error();
     machine.trace().to_vec()

@@ -29,7 +29,7 @@ bounded! {
 
 /// Plays a tape to its end: the trace, and where it first ran out of room.
 fn play<P: Profile>(tape: &[Step], choose: Choose) -> (Vec<String>, Option<usize>) {
-    let setup = Setup { choose, depth: 6, limits: P::LIMITS };
+    let setup = Setup { choose, depth: 6, limits: P::LIMITS, strict: false };
     let mut machine = Box::new(Machine::<P>::new(tape.to_vec(), setup).expect("linking"));
     machine.play();
     let trace = machine.trace().to_vec();
@@ -48,6 +48,14 @@ fn compare(tape: &[Step], choose: Choose) {
     }
 }
 
+/// Plays a tape to its first error, or until nothing is ready: the trace, and where the error is.
+fn play_to_error(tape: &[Step], strict: bool) -> (Vec<String>, Option<usize>) {
+    let setup = Setup { choose: Choose::Eager, depth: 6, limits: Heap::LIMITS, strict };
+    let mut machine = Box::new(Machine::<Heap>::new(tape.to_vec(), setup).expect("linking"));
+    machine.play_to_error();
+    (machine.trace().to_vec(), machine.error_at())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, max_shrink_iters: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -64,5 +72,13 @@ proptest! {
     #[test]
     fn random_sequences_random_choices_keep_the_invariants(tape in tape(120), seed in any::<u64>()) {
         compare(&tape, Choose::Seeded(seed));
+    }
+
+    #[test]
+    fn random_sequences_that_run_strict_run_the_same_without(tape in tape(120)) {
+        let (strict, error) = play_to_error(&tape, true);
+        let (free, _) = play_to_error(&tape, false);
+        let until = error.unwrap_or(strict.len());
+        assert_eq!(strict.get(..until), free.get(..until));
     }
 }

@@ -17,8 +17,7 @@ use crate::traps;
 const HEADER: &str = ";; covers: ";
 
 /// The built-ins that no component can reach here: they are shared functions, which wasmi has not.
-const UNREACHABLE: [&str; 3] =
-    ["thread.spawn-ref", "thread.spawn-indirect", "thread.available-parallelism"];
+const UNREACHABLE: [&str; 3] = ["thread.spawn-ref", "thread.spawn-indirect", "thread.available-parallelism"];
 
 /// What is not covered, and what is listed and not covered by the file that lists it.
 pub fn problems(files: &[File]) -> Vec<String> {

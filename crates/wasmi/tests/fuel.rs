@@ -1,0 +1,50 @@
+//! Fuel: a guest that never ends does.
+
+mod common;
+
+use canon_async::{Error as CoreError, Trap};
+use canon_async_wasmi::{Config, Engine, Linker, Store, Val};
+use common::{assert_idle, call, component};
+
+const GUEST: &str = r#"(component
+  (core func $yield (canon thread.yield))
+  (core module $M
+    (import "" "yield" (func $yield (result i32)))
+    (func (export "endless") (loop (br 0)))
+    (func (export "yields") (loop (drop (call $yield)) (br 0)))
+    (func (export "ends") (result i32) (i32.const 42)))
+  (core instance $m (instantiate $M (with "" (instance (export "yield" (func $yield))))))
+  (func (export "endless") (canon lift (core func $m "endless")))
+  (func (export "yields") async (canon lift (core func $m "yields")))
+  (func (export "ends") (result u32) (canon lift (core func $m "ends"))))"#;
+
+#[test]
+fn a_guest_without_fuel_traps_and_others_go_on() {
+    let engine = Engine::new(Config::new().fuel(true));
+    let component = component(&engine, GUEST);
+    let mut store = Store::new(&engine, ());
+    store.set_fuel(100_000).unwrap();
+    let linker = Linker::new(&engine);
+    let [endless, yields, ends] = [0; 3].map(|_| linker.instantiate(&mut store, &component).unwrap());
+    for (guest, name) in [(&endless, "endless"), (&yields, "yields")] {
+        store.set_fuel(100_000).unwrap();
+        let error = call(&mut store, guest, name, &[]).unwrap_err();
+        assert_eq!(error.to_string(), "wasm trap: all fuel consumed");
+        assert!(store.fuel().unwrap() < 100);
+        let error = call(&mut store, guest, "ends", &[]).unwrap_err();
+        assert_eq!(error.core(), Some(CoreError::Trap(Trap::CannotEnter)));
+    }
+    assert!(call(&mut store, &ends, "ends", &[]).is_err());
+    store.set_fuel(1000).unwrap();
+    let other = linker.instantiate(&mut store, &component).unwrap();
+    assert_eq!(call(&mut store, &other, "ends", &[]).unwrap(), Some(Val::U32(42)));
+    assert!(store.fuel().unwrap() < 1000);
+    assert_idle(&store);
+}
+
+#[test]
+fn fuel_without_a_config_that_uses_it_is_refused() {
+    let mut store = Store::new(&Engine::default(), ());
+    assert!(store.set_fuel(1).unwrap_err().to_string().contains("fuel"));
+    assert!(store.fuel().is_err());
+}

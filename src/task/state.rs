@@ -1,0 +1,490 @@
+//! What the host keeps about its tasks, beside what the core does.
+
+use super::threads::{ENDING, Local, Part};
+use super::{TaskFailure, TaskOutcome, TaskReturn, TaskState};
+use crate::ambient::table::{PairList, Pairs, Pool};
+use crate::ambient::{ComponentValue, Limits, Text, ValueType, capacity};
+use crate::error::{Error, Resource, Trap};
+use crate::id::{ContextId, HostTaskId, TaskId};
+use crate::spec::MAX_FLAT_PARAMS;
+use crate::storage::{Key, Link, List, Node};
+
+/// A task that is not there: ids are never used again.
+const FREED: Error = Error::Misuse("no such task: it has finished and was freed");
+
+/// What resolves a task.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    /// The host, which said that it started.
+    Own,
+    /// A guest's function, whose result is of this type.
+    Call(Option<ValueType>),
+}
+
+/// Flat arguments.
+#[derive(Clone, Debug)]
+pub(crate) struct Flat {
+    values: [u64; MAX_FLAT_PARAMS],
+    len: usize,
+}
+
+impl Flat {
+    pub(crate) const fn new() -> Self {
+        Self { values: [0; MAX_FLAT_PARAMS], len: 0 }
+    }
+
+    pub(crate) fn push(&mut self, value: u64) -> Result<(), Error> {
+        const TOO_MANY: Error = Error::Misuse("the host calls functions of up to 16 parameters");
+        *self.values.get_mut(self.len).ok_or(TOO_MANY)? = value;
+        self.len = self.len.saturating_add(1);
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+enum Progress {
+    /// A call that has not started, with its arguments.
+    Pending(Flat),
+    Running,
+    Finished(TaskOutcome),
+}
+
+/// The list that a task is on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Listed {
+    None,
+    /// [`State::known`].
+    Known,
+    /// [`State::deferred`].
+    Deferred,
+    /// [`State::lost`].
+    Lost,
+}
+
+#[derive(Debug)]
+pub(super) struct Record {
+    kind: Kind,
+    progress: Progress,
+    /// The core's task, while it is there.
+    core: Option<TaskId>,
+    /// The context that is current while it runs; not here then.
+    context: Option<ContextId>,
+    /// It runs.
+    inside: bool,
+    metadata: PairList,
+    /// Its cancellation was asked for.
+    cancelled: bool,
+    /// It has finished, and somebody was told how.
+    known: bool,
+    listed: Listed,
+    link: Link,
+    /// What it is as a thread.
+    pub(super) thread: Part,
+}
+
+impl Record {
+    /// Whether it has finished, and has nothing more to run.
+    fn is_over(&self) -> bool {
+        matches!(self.progress, Progress::Finished(_)) && !self.thread.is_ending()
+    }
+}
+
+impl Node<0> for Record {
+    fn link(&self) -> &Link {
+        &self.link
+    }
+
+    fn link_mut(&mut self) -> &mut Link {
+        &mut self.link
+    }
+}
+
+/// What the core has to be told of a task.
+pub(super) enum Job {
+    /// The host's own task has returned.
+    Return(TaskId),
+    /// The host's own task was cancelled.
+    Cancel(TaskId),
+    /// The cancellation of a call is asked for.
+    Request(HostTaskId, TaskId),
+}
+
+/// The tasks of the host.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(super) tasks: Pool<HostTaskId, Record, { capacity::HOST_TASKS }>,
+    metadata: Pairs<Text, ComponentValue, { capacity::TASK_METADATA }>,
+    /// Those that have finished and somebody was told how: freed where there is no room, oldest first.
+    known: List<HostTaskId, 0>,
+    /// Those that the core has to be told of, since it was in use.
+    deferred: List<HostTaskId, 0>,
+    /// Those that a trap ended which nobody has named yet.
+    lost: List<HostTaskId, 0>,
+    /// Values that are local to threads.
+    pub(super) locals: Pairs<u32, Local, { capacity::THREAD_LOCALS }>,
+    /// Threads that have finished and whose values have not been destroyed.
+    pub(super) ending: List<HostTaskId, ENDING>,
+    /// Destructors that a trap ended which nobody has named yet.
+    lost_destructors: u32,
+    /// The task whose code runs.
+    pub(crate) running: Option<HostTaskId>,
+}
+
+impl State {
+    pub(crate) const fn new() -> Self {
+        Self {
+            tasks: Pool::new(),
+            metadata: Pairs::new(Resource::TaskMetadata),
+            known: List::EMPTY,
+            deferred: List::EMPTY,
+            lost: List::EMPTY,
+            locals: Pairs::new(Resource::ThreadLocals),
+            ending: List::EMPTY,
+            lost_destructors: 0,
+            running: None,
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tasks.len() == 0
+    }
+
+    /// The task of a call, by the index that names it.
+    pub(super) fn key_at(&self, index: u32) -> Option<HostTaskId> {
+        self.tasks.key_at(index)
+    }
+
+    /// Makes room for a task, at the cost of one that has finished and is known to have.
+    pub(super) fn make_room(&mut self, limits: &Limits) -> Result<(), Error> {
+        while !self.tasks.has_room(1, limits.host_tasks) {
+            let id = self.known.front(self.tasks.slab()).ok_or(Error::Capacity(Resource::HostTasks))?;
+            self.free(id);
+        }
+        Ok(())
+    }
+
+    /// Adds a task, for which there is room; it keeps the context.
+    pub(super) fn insert(
+        &mut self,
+        kind: Kind,
+        args: Option<Flat>,
+        context: Option<ContextId>,
+    ) -> Result<HostTaskId, Error> {
+        let progress = args.map_or(Progress::Running, Progress::Pending);
+        let record = Record {
+            kind,
+            progress,
+            core: None,
+            context,
+            inside: false,
+            metadata: PairList::EMPTY,
+            cancelled: false,
+            known: false,
+            listed: Listed::None,
+            link: Link::NONE,
+            thread: Part::NONE,
+        };
+        self.tasks.insert(record, u32::MAX, Resource::HostTasks)
+    }
+
+    /// Frees every task that has finished and is known to have; how many.
+    pub(super) fn free_known(&mut self) -> u32 {
+        let mut freed = 0u32;
+        while let Some(id) = self.known.front(self.tasks.slab()) {
+            self.free(id);
+            freed = freed.saturating_add(1);
+        }
+        freed
+    }
+
+    /// Takes a task away; the context that it kept.
+    pub(super) fn free(&mut self, id: HostTaskId) -> Option<ContextId> {
+        self.list(id, Listed::None);
+        self.forget_thread(id);
+        let mut record = self.tasks.remove(id)?;
+        while self.metadata.pop(&mut record.metadata).is_some() {}
+        record.context
+    }
+
+    pub(super) fn get(&self, id: HostTaskId) -> Result<&Record, Error> {
+        self.tasks.get(id).ok_or(FREED)
+    }
+
+    pub(super) fn get_mut(&mut self, id: HostTaskId) -> Result<&mut Record, Error> {
+        self.tasks.get_mut(id).ok_or(FREED)
+    }
+
+    /// Puts a task on a list, and takes it off the one that it is on.
+    fn list(&mut self, id: HostTaskId, to: Listed) {
+        let Some(record) = self.tasks.get_mut(id) else { return };
+        match core::mem::replace(&mut record.listed, to) {
+            Listed::None => {}
+            Listed::Known => self.known.remove(self.tasks.slab_mut(), id),
+            Listed::Deferred => self.deferred.remove(self.tasks.slab_mut(), id),
+            Listed::Lost => self.lost.remove(self.tasks.slab_mut(), id),
+        }
+        match to {
+            Listed::None => {}
+            Listed::Known => self.known.push_back(self.tasks.slab_mut(), id),
+            Listed::Deferred => self.deferred.push_back(self.tasks.slab_mut(), id),
+            Listed::Lost => self.lost.push_back(self.tasks.slab_mut(), id),
+        }
+    }
+
+    /// Checks that a task has not finished.
+    pub(super) fn check_live(&self, id: HostTaskId) -> Result<(), Error> {
+        if self.is_live(id) { Ok(()) } else { Err(Trap::TaskResolved.into()) }
+    }
+
+    /// The core's task of a new one.
+    pub(super) fn set_core(&mut self, id: HostTaskId, core: TaskId) {
+        if let Some(record) = self.tasks.get_mut(id)
+            && !matches!(record.progress, Progress::Finished(_))
+        {
+            record.core = Some(core);
+        }
+    }
+
+    pub(super) fn state(&self, id: HostTaskId) -> Result<TaskState, Error> {
+        let record = self.get(id)?;
+        Ok(match &record.progress {
+            Progress::Finished(_) if !record.is_over() => TaskState::Running,
+            Progress::Pending(_) => TaskState::Pending,
+            Progress::Running => TaskState::Running,
+            Progress::Finished(TaskOutcome::Completed(_)) => TaskState::Completed,
+            Progress::Finished(TaskOutcome::Cancelled) => TaskState::Cancelled,
+            Progress::Finished(TaskOutcome::Failed(_)) => TaskState::Failed,
+        })
+    }
+
+    /// How a task has finished, if it has; somebody knows then.
+    pub(super) fn poll(&mut self, id: HostTaskId) -> Result<Option<TaskOutcome>, Error> {
+        let record = self.get_mut(id)?;
+        let Progress::Finished(outcome) = &record.progress else { return Ok(None) };
+        if !record.is_over() {
+            return Ok(None);
+        }
+        let outcome = outcome.clone();
+        self.know(id);
+        Ok(Some(outcome))
+    }
+
+    /// Somebody knows how a task has finished. What the core has still to be told comes first.
+    fn know(&mut self, id: HostTaskId) {
+        let Some(record) = self.tasks.get_mut(id) else { return };
+        record.known = true;
+        if record.is_over() && matches!(record.listed, Listed::None | Listed::Lost) {
+            self.list(id, Listed::Known);
+        }
+    }
+
+    /// Whether somebody may still resolve the task.
+    fn is_live(&self, id: HostTaskId) -> bool {
+        self.tasks.get(id).is_some_and(|record| !matches!(record.progress, Progress::Finished(_)))
+    }
+
+    /// A task has finished; the context that it kept, where it needs none any more.
+    fn finish(&mut self, id: HostTaskId, outcome: TaskOutcome) -> Option<ContextId> {
+        let record = self.tasks.get_mut(id)?;
+        let by_host = record.cancelled && outcome == TaskOutcome::Cancelled;
+        record.progress = Progress::Finished(outcome);
+        record.known = by_host;
+        match record.kind {
+            Kind::Own => self.list(id, Listed::Deferred),
+            // A cancellation that was to be asked for is not any more.
+            Kind::Call(_) => {
+                record.core = None;
+                self.list(id, Listed::None);
+            }
+        }
+        if self.start_ending(id) { None } else { self.end_over(id) }
+    }
+
+    /// A task has finished and has nothing more to run; the context that it kept.
+    pub(super) fn end_over(&mut self, id: HostTaskId) -> Option<ContextId> {
+        let record = self.tasks.get_mut(id)?;
+        let (known, context) = (record.known, record.context.take());
+        if known {
+            self.know(id);
+        }
+        context
+    }
+
+    /// The host's own task has ended; the context that it kept.
+    pub(super) fn end(&mut self, id: HostTaskId, outcome: TaskOutcome) -> Result<Option<ContextId>, Error> {
+        // One that was freed has finished, too.
+        if !self.is_live(id) {
+            return Err(Trap::TaskResolved.into());
+        }
+        match self.get(id)?.kind {
+            Kind::Own => Ok(self.finish(id, outcome)),
+            Kind::Call(_) => Err(Error::Misuse("the task ends with the function that it calls")),
+        }
+    }
+
+    /// Asks for the cancellation of a task; nothing where it has finished. The context that it kept.
+    pub(super) fn cancel(&mut self, id: HostTaskId) -> Option<ContextId> {
+        if !self.is_live(id) {
+            return None;
+        }
+        let record = self.tasks.get_mut(id)?;
+        if core::mem::replace(&mut record.cancelled, true) {
+            return None;
+        }
+        match record.kind {
+            Kind::Own => self.finish(id, TaskOutcome::Cancelled),
+            Kind::Call(_) => {
+                self.list(id, Listed::Deferred);
+                None
+            }
+        }
+    }
+
+    /// Whether cancellation was asked for.
+    pub(super) fn is_cancelled(&self, id: HostTaskId) -> Result<bool, Error> {
+        Ok(self.get(id)?.cancelled)
+    }
+
+    /// What the core has to be told next.
+    pub(super) fn next_job(&mut self) -> Option<Job> {
+        loop {
+            let id = self.deferred.front(self.tasks.slab())?;
+            self.list(id, Listed::None);
+            let record = self.tasks.get_mut(id)?;
+            let (state, core) = (matches!(record.progress, Progress::Finished(_)), record.core);
+            let cancelled = record.cancelled;
+            if state {
+                record.core = None;
+            }
+            if state && record.known {
+                self.list(id, Listed::Known);
+            }
+            match core {
+                Some(core) if !state => return Some(Job::Request(id, core)),
+                Some(core) if cancelled => return Some(Job::Cancel(core)),
+                Some(core) => return Some(Job::Return(core)),
+                None => {}
+            }
+        }
+    }
+
+    /// A call starts: its arguments.
+    pub(super) fn start(&mut self, id: HostTaskId, args: &mut [u64]) -> Result<(), Error> {
+        let record = self.get_mut(id)?;
+        if record.thread.start_destructor(args) {
+            return Ok(());
+        }
+        let Progress::Pending(flat) = core::mem::replace(&mut record.progress, Progress::Running) else {
+            return Err(Error::Bug("a call of the host started twice"));
+        };
+        for (arg, value) in args.iter_mut().zip(flat.values).take(flat.len) {
+            *arg = value;
+        }
+        Ok(())
+    }
+
+    /// A call has resolved; the context that it kept.
+    pub(super) fn resolve(
+        &mut self,
+        id: HostTaskId,
+        results: Option<&[u64]>,
+    ) -> Result<Option<ContextId>, Error> {
+        if self.end_destructor(id, results.is_some()) {
+            return Ok(None);
+        }
+        let outcome = match (results, self.get(id)?.kind) {
+            (None, _) => TaskOutcome::Cancelled,
+            (Some(results), Kind::Call(Some(ty))) => {
+                let bits = results.first().copied().ok_or(Error::Bug("a result without a value"))?;
+                TaskOutcome::Completed(TaskReturn::from_component_value(ComponentValue::from_bits(ty, bits)?))
+            }
+            (Some(_), _) => TaskOutcome::Completed(TaskReturn::void()),
+        };
+        Ok(self.finish(id, outcome))
+    }
+
+    /// A call will never resolve: its instance trapped. Which trap, [`State::explain`] says. The context that it kept.
+    pub(super) fn lose(&mut self, id: HostTaskId) -> Option<ContextId> {
+        if self.end_destructor(id, false) {
+            self.lost_destructors = self.lost_destructors.saturating_add(1);
+            return None;
+        }
+        if !self.is_live(id) {
+            return None;
+        }
+        let context = self.finish(id, TaskOutcome::Failed(TaskFailure::Error(Trap::CannotEnter.into())));
+        self.list(id, Listed::Lost);
+        context
+    }
+
+    /// The error that ended the calls which are lost; how many there were, destructors among them.
+    pub(super) fn explain(&mut self, error: Error) -> u32 {
+        let mut count = core::mem::take(&mut self.lost_destructors);
+        while let Some(id) = self.lost.front(self.tasks.slab()) {
+            self.list(id, Listed::None);
+            if let Some(record) = self.tasks.get_mut(id) {
+                record.progress = Progress::Finished(TaskOutcome::Failed(TaskFailure::Error(error)));
+            }
+            count = count.saturating_add(1);
+        }
+        count
+    }
+
+    /// Calling a function failed: an error of the call where it had not started, else of the task. The context that the
+    /// task kept, where it is gone or has finished.
+    pub(super) fn call_failed(
+        &mut self,
+        id: HostTaskId,
+        error: Error,
+    ) -> (Result<(), Error>, Option<ContextId>) {
+        let Some(record) = self.tasks.get(id) else { return (Ok(()), None) };
+        match record.progress {
+            Progress::Pending(_) => (Err(error), self.free(id)),
+            Progress::Running => (Ok(()), self.finish(id, TaskOutcome::Failed(TaskFailure::Error(error)))),
+            Progress::Finished(_) => (Ok(()), None),
+        }
+    }
+
+    /// A task runs: the context to make the current one. `None` where it runs already, and its context is current.
+    pub(super) fn enter(&mut self, id: HostTaskId) -> Result<Option<Option<ContextId>>, Error> {
+        let record = self.get_mut(id)?;
+        let runs = core::mem::replace(&mut record.inside, true);
+        Ok((!runs).then(|| record.context.take()))
+    }
+
+    /// A task runs no longer: the context that it keeps now. The one that it does not, since it has finished.
+    pub(super) fn leave(&mut self, id: HostTaskId, context: Option<ContextId>) -> Option<ContextId> {
+        let Some(record) = self.tasks.get_mut(id) else { return context };
+        record.inside = false;
+        if !record.is_over() { core::mem::replace(&mut record.context, context) } else { context }
+    }
+
+    pub(super) fn set_metadata(
+        &mut self,
+        id: HostTaskId,
+        key: Text,
+        value: ComponentValue,
+        limits: &Limits,
+    ) -> Result<Option<ComponentValue>, Error> {
+        let record = self.tasks.get_mut(id).ok_or(FREED)?;
+        self.metadata.set(&mut record.metadata, key, value, limits.task_metadata)
+    }
+
+    pub(super) fn metadata(&self, id: HostTaskId, key: &str) -> Result<Option<ComponentValue>, Error> {
+        Ok(self.metadata.get(&self.get(id)?.metadata, key).cloned())
+    }
+
+    pub(super) fn remove_metadata(
+        &mut self,
+        id: HostTaskId,
+        key: &str,
+    ) -> Result<Option<ComponentValue>, Error> {
+        let record = self.tasks.get_mut(id).ok_or(FREED)?;
+        Ok(self.metadata.remove(&mut record.metadata, key))
+    }
+}
+
+/// What names a task among the calls of the ambient store.
+pub(super) fn index(id: HostTaskId) -> u32 {
+    Key::index(id)
+}

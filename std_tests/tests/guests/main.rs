@@ -1,0 +1,13 @@
+//! Components written in Rust with wit-bindgen, from guests/: built here, and run on our crates as users would.
+
+mod blocking;
+mod build;
+mod cancel;
+mod command;
+mod compose;
+mod crowd;
+mod host_cancel;
+mod ledger;
+mod logs;
+mod streams;
+mod ways;
