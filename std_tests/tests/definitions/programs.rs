@@ -59,8 +59,11 @@ fn trace(tape: &[Step], choose: Choose) -> Vec<String> {
     machine.trace().to_vec()
 }
 
-/// For each program how many lines the reference replayed, or the line at which it goes another way, and which.
-fn replay(programs: &[(Vec<Step>, Choose)]) -> Result<Vec<Result<usize, (usize, String)>>, Failed> {
+/// How many lines of a program the reference replayed, or the line at which it goes another way, and which.
+type Verdict = Result<usize, (usize, String)>;
+
+/// The reference's verdict on each program.
+fn replay(programs: &[(Vec<Step>, Choose)]) -> Result<Vec<Verdict>, Failed> {
     let mut input = String::new();
     for ((tape, choose), number) in programs.iter().zip(0..) {
         let profile = if *choose == Choose::Spec { "deterministic" } else { "free" };
@@ -80,7 +83,7 @@ fn replay(programs: &[(Vec<Step>, Choose)]) -> Result<Vec<Result<usize, (usize, 
     Ok(verdicts)
 }
 
-fn verdict((line, number): (&str, usize)) -> Result<Result<usize, (usize, String)>, String> {
+fn verdict((line, number): (&str, usize)) -> Result<Verdict, String> {
     let unknown = || format!("no verdict on program {number}: {line}");
     let rest = line.strip_prefix(&format!("{number} ")).ok_or_else(unknown)?;
     let (first, rest) = rest.split_once(' ').ok_or_else(unknown)?;
