@@ -112,8 +112,17 @@ pub trait Embedding {
         false
     }
 
+    /// Threads have been running for a while, and host functions will answer later: those that can by now say so with
+    /// [`Store::answer`]. Waits for nothing. By default nothing, for answers that come by themselves.
+    ///
+    /// # Errors
+    /// The embedder's, which end [`run_until`](crate::run::run_until).
+    fn poll_answers(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Nothing is ready, and host functions will answer later: waits until one may have (parks, sleeps), says so with
-    /// [`Store::answer`], and answers `true`. `false`, which is the default: it can't wait.
+    /// [`Store::answer`], and answers `true`; where none has, it is asked again at once. `false`, which is the default: it can't wait.
     ///
     /// # Errors
     /// The embedder's, which end [`run_until`](crate::run::run_until).

@@ -82,6 +82,11 @@ fn poison<E: Embedding + ?Sized>(e: &mut E, thread: ThreadId, instance: Instance
         {
             store.poison(caller);
         }
+        let task = e.store().thread(thread).map(|t| t.task());
+        if let Some(task) = task {
+            // Fails only where the task is gone.
+            let _ = e.store().end_borrows(task);
+        }
         e.discard(thread);
         e.store().purge_thread(thread);
     }
@@ -246,13 +251,22 @@ pub(crate) fn tick_inside<E: Embedding + ?Sized, G>(
     Ok(true)
 }
 
+/// How many threads run before host functions are asked whether they can answer.
+pub(crate) const TURNS: u32 = 64;
+
 /// Ticks until a task is resolved; where nothing is ready and host functions will answer, [`Embedding::idle`] waits.
 ///
 /// # Errors
 /// As [`tick`]; `Trap(Deadlock)` where nothing is ready, nobody will answer, and the task is not resolved. A deadlock poisons
 /// nothing. `Misuse` where somebody will answer and the embedding can't wait.
 pub fn run_until<E: Embedding + ?Sized>(e: &mut E, task: TaskId) -> Result<(), Error> {
+    let mut turns: u32 = 0;
     while !e.store().is_resolved(task) {
+        turns = turns.wrapping_add(1);
+        // A guest that yields until its answer is there leaves the store never idle.
+        if turns.is_multiple_of(TURNS) && e.store().unanswered() > 0 {
+            e.poll_answers()?;
+        }
         if tick(e)? {
             continue;
         }
@@ -286,7 +300,10 @@ pub(crate) fn at_host<E: Embedding + ?Sized, T>(e: &mut E, result: Result<T, Err
     let store = e.store();
     if result.is_err() {
         store.switch_to = None;
-        store.take_blamed();
+        // What the host itself called ran on no thread: nobody has died of it yet.
+        if let Some(guilty) = store.take_blamed() {
+            store.poison(guilty);
+        }
     }
     if !store.to_purge || store.depth != 0 || store.current != Current::None {
         return result;
@@ -301,12 +318,14 @@ pub(crate) fn at_host<E: Embedding + ?Sized, T>(e: &mut E, result: Result<T, Err
         from = next;
     }
     let mut from = 0;
+    let mut purged = Ok(());
     while let Some((thread, next)) = e.store().next_orphan(from) {
         if e.host_cancel(thread) {
-            resolve::cancel_host_call(e, thread)?;
+            purged = purged.and(resolve::cancel_host_call(e, thread));
         }
         from = next;
     }
-    e.store().purge_handles()?;
-    result
+    purged = purged.and(e.store().purge_handles());
+    let value = result?;
+    purged.map(|()| value)
 }

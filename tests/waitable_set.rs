@@ -3,6 +3,8 @@
 extern crate std;
 
 mod common;
+#[path = "common/waits.rs"]
+mod waits;
 
 use canon_async::ambient::{self, Limits};
 use canon_async::clock::{Clock, ManualClock};
@@ -16,29 +18,7 @@ use std::sync::Mutex;
 use std::vec::Vec;
 
 use WaitableSetBuiltins as Sets;
-
-fn is_misuse<T>(result: Result<T, Error>) -> bool {
-    matches!(result, Err(Error::Misuse(_)))
-}
-
-fn counts() -> Counts {
-    ambient::core(|core| {
-        core.store.check().expect("the invariants hold");
-        core.store.counts()
-    })
-    .expect("not in use")
-}
-
-/// Blocks of the host's memory that are in use.
-fn blocks() -> u32 {
-    ambient::core(|core| core.memory.blocks()).expect("not in use")
-}
-
-/// A future in a set: its handle, and its id there.
-fn add(set: WaitableSetId) -> Result<(FutureHandle, WaitableId), Error> {
-    let handle = FutureHandle::new();
-    Ok((handle, Sets::waitable_set_add(set, Waitable::Future(handle.into()))?))
-}
+use waits::{add, blocks, counts, is_misuse};
 
 fn add_set(set: WaitableSetId, inner: WaitableSetId) -> Result<WaitableId, Error> {
     Sets::waitable_set_add(set, Waitable::WaitableSet(inner))

@@ -7,6 +7,8 @@ mod calls;
 mod common;
 #[path = "common/script.rs"]
 mod script;
+#[path = "common/waits.rs"]
+mod waits;
 
 use calls::Call;
 use canon_async::abi::types::NewType;
@@ -16,7 +18,6 @@ use canon_async::clock::{Clock, ManualClock};
 use canon_async::id::{OptsId, TypeId};
 use canon_async::prelude::*;
 use canon_async::state::Options;
-use canon_async::store::Counts;
 use canon_async::waitable_set::helpers;
 use canon_async::{Embedding, Outcome, Resource, Then, Trap, spec};
 use common::fresh;
@@ -26,29 +27,7 @@ use std::sync::{Mutex, MutexGuard};
 use std::vec::Vec;
 
 use WaitableSetBuiltins as Sets;
-
-fn is_misuse<T>(result: Result<T, Error>) -> bool {
-    matches!(result, Err(Error::Misuse(_)))
-}
-
-fn counts() -> Counts {
-    ambient::core(|core| {
-        core.store.check().expect("the invariants hold");
-        core.store.counts()
-    })
-    .expect("not in use")
-}
-
-/// Blocks of the host's memory that are in use.
-fn blocks() -> u32 {
-    ambient::core(|core| core.memory.blocks()).expect("not in use")
-}
-
-/// A future in a set: its handle, and its id there.
-fn add(set: WaitableSetId) -> Result<(FutureHandle, WaitableId), Error> {
-    let handle = FutureHandle::new();
-    Ok((handle, Sets::waitable_set_add(set, Waitable::Future(handle.into()))?))
-}
+use waits::{add, blocks, counts, is_misuse};
 
 fn number(value: u32) -> Option<ComponentValue> {
     Some(ComponentValue::U32(value))

@@ -117,6 +117,10 @@ impl<P: Profile> World<P> {
                 frame.to = 7;
                 return Ok(Some(Outcome::Blocked));
             }
+            Op::LaterThen(trap) => {
+                self.store.answer_later(frame.thread.expect("a thread of the host"))?;
+                return Err(trap.into());
+            }
             Op::Tick => {
                 let result = core_run::tick(self);
                 if !matches!(result, Err(Error::Misuse(_))) {

@@ -55,6 +55,8 @@ pub enum Op {
     Invoke(LiftId, u32, Option<canon_async::Error>),
     /// A host function answers later: it goes on when [`World::answer`](crate::world::World::answer) says so.
     Later,
+    /// A host function says that it answers later, and traps.
+    LaterThen(canon_async::Trap),
     /// A host function's code ticks, which must be refused.
     Tick,
 }

@@ -37,7 +37,6 @@
 //! [`HostCall`]: crate::id::HostCall
 
 mod canonical;
-mod cell;
 mod engine;
 mod memory;
 mod profile;
@@ -184,8 +183,8 @@ impl HostState {
     }
 }
 
-cell::cell!(CORE: CoreCell = CoreCell { core: Core::new(), engine: None });
-cell::cell!(HOST: HostState = HostState::new(0));
+crate::storage::cell::cell!(CORE: CoreCell = CoreCell { core: Core::new(), engine: None });
+crate::storage::cell::cell!(HOST: HostState = HostState::new(0));
 
 /// Runs `f` with what is the host's alone. `f` runs nothing of the user's and drives nothing.
 pub(crate) fn host<R>(f: impl FnOnce(&mut HostState) -> R) -> Result<R, Error> {

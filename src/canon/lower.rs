@@ -29,6 +29,10 @@ pub fn lower<E: Embedding + ?Sized>(e: &mut E, id: LowerId, args: &[u64]) -> Res
     if ty.is_async && !options.is_async {
         store.check_may_block()?;
     }
+    // A guest would die of it and take the call along; the host would lose it.
+    if options.is_async && !store.instance(instance)?.handles.has_room(1) {
+        return Err(Error::Capacity(Resource::Handles));
+    }
     let return_pointer = return_pointer(e, id, args)?;
     let subtask = Waitable::new(instance, Kind::Subtask(Subtask::new(id, return_pointer)));
     let subtask = e.store().waitables.insert(subtask).map_err(|_| Error::Capacity(Resource::Waitables))?;

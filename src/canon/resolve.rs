@@ -111,7 +111,7 @@ pub(crate) fn request_cancellation<E: Embedding + ?Sized>(
 pub(crate) fn cancel_host_call<E: Embedding + ?Sized>(e: &mut E, thread: ThreadId) -> Result<(), Error> {
     let store = e.store();
     let task_id = store.thread_mut(thread)?.task();
-    store.answered();
+    store.answered(thread);
     store.end_borrows(task_id)?;
     store.task_mut(task_id)?.deliver_cancel();
     cancel(e, task_id)?;

@@ -4,6 +4,7 @@
 //! [`Slots`]: a sequence that grows by one blank element until it is full. On the heap tier that is a `Vec`,
 //! on the bounded tier an array ([`Fixed`]).
 
+pub(crate) mod cell;
 mod fixed;
 #[cfg(feature = "alloc")]
 mod heap;

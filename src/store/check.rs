@@ -48,6 +48,10 @@ impl<P: Profile> Store<P> {
         if self.depth == 0 && (self.switch_to.is_some() || self.blamed().is_some()) {
             return Err("something was left for a thread that is to run next");
         }
+        let later = self.threads.iter().filter(|(id, _)| self.is_unanswered(*id)).count();
+        if usize::try_from(self.unanswered()) != Ok(later) {
+            return Err("the host functions that answer later are miscounted");
+        }
         for (id, thread) in self.threads.iter() {
             self.check_thread(id, thread.status(), thread.queue())?;
         }

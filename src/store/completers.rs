@@ -18,6 +18,9 @@ impl<P: Profile> Store<P> {
         if self.current != Current::Thread(thread) || !self.may_answer_later(thread).unwrap_or(false) {
             return Err(Error::Misuse("only a host function of an `async` type may answer later"));
         }
+        if self.is_unanswered(thread) {
+            return Err(Error::Misuse("a host function answers later once"));
+        }
         let entry = self.thread_mut(thread)?;
         entry.status = Status::Suspended;
         entry.point = Point::Host;
@@ -42,12 +45,12 @@ impl<P: Profile> Store<P> {
         if !self.is_unanswered(thread) {
             return Ok(false);
         }
-        self.answered();
+        self.answered(thread);
         self.start_waiting(thread, Point::Host)?;
         Ok(true)
     }
 
-    /// How many host functions will still answer. While there is one, nothing being ready is no deadlock.
+    /// How many host functions will still answer. While there is one, nothing being ready is no deadlock. O(1).
     pub fn unanswered(&self) -> u32 {
         self.unanswered
     }
@@ -57,9 +60,11 @@ impl<P: Profile> Store<P> {
         self.threads.get(thread).is_some_and(|t| t.point == Point::Host && t.status == Status::Suspended)
     }
 
-    /// One fewer will answer.
-    pub(crate) fn answered(&mut self) {
-        self.unanswered = self.unanswered.saturating_sub(1);
+    /// One fewer will answer, where the thread was to; it goes on, or away.
+    pub(crate) fn answered(&mut self, thread: ThreadId) {
+        if self.is_unanswered(thread) {
+            self.unanswered = self.unanswered.saturating_sub(1);
+        }
     }
 
     /// What a host function borrowed goes back, where it ends without having returned. O(handles of the host).

@@ -130,6 +130,7 @@ impl<P: Profile> Store<P> {
     /// Frees a thread of a poisoned instance, and its task with the last one: the host's call that will now never
     /// resolve. The engine's frames are the caller's to discard.
     pub(crate) fn purge_thread(&mut self, id: ThreadId) -> Option<HostCall> {
+        self.answered(id);
         // Fails only where the thread or what it waits for is gone already.
         let _ = self.stop_waiting(id);
         let thread = self.threads.remove(id)?;

@@ -379,7 +379,7 @@ impl<P: Profile> Store<P> {
 
     /// Takes a thread off every list: it is about to run. Reference: `stop_waiting_internal`.
     ///
-    /// What it waited for is told to the next waiter where it may not be consumed by this one.
+    /// Tells nobody: whose thread may leave an event behind calls [`Store::signal_set`].
     pub(crate) fn stop_waiting(&mut self, id: ThreadId) -> Result<(), Error> {
         let thread = self.thread_mut(id)?;
         let (status, point, instance) = (thread.status, thread.point, thread.instance());

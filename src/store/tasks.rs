@@ -3,7 +3,7 @@
 use super::{Current, Store};
 use crate::error::{Error, Resource, Trap};
 use crate::id::{InstanceId, LiftId, TaskId, ThreadId, WaitableId};
-use crate::state::{Caller, Handle, Kind, Scope, Status, Subtask, Task, Thread};
+use crate::state::{Caller, Handle, Kind, ResourceHandle, Scope, Status, Subtask, Task, Thread};
 use crate::storage::Profile;
 
 impl<P: Profile> Store<P> {
@@ -44,6 +44,7 @@ impl<P: Profile> Store<P> {
     /// `Task.exit_implicit_thread` for an implicit thread, `unregister_thread` for another: the thread is gone,
     /// and its task with the last one.
     pub(crate) fn exit_thread(&mut self, id: ThreadId) -> Result<(), Error> {
+        self.answered(id);
         let thread = self.thread_mut(id)?;
         let (task, instance, index) = (thread.task(), thread.instance(), thread.index());
         let implicit = thread.is_implicit();
@@ -76,14 +77,14 @@ impl<P: Profile> Store<P> {
         self.signal_room(instance)
     }
 
-    /// Takes back the borrows that a task was given before its other arguments failed. O(handles): the caller has just
-    /// paid with its root.
+    /// Takes back the borrows of a task that ends without having dropped them. One that it lent on stays, since the lend will be
+    /// given back to it; who holds it drops it then. O(handles).
     pub(crate) fn drop_borrows_of(&mut self, instance: InstanceId, task: TaskId) -> Result<(), Error> {
         let handles = &mut self.instance_mut(instance)?.handles;
         let mut index = 1;
         while index <= handles.high_water() {
-            if matches!(handles.get(index), Some(Handle::Resource(handle)) if handle.borrow_scope == Some(task))
-            {
+            let ends = |handle: &ResourceHandle| handle.borrow_scope == Some(task) && handle.num_lends == 0;
+            if matches!(handles.get(index), Some(Handle::Resource(handle)) if ends(handle)) {
                 handles.remove(index);
             }
             index = index.wrapping_add(1);

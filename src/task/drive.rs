@@ -209,6 +209,8 @@ fn explain(error: Error) -> Result<(), Error> {
 /// Runs one ready thread of whatever task; where none is ready and `idle` is set, waits for host functions that will answer. `false`
 /// where nothing happened and nothing will.
 pub(crate) fn turn(idle: bool) -> Result<bool, Error> {
+    // Nothing is taken out to be destroyed while the store is driven.
+    ambient::core(|_| ())?;
     // What has no room now is tried again when somebody has run.
     let no_room = match destroy_next() {
         Ok(true) => return Ok(true),
@@ -221,7 +223,13 @@ pub(crate) fn turn(idle: bool) -> Result<bool, Error> {
             return Ok(true);
         }
         match run::tick_inside(e, enter) {
-            Ok(true) => return Ok(true),
+            Ok(true) => {
+                // A guest that yields until its answer is there leaves the store never idle.
+                if e.store().unanswered() > 0 {
+                    e.poll_answers()?;
+                }
+                return Ok(true);
+            }
             Ok(false) => {}
             Err(error) => return explain(error).map(|()| true),
         }

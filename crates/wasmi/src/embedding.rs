@@ -5,9 +5,10 @@ use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::task::{Context, Waker};
 
 use canon_async::canon::Builtin;
-use canon_async::id::{FuncRef, HostCall, MemoryRef, TableRef, ThreadId};
+use canon_async::id::{FuncRef, HostCall, MemoryRef, TableRef, TaskId, ThreadId};
 use canon_async::run;
 use canon_async::spec::{MAX_CORE_PARAMS, PtrType};
 use canon_async::{Embedding, Error, Heap, Outcome, Store, Trap};
@@ -209,7 +210,8 @@ impl<T> Wx<'_, T> {
     fn call_host(&mut self, thread: ThreadId, entry: &HostEntry<T>, args: &[u64]) -> Result<Outcome, Error> {
         let args = entry.sig.decode_args(args, &mut self.state_mut().host_memory);
         let args = args.map_err(|error| self.host_error(error.into()))?;
-        let due = Due { sig: entry.sig.clone(), borrowed: self.borrowed(thread, &args) };
+        let task = self.store().thread(thread).map(|thread| thread.task());
+        let due = Due { sig: entry.sig.clone(), borrowed: self.borrowed(task, &args), task };
         match (entry.func.0)(Caller(Wx(self.0.as_context_mut())), &args) {
             Given::Now(answer) => self.host_answer(answer, &due).map(Outcome::Returned),
             Given::Later(future) => {
@@ -223,9 +225,10 @@ impl<T> Wx<'_, T> {
     fn host_answer(&mut self, answer: Answer, due: &Due) -> Result<u64, Error> {
         let val = answer.map_err(|error| self.host_error(error))?;
         for handle in &due.borrowed {
-            // It may have dropped some itself.
+            // It may have dropped some itself, and somebody else may have the index now.
             if let Ok(held) = self.store().host_resource(*handle)
-                && !held.is_owned()
+                && held.borrow_scope.is_some()
+                && held.borrow_scope == due.task
             {
                 run::builtin(self, Builtin::ResourceDrop(held.ty), &[u64::from(*handle)])?;
             }
@@ -235,10 +238,9 @@ impl<T> Wx<'_, T> {
     }
 
     /// The handles among a host function's arguments that it borrows.
-    fn borrowed(&mut self, thread: ThreadId, args: &[Val]) -> Vec<u32> {
+    fn borrowed(&mut self, task: Option<TaskId>, args: &[Val]) -> Vec<u32> {
         let store = self.store();
         let mut borrowed = Vec::new();
-        let task = store.thread(thread).map(|thread| thread.task());
         let Some(task) = task.filter(|task| store.task(*task).is_some_and(|task| task.num_borrows() > 0))
         else {
             return borrowed;
@@ -395,6 +397,10 @@ impl<T> Embedding for Wx<'_, T> {
 
     fn host_cancel(&mut self, thread: ThreadId) -> bool {
         self.state_mut().parked.take_later(thread).is_ok()
+    }
+
+    fn poll_answers(&mut self) -> Result<(), Error> {
+        self.poll_later(&Context::from_waker(Waker::noop())).map(drop)
     }
 
     fn idle(&mut self) -> Result<bool, Error> {

@@ -7,7 +7,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use canon_async::id::{HostCall, TaskId};
-use canon_async::{Embedding as _, Trap, run};
+use canon_async::{Trap, run};
 use canon_async_component::host::CallState;
 use canon_async_component::types::{FuncType, TypeTable};
 use canon_async_component::{Val, instance};
@@ -132,6 +132,8 @@ const TURNS: u32 = 1000;
 impl<T> CallFuture<'_, T> {
     fn drive(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Val>, Error>> {
         let polled_twice = || Error::misuse("a call was polled after it had returned");
+        // A guest that yields until its answer is there leaves the store never idle.
+        self.store.poll_answers(context)?;
         for _ in 0..TURNS {
             let call = self.call.as_mut().ok_or_else(polled_twice)?;
             if let Poll::Ready(val) = call.poll(&mut *self.store)? {
@@ -140,12 +142,10 @@ impl<T> CallFuture<'_, T> {
             if self.store.tick()? {
                 continue;
             }
-            let mut wx = self.store.embedding();
-            if wx.store().unanswered() == 0 {
+            if self.store.core().unanswered() == 0 {
                 return Poll::Ready(Err(Error::plain(Trap::Deadlock.into())));
             }
-            let answered = wx.poll_later(context).map_err(|error| wx.explain(error))?;
-            if !answered {
+            if !self.store.poll_answers(context)? {
                 return Poll::Pending;
             }
         }

@@ -15,7 +15,7 @@ use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll, Waker};
 
-use canon_async::id::ThreadId;
+use canon_async::id::{TaskId, ThreadId};
 use canon_async::{Embedding as _, Error as CoreError};
 use canon_async_component::{HostSig, Val};
 use critical_section::Mutex;
@@ -32,22 +32,24 @@ pub(crate) type LaterFuture = Pin<Box<dyn Future<Output = Answer> + Send>>;
 /// A host function's call that is under way, kept under its thread's id.
 pub(crate) struct Later {
     pub future: LaterFuture,
-    pub waker: Arc<Woken>,
+    pub waker: Alive,
     pub due: Due,
 }
 
 /// What is needed once there is an answer.
 pub(crate) struct Due {
     pub sig: Arc<HostSig>,
-    /// What the function borrowed: handles that go back when it answers.
+    /// What the function borrowed, for its task: handles that go back when it answers.
     pub borrowed: Vec<u32>,
+    pub task: Option<TaskId>,
 }
 
 /// Threads whose futures may go on, and who drives the store.
 pub(crate) struct Wakeups(Mutex<RefCell<Queue>>);
 
 struct Queue {
-    /// Has room for every future there is, so that nothing is allocated where an interrupt may.
+    /// Has room for every future there is, beside those that are gone and stand here still, so that nothing is allocated
+    /// where an interrupt may wake.
     threads: VecDeque<ThreadId>,
     driver: Option<Waker>,
 }
@@ -69,14 +71,18 @@ impl Wakeups {
         critical_section::with(|section| f(&mut self.0.borrow_ref_mut(section)))
     }
 
-    /// Room for so many futures.
+    /// Room for so many futures. What is allocated and freed is outside of the critical section.
     fn reserve(&self, futures: usize) {
-        let mut larger = VecDeque::with_capacity(futures.max(4).next_power_of_two());
+        let (room, queued) = self.with(|queue| (queue.threads.capacity(), queue.threads.len()));
+        // Those that are queued may be of futures that are gone, and whoever wakes until the swap is of one that is not.
+        let needed = futures.saturating_add(queued);
+        if room >= needed {
+            return;
+        }
+        let mut larger = VecDeque::with_capacity(needed.saturating_mul(2).max(4));
         self.with(|queue| {
-            if queue.threads.capacity() < futures {
-                larger.extend(queue.threads.iter().copied());
-                core::mem::swap(&mut queue.threads, &mut larger);
-            }
+            larger.extend(queue.threads.drain(..));
+            core::mem::swap(&mut queue.threads, &mut larger);
         });
     }
 }
@@ -87,6 +93,15 @@ pub(crate) struct Woken {
     /// Its thread stands in the queue.
     queued: AtomicBool,
     wakeups: Arc<Wakeups>,
+}
+
+/// The waker of a future that is there. Afterwards it wakes nobody: whoever kept it would fill the queue.
+pub(crate) struct Alive(Arc<Woken>);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.queued.store(true, Ordering::Release);
+    }
 }
 
 impl Wake for Woken {
@@ -108,6 +123,18 @@ impl Wake for Woken {
     }
 }
 
+/// Polls a future; one that panics has answered with an error, or its store would wait for it.
+fn poll(future: &mut LaterFuture, context: &mut Context<'_>) -> Poll<Answer> {
+    #[cfg(feature = "std")]
+    {
+        let poll = std::panic::AssertUnwindSafe(|| future.as_mut().poll(context));
+        std::panic::catch_unwind(poll)
+            .unwrap_or_else(|_| Poll::Ready(Err(Error::host("the host function panicked"))))
+    }
+    #[cfg(not(feature = "std"))]
+    future.as_mut().poll(context)
+}
+
 impl<T> Wx<'_, T> {
     /// Keeps the future of a host function that runs now, and polls it for the first time.
     pub(crate) fn answer_later(
@@ -120,8 +147,8 @@ impl<T> Wx<'_, T> {
         let futures = usize::try_from(self.store().unanswered()).unwrap_or(usize::MAX);
         let wakeups = self.state().wakeups.clone();
         wakeups.reserve(futures);
-        let waker = Arc::new(Woken { thread, queued: AtomicBool::new(false), wakeups });
-        waker.wake_by_ref();
+        let waker = Alive(Arc::new(Woken { thread, queued: AtomicBool::new(false), wakeups }));
+        waker.0.wake_by_ref();
         self.state_mut().parked.park(thread, Parked::Later(Later { future, waker, due }))
     }
 
@@ -129,19 +156,17 @@ impl<T> Wx<'_, T> {
     pub(crate) fn poll_later(&mut self, context: &Context<'_>) -> Result<bool, CoreError> {
         let wakeups = self.state().wakeups.clone();
         // Those that wake themselves at once have their turn the next time.
-        let (turns, before) = wakeups.with(|queue| {
-            let before = queue.driver.replace(context.waker().clone());
-            (queue.threads.len(), before)
-        });
+        let driver = context.waker().clone();
+        let (turns, before) = wakeups.with(|queue| (queue.threads.len(), queue.driver.replace(driver)));
         drop(before);
         let mut answered = false;
         for _ in 0..turns {
             let Some(thread) = wakeups.with(|queue| queue.threads.pop_front()) else { break };
             // Cancelled in the meantime, or its caller died.
             let Ok(Parked::Later(mut later)) = self.state_mut().parked.take_later(thread) else { continue };
-            later.waker.queued.store(false, Ordering::Release);
-            let waker = Waker::from(later.waker.clone());
-            let parked = match later.future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            later.waker.0.queued.store(false, Ordering::Release);
+            let waker = Waker::from(later.waker.0.clone());
+            let parked = match poll(&mut later.future, &mut Context::from_waker(&waker)) {
                 Poll::Ready(answer) => {
                     answered |= self.store().answer(thread)?;
                     Parked::Answer(answer, later.due)

@@ -89,6 +89,12 @@ impl<T> Store<T> {
         self.0.get_fuel().map_err(|_| Error::misuse(NO_FUEL))
     }
 
+    /// Polls the host functions that were woken: whether one answered.
+    pub(crate) fn poll_answers(&mut self, context: &core::task::Context<'_>) -> Result<bool, Error> {
+        let mut wx = self.embedding();
+        wx.poll_later(context).map_err(|error| wx.explain(error))
+    }
+
     /// How many guests are suspended in wasmi now, for tests and statistics.
     pub fn suspended(&self) -> usize {
         self.0.data().parked.len()

@@ -308,3 +308,116 @@ fn thousands_of_host_functions_under_way_are_polled_only_when_woken() {
     assert!(polls.load(Ordering::Relaxed) <= 2 * CALLS, "{} polls", polls.load(Ordering::Relaxed));
     assert_idle(&store);
 }
+
+/// A callback task that yields until its call has answered: the store is never idle.
+const POLLS: &str = r#"(component
+  (import "later" (func $later async (param "n" u32) (result u32)))
+  (core module $Memory (memory (export "memory") 1))
+  (core instance $memory (instantiate $Memory))
+  (core func $async (canon lower (func $later) async (memory (core memory $memory "memory"))))
+  (core func $set (canon waitable-set.new))
+  (core func $join (canon waitable.join))
+  (core func $poll (canon waitable-set.poll (memory (core memory $memory "memory"))))
+  (core func $drop (canon subtask.drop))
+  (core func $drop-set (canon waitable-set.drop))
+  (core func $return (canon task.return (result u32)))
+  (core module $M
+    (import "" "memory" (memory 1))
+    (import "" "async" (func $async (param i32 i32) (result i32)))
+    (import "" "set" (func $set (result i32)))
+    (import "" "join" (func $join (param i32 i32)))
+    (import "" "poll" (func $poll (param i32 i32) (result i32)))
+    (import "" "drop" (func $drop (param i32)))
+    (import "" "drop-set" (func $drop-set (param i32)))
+    (import "" "return" (func $return (param i32)))
+    (global $in (mut i32) (i32.const 0))
+    (func (export "run") (param i32) (result i32)
+      (global.set $in (call $set))
+      (call $join (i32.shr_u (call $async (local.get 0) (i32.const 0)) (i32.const 4)) (global.get $in))
+      (i32.const 1))
+    (func (export "again") (param i32 i32 i32) (result i32)
+      (if (result i32) (i32.eqz (call $poll (global.get $in) (i32.const 16)))
+        (then (i32.const 1))
+        (else
+          (call $drop (i32.load (i32.const 16)))
+          (call $drop-set (global.get $in))
+          (call $return (i32.load (i32.const 0)))
+          (i32.const 0)))))
+  (core instance $m (instantiate $M (with "" (instance
+    (export "memory" (memory $memory "memory"))
+    (export "async" (func $async)) (export "set" (func $set)) (export "join" (func $join))
+    (export "poll" (func $poll)) (export "drop" (func $drop)) (export "drop-set" (func $drop-set))
+    (export "return" (func $return))))))
+  (func (export "run") async (param "n" u32) (result u32)
+    (canon lift (core func $m "run") async (callback (core func $m "again")))))"#;
+
+#[test]
+fn a_guest_that_never_leaves_the_store_idle_gets_its_answer() {
+    let engine = engine();
+    let (mut store, instance, event) = with_event(&engine, POLLS);
+    let other = event.clone();
+    let thread = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(10));
+        other.happen(7);
+    });
+    assert_eq!(call(&mut store, &instance, "run", &[Val::U32(0)]).unwrap(), Some(Val::U32(7)));
+    thread.join().unwrap();
+    assert_idle(&store);
+    let (mut store, instance, event) = with_event(&engine, POLLS);
+    let run = instance.func(&store, "run").unwrap();
+    let mut context = Context::from_waker(Waker::noop());
+    let mut running = pin!(run.call_async(&mut store, &[Val::U32(0)]).unwrap());
+    assert!(running.as_mut().poll(&mut context).is_pending());
+    event.happen(8);
+    match running.as_mut().poll(&mut context) {
+        Poll::Ready(result) => assert_eq!(result.unwrap(), Some(Val::U32(8))),
+        Poll::Pending => panic!("its answer is there"),
+    }
+}
+
+#[test]
+fn a_host_function_that_panics_later_is_its_callers_trap() {
+    let engine = engine();
+    let mut linker = Linker::new(&engine);
+    linker.func_async("later", |_, _| async { panic!("a test's") });
+    let mut store = Store::new(&engine, ());
+    let instance = linker.instantiate(&mut store, &component(&engine, GUEST)).unwrap();
+    let error = call(&mut store, &instance, "one", &[Val::U32(0)]).unwrap_err();
+    assert_eq!(error.to_string(), "wasm trap: the host function panicked");
+    assert_eq!(store.core().unanswered(), 0);
+    assert_idle(&store);
+}
+
+#[test]
+fn a_waker_that_outlives_its_call_wakes_nobody() {
+    let (mut store, instance, host) = setup(&engine());
+    let both = instance.func(&store, "both").unwrap();
+    let mut context = Context::from_waker(Waker::noop());
+    let mut kept = Vec::new();
+    for _ in 0..10 {
+        let mut running = pin!(both.call_async(&mut store, &[Val::U32(1), Val::U32(2)]).unwrap());
+        assert!(running.as_mut().poll(&mut context).is_pending());
+        kept.push(host.events[1].0.lock().unwrap().1.clone().unwrap());
+    }
+    let count = Arc::new(Count(AtomicUsize::new(0)));
+    let waker = Waker::from(count.clone());
+    let mut context = Context::from_waker(&waker);
+    let mut running = pin!(both.call_async(&mut store, &[Val::U32(1), Val::U32(2)]).unwrap());
+    assert!(running.as_mut().poll(&mut context).is_pending());
+    kept.iter().for_each(Waker::wake_by_ref);
+    assert_eq!(count.0.load(Ordering::Relaxed), 0);
+}
+
+/// A store in which `later` waits for one event.
+fn with_event(engine: &Engine, text: &str) -> (Store<()>, Instance, Event) {
+    let event = Event::default();
+    let mut linker = Linker::new(engine);
+    let waits = event.clone();
+    linker.func_async("later", move |_, _| {
+        let event = waits.clone();
+        async move { Ok(Some(Val::U32(event.await))) }
+    });
+    let mut store = Store::new(engine, ());
+    let instance = linker.instantiate(&mut store, &component(engine, text)).unwrap();
+    (store, instance, event)
+}

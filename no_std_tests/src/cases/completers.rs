@@ -18,6 +18,7 @@ cases! {
     host_function_cancelled_lets_go,
     host_function_cancelled_insists_and_answers,
     host_function_fails_later_its_caller_traps,
+    host_function_that_fails_after_it_said_later_is_not_waited_for,
     host_function_of_a_dead_caller_is_told,
     host_function_of_a_dead_caller_insists_and_answers_into_nothing,
 }
@@ -196,5 +197,13 @@ fn host_function_of_a_dead_caller_insists_and_answers_into_nothing<P: Profile>()
     assert!(w.answer()?);
     w.ticks()?;
     assert_eq!(w.marks(), [1]);
+    w.done()
+}
+
+fn host_function_that_fails_after_it_said_later_is_not_waited_for<P: Profile>() -> Result<(), Error> {
+    let mut w = world::<P>(script![Op::LaterThen(Trap::Engine(4))])?;
+    let f = w.lift(Func::Async, async_opts(A), CALLS)?;
+    assert_eq!(w.call(f, 0).err(), Some(Trap::Engine(4).into()));
+    assert_eq!(w.store.unanswered(), 0);
     w.done()
 }

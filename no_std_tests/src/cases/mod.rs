@@ -13,6 +13,7 @@ mod host_cancel;
 mod lifts;
 mod lowers;
 mod memory64;
+mod memory64_builtins;
 mod poison;
 mod purge;
 mod spawn;
@@ -90,7 +91,7 @@ fn one_traps<P: Profile>(script: crate::op::Script, trap: canon_async::Trap) -> 
 }
 
 /// Every file's cases.
-pub fn lists<P: Profile>() -> [&'static [Case]; 23] {
+pub fn lists<P: Profile>() -> [&'static [Case]; 24] {
     [
         completers::list::<P>(),
         context::list::<P>(),
@@ -111,6 +112,7 @@ pub fn lists<P: Profile>() -> [&'static [Case]; 23] {
         lowers::list::<P>(),
         lifts::list::<P>(),
         memory64::list::<P>(),
+        memory64_builtins::list::<P>(),
         traps::list::<P>(),
         cross_traps::list::<P>(),
         error_context::list::<P>(),

@@ -31,17 +31,18 @@ cases! {
 
 const WRITE_ONE: Op = run(StreamWrite(STREAM, async_opts(A)), &[k(2), k(8), k(1)]);
 const READ_ONE: Op = run(StreamRead(STREAM, async_opts(A)), &[k(1), k(0), k(1)]);
+/// A callback task waits for what it reads (end 1, of a stream whose writable end is 2) in a set (3).
+const SET_UP: Script = &[
+    run(StreamNew(STREAM), &[]),
+    run(WaitableSetNew, &[]),
+    READ_ONE,
+    run(WaitableJoin, &[k(1), k(3)]),
+    Op::Ret(k(wait(3))),
+];
 
 // canon_lift's loop of a synchronous function: `candidates` are all that are ready, in whatever order they began to wait
 fn waitable_set_wait_behind_a_callback_task_runs_below_a_sync_call<P: Profile>() -> Result<(), Error> {
     let mut w = World::<P>::new(&[None])?;
-    const SET_UP: Script = &[
-        run(StreamNew(STREAM), &[]),
-        run(WaitableSetNew, &[]),
-        READ_ONE,
-        run(WaitableJoin, &[k(1), k(3)]),
-        Op::Ret(k(wait(3))),
-    ];
     const LAST: Script = &[
         Op::Eq(R0, k(2)),
         Op::Mark(3),
@@ -84,13 +85,6 @@ fn waitable_set_wait_behind_a_callback_task_runs_below_a_sync_call<P: Profile>()
 // The holder of the exclusive lock waits in its own callback, behind others who need the lock to go on.
 fn waitable_set_event_while_the_lock_is_held_goes_to_the_holder<P: Profile>() -> Result<(), Error> {
     let mut w = World::<P>::new(&[None])?;
-    const SET_UP: Script = &[
-        run(StreamNew(STREAM), &[]),
-        run(WaitableSetNew, &[]),
-        READ_ONE,
-        run(WaitableJoin, &[k(1), k(3)]),
-        Op::Ret(k(wait(3))),
-    ];
     const LAST: Script = &[
         Op::Eq(R0, k(2)),
         Op::Mark(2),

@@ -2,13 +2,13 @@
 
 use crate::error::Error;
 #[cfg(feature = "std")]
-pub(super) use std::thread::LocalKey;
+pub(crate) use std::thread::LocalKey;
 
 const IN_USE: Error = Error::Misuse("the ambient store is in use: it is being driven, or by another thread");
 
 /// With `std`: a cell of each thread.
 #[cfg(feature = "std")]
-pub(super) struct Cell<T: 'static>(pub &'static LocalKey<core::cell::RefCell<T>>);
+pub(crate) struct Cell<T: 'static>(pub &'static LocalKey<core::cell::RefCell<T>>);
 
 #[cfg(feature = "std")]
 impl<T> Cell<T> {
@@ -16,7 +16,7 @@ impl<T> Cell<T> {
     ///
     /// # Errors
     /// `Misuse` where it is in use, or the thread is ending.
-    pub(super) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> Result<R, Error> {
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> Result<R, Error> {
         const ENDING: Error = Error::Misuse("the ambient store is gone: its thread is ending");
         let result = self.0.try_with(|cell| Ok(f(&mut *cell.try_borrow_mut().map_err(|_| IN_USE)?)));
         result.unwrap_or(Err(ENDING))
@@ -26,7 +26,7 @@ impl<T> Cell<T> {
 /// Without `std`: one cell, that whoever comes first has until it is done. Nobody spins: that would hang where an interrupt
 /// handler meets what it interrupted.
 #[cfg(not(feature = "std"))]
-pub(super) struct Cell<T>(pub spin::mutex::SpinMutex<T>);
+pub(crate) struct Cell<T>(pub spin::mutex::SpinMutex<T>);
 
 #[cfg(not(feature = "std"))]
 impl<T> Cell<T> {
@@ -34,7 +34,7 @@ impl<T> Cell<T> {
     ///
     /// # Errors
     /// `Misuse` where it is in use.
-    pub(super) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> Result<R, Error> {
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> Result<R, Error> {
         Ok(f(&mut *self.0.try_lock().ok_or(IN_USE)?))
     }
 }
@@ -44,16 +44,16 @@ macro_rules! cell {
     ($(#[$doc:meta])* $name:ident: $ty:ty = $value:expr) => {
         #[cfg(feature = "std")]
         $(#[$doc])*
-        static $name: $crate::ambient::cell::Cell<$ty> = {
+        static $name: $crate::storage::cell::Cell<$ty> = {
             std::thread_local! {
                 static HERE: core::cell::RefCell<$ty> = const { core::cell::RefCell::new($value) };
             }
-            $crate::ambient::cell::Cell(&HERE)
+            $crate::storage::cell::Cell(&HERE)
         };
         #[cfg(not(feature = "std"))]
         $(#[$doc])*
-        static $name: $crate::ambient::cell::Cell<$ty> =
-            $crate::ambient::cell::Cell(spin::mutex::SpinMutex::new($value));
+        static $name: $crate::storage::cell::Cell<$ty> =
+            $crate::storage::cell::Cell(spin::mutex::SpinMutex::new($value));
     };
 }
-pub(super) use cell;
+pub(crate) use cell;
