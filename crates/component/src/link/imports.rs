@@ -103,7 +103,10 @@ fn find_in<'l, E: Engine>(
         {
             let wanted = import.attributes.implements.as_deref().unwrap_or(&import.name);
             // An instance of which nothing is needed need not be there; else what is needed is missing.
-            let other_version = place.defs.and_then(|defs| defs.other_version(wanted));
+            let other_version = match def {
+                Some(_) => None,
+                None => place.defs.and_then(|defs| defs.other_version(wanted)),
+            };
             let defs = def.and_then(Def::instance);
             let (prefix, depth) = (format!("{path}#"), place.depth.saturating_add(1));
             find_in(e, plan, inner, &Place { defs, prefix: &prefix, other_version, depth }, found)?;
