@@ -2,6 +2,47 @@
 //!
 //! A clock is registered with [`ambient::set_clock`](crate::ambient::set_clock). With `std` there is one from the start
 //! (`StdClock`); elsewhere a deadline without a clock is `Misuse`. A test takes a [`ManualClock`] and moves time by hand.
+//!
+//! On a bare machine a wait is a sleep of the core. Whether something came is asked in the critical section in which it falls asleep: an
+//! interrupt that is pending ends the sleep also there, and is served after it, so that none is slept through.
+//!
+//! ```
+//! use canon_async::ambient;
+//! use canon_async::clock::Clock;
+//! use core::sync::atomic::{AtomicU32, Ordering};
+//! use core::time::Duration;
+//! # mod cortex_m { pub mod asm { pub fn wfi() {} } }
+//!
+//! static MILLIS: AtomicU32 = AtomicU32::new(0);
+//!
+//! // The handler of a timer that interrupts each millisecond.
+//! fn tick() {
+//!     MILLIS.store(MILLIS.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+//! }
+//!
+//! struct Timer;
+//!
+//! impl Clock for Timer {
+//!     fn now(&self) -> Duration {
+//!         Duration::from_millis(MILLIS.load(Ordering::Relaxed).into())
+//!     }
+//!
+//!     fn wait_until(&self, deadline: Duration) {
+//!         critical_section::with(|_| {
+//!             if !ambient::is_signalled() && self.now() < deadline {
+//!                 cortex_m::asm::wfi();
+//!             }
+//!         });
+//!     }
+//! }
+//!
+//! ambient::set_clock(&Timer)?;
+//! # tick();
+//! # assert_eq!(ambient::now()?, Duration::from_millis(1));
+//! # Ok::<(), canon_async::Error>(())
+//! ```
+//!
+//! Who drives the store with an executor needs no clock: [`ambient::until`](crate::ambient::until) sleeps as the executor does.
 
 use core::time::Duration;
 use spin::mutex::SpinMutex;
@@ -13,8 +54,16 @@ pub trait Clock: Sync {
     /// The time since some fixed moment. Never goes back.
     fn now(&self) -> Duration;
 
-    /// Waits until `deadline` (as [`Clock::now`] counts), or for a shorter time, but not for none: whoever waits asks again.
+    /// Waits until `deadline` (as [`Clock::now`] counts), or for a shorter time, but not for none: whoever waits asks again. [`Duration::MAX`] is no
+    /// deadline: whoever waits is waiting for a [`Signal`](crate::ambient::Signal). One that is given ends the wait: with `std` it unparks
+    /// the thread that waits, elsewhere the interrupt that gives it ends the sleep of the core.
     fn wait_until(&self, deadline: Duration);
+
+    /// Whether its time goes on while nobody asks, which is the default. Where only its own waits move it, no engine is asked to
+    /// wait in its place ([`Embedding::idle_for`](crate::Embedding::idle_for)).
+    fn goes_on(&self) -> bool {
+        true
+    }
 }
 
 /// The clock of the operating system. Waits by parking the thread, so whoever unparks it ends the wait.
@@ -85,10 +134,14 @@ impl<D: embedded_hal::delay::DelayNs + Send> Clock for DelayClock<D> {
         delay.delay_ns(slice.subsec_nanos());
         *now = now.saturating_add(slice);
     }
+
+    fn goes_on(&self) -> bool {
+        false
+    }
 }
 
 /// A clock that stands still until it is moved: by [`ManualClock::advance`], or by a wait, which takes it to its deadline at
-/// once. Not for interrupts.
+/// once; a wait without one leaves it where it is. Not for interrupts.
 #[derive(Debug)]
 pub struct ManualClock {
     now: SpinMutex<Duration>,
@@ -119,7 +172,14 @@ impl Clock for ManualClock {
     }
 
     fn wait_until(&self, deadline: Duration) {
+        if deadline == Duration::MAX {
+            return core::hint::spin_loop();
+        }
         let mut now = self.now.lock();
         *now = deadline.max(*now);
+    }
+
+    fn goes_on(&self) -> bool {
+        false
     }
 }

@@ -4,6 +4,8 @@ use crate::error::Error;
 use crate::id::{FuncRef, HostCall, MemoryRef, TableRef, ThreadId};
 use crate::storage::Profile;
 use crate::store::Store;
+use core::task::Context;
+use core::time::Duration;
 
 /// How a stretch of guest code ended, if it did not trap.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -77,7 +79,7 @@ pub trait Embedding {
     /// `Misuse` where the engine gives references to functions to no built-in, which is the default.
     fn thread_ref(&mut self, thread: ThreadId, func: FuncRef) -> Result<(), Error> {
         let _ = (thread, func);
-        Err(Error::Misuse("this engine gives no references to functions"))
+        Err(crate::message::Misuse::NoFuncRefs.into())
     }
 
     /// Calls the function that [`Embedding::thread_func`] or [`Embedding::thread_ref`] kept.
@@ -121,12 +123,32 @@ pub trait Embedding {
         Ok(())
     }
 
+    /// [`Embedding::poll_answers`] for who drives the store as a future ([`ambient::until`](crate::ambient::until)): from now on a host
+    /// function that can answer wakes `context`. `false`, which is the default: it can't say when it can.
+    ///
+    /// # Errors
+    /// The embedder's, which end the future.
+    fn poll_answers_with(&mut self, context: &mut Context<'_>) -> Result<bool, Error> {
+        let _ = context;
+        Ok(false)
+    }
+
     /// Nothing is ready, and host functions will answer later: waits until one may have (parks, sleeps), says so with
-    /// [`Store::answer`], and answers `true`; where none has, it is asked again at once. `false`, which is the default: it can't wait.
+    /// [`Store::answer`], and answers `true`. It may do so where none has, as when the thread was unparked for another reason (a
+    /// [`Signal`](crate::ambient::Signal)): it is asked again, but it must have waited. `false`, which is the default: it can't wait.
     ///
     /// # Errors
     /// The embedder's, which end [`run_until`](crate::run::run_until).
     fn idle(&mut self) -> Result<bool, Error> {
+        Ok(false)
+    }
+
+    /// [`Embedding::idle`] for at most so long: `true` where it waited, whether or not somebody answered.
+    ///
+    /// # Errors
+    /// The embedder's, which end the wait.
+    fn idle_for(&mut self, most: Duration) -> Result<bool, Error> {
+        let _ = most;
         Ok(false)
     }
 

@@ -78,6 +78,10 @@ pub enum Resource {
     ThreadLocals,
     /// Bytes of stack that a thread asks for.
     StackBytes,
+    /// Signals that are armed.
+    Signals,
+    /// Tasks of executors that wait for the ambient store.
+    Waiters,
 }
 
 /// A rule that a guest broke. The texts are those of the spec's reference tests.
@@ -297,6 +301,8 @@ impl fmt::Display for Resource {
             Resource::TaskMetadata => "metadata of tasks",
             Resource::ThreadLocals => "thread-local values",
             Resource::StackBytes => "bytes of a thread's stack",
+            Resource::Signals => "armed signals",
+            Resource::Waiters => "tasks that wait for the ambient store",
         })
     }
 }

@@ -76,12 +76,15 @@ generational! {
     LendId;
     /// A context of the host: [`AsyncContext`](crate::context::AsyncContext).
     ContextId;
-    /// A task as the host has it: [`task`](crate::task).
+    /// A task as the host has it: [`task`](crate::task). Its number is never another task's, after a reset of the ambient store neither;
+    /// with `std` it means nothing on another thread of the operating system, which has a store of its own.
     HostTaskId;
     /// What the host knows of an error context: [`ErrorContextId`](crate::error_context::ErrorContextId).
     HostErrorId;
     /// A key of the host with its value, in a table that many owners share.
     PairId;
+    /// A signal that is armed: [`Signal`](crate::ambient::Signal).
+    SignalId;
 }
 
 link_time! {

@@ -48,6 +48,8 @@ pub mod error;
 pub mod error_context;
 pub mod fixed_list;
 pub mod id;
+mod message;
+mod raise;
 pub mod run;
 pub mod spec;
 pub mod state;

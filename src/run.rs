@@ -12,7 +12,10 @@ use crate::canon::{self, Builtin, lift, resolve};
 use crate::embedding::{Embedding, Outcome, Then};
 use crate::error::{Error, Trap};
 use crate::id::{HostCall, InstanceId, LiftId, OptsId, TaskId, ThreadId};
+use crate::message::{Bug, Misuse};
+use crate::raise::{OrRaise as _, Raises, Raising as _, caught};
 use crate::state::{Caller, InstanceKind, Point, Status, Task};
+use crate::storage::Profile;
 use crate::store::{Current, HostEnd, Store};
 
 /// How a thread is resumed.
@@ -29,7 +32,7 @@ impl Entry<'_> {
 }
 
 /// `Thread.resume`: runs a thread, and the ones that it switches to, until one blocks without a successor or exits.
-pub(crate) fn run<E: Embedding + ?Sized>(e: &mut E, first: ThreadId, entry: Entry<'_>) -> Result<(), Error> {
+pub(crate) fn run<E: Embedding + ?Sized>(e: &mut E, first: ThreadId, entry: Entry<'_>) -> Raises {
     let store = e.store();
     store.check_depth()?;
     store.depth = store.depth.saturating_add(1);
@@ -41,21 +44,23 @@ pub(crate) fn run<E: Embedding + ?Sized>(e: &mut E, first: ThreadId, entry: Entr
     result
 }
 
-fn run_chain<E: Embedding + ?Sized>(e: &mut E, first: ThreadId, entry: Entry<'_>) -> Result<(), Error> {
+fn run_chain<E: Embedding + ?Sized>(e: &mut E, first: ThreadId, entry: Entry<'_>) -> Raises {
     let (mut next, mut entry) = (Some(first), entry);
     while let Some(thread) = next {
         let store = e.store();
         let (instance, waited) = {
-            let t = store.thread(thread).ok_or(Error::Bug("a thread that is gone was resumed"))?;
+            let t = store.thread_mut(thread)?;
             (t.instance(), t.status() == Status::Waiting)
         };
         store.stop_waiting(thread)?;
         store.current = Current::Thread(thread);
         match step(e, thread, waited, entry) {
             Ok(successor) => next = successor,
-            Err(error) => {
+            Err(raised) => {
+                // Kept apart: what is done with the dead may fail too.
+                let error = e.store().raiser.error(raised);
                 poison(e, thread, instance);
-                return Err(error);
+                return e.store().raiser.raise(error);
             }
         }
         entry = Entry::PLAIN;
@@ -75,7 +80,7 @@ fn poison<E: Embedding + ?Sized>(e: &mut E, thread: ThreadId, instance: Instance
         store.poison(instance);
     }
     // The host is never dead, so nobody would purge a thread of its; an error of its function is a trap of who called.
-    if store.instance(instance).is_ok_and(|i| i.kind() == InstanceKind::Host) {
+    if store.get_instance(instance).is_some_and(|i| i.kind() == InstanceKind::Host) {
         let caller = store.thread(thread).and_then(|t| store.task(t.task())).map(Task::caller);
         if let Some(Caller::Guest(subtask)) = caller
             && let Some(caller) = store.waitable(subtask).map(|subtask| subtask.instance())
@@ -98,7 +103,7 @@ fn step<E: Embedding + ?Sized>(
     thread: ThreadId,
     waited: bool,
     entry: Entry<'_>,
-) -> Result<Option<ThreadId>, Error> {
+) -> Raises<Option<ThreadId>> {
     let point = e.store().thread_mut(thread)?.point;
     let outcome = match point {
         Point::Enter => match lift::enter(e, thread, waited, entry)? {
@@ -111,22 +116,22 @@ fn step<E: Embedding + ?Sized>(
         },
         Point::Start(arg) => {
             e.store().thread_mut(thread)?.point = Point::Switch;
-            e.start_thread(thread, arg)?
+            e.start_thread(thread, arg).raising(&mut e.store().raiser)?
         }
-        Point::Switch | Point::Host => e.resume(thread, 0)?,
+        Point::Switch | Point::Host => resume(e, thread, 0)?,
         Point::Wait(set, memory, pointer) => {
-            let event =
-                e.store().get_set_event(set)?.ok_or(Error::Bug("a wait was resumed without an event"))?;
+            let store = e.store();
+            let event = store.get_set_event(set)?.or_raise(&mut store.raiser, Bug::NoWaitEvent)?;
             let value = crate::canon::unpack_event(e, memory, pointer, event)?;
-            e.resume(thread, u64::from(value))?
+            resume(e, thread, u64::from(value))?
         }
         Point::Event(waitable) => {
-            let (_, _, payload) = e.store().get_pending_event(waitable)?;
-            e.resume(thread, u64::from(payload))?
+            let (_, _, payload) = e.store().deliver_event(waitable)?;
+            resume(e, thread, u64::from(payload))?
         }
         Point::Lower(subtask) => {
             let value = crate::canon::lower::finish(e, subtask)?;
-            e.resume(thread, value)?
+            resume(e, thread, value)?
         }
         Point::CallbackYield | Point::CallbackWait(_) => lift::callback(e, thread, point, entry.cancelled)?,
     };
@@ -134,6 +139,10 @@ fn step<E: Embedding + ?Sized>(
         Outcome::Blocked => Ok(e.store().switch_to.take()),
         Outcome::Returned(value) => lift::returned(e, thread, value),
     }
+}
+
+fn resume<E: Embedding + ?Sized>(e: &mut E, thread: ThreadId, value: u64) -> Raises<Outcome> {
+    e.resume(thread, value).raising(&mut e.store().raiser)
 }
 
 /// `Store.invoke`: the host calls a component function. The task may resolve before this returns, or later in a
@@ -168,20 +177,20 @@ pub fn builtin<E: Embedding + ?Sized>(e: &mut E, builtin: Builtin, args: &[u64])
         | Builtin::FutureRead(_, options)
         | Builtin::FutureWrite(_, options) => !store.options(options)?.is_async,
         Builtin::ResourceNew(rt) | Builtin::ResourceRep(rt) => {
-            let resource = store.types().resource(rt).ok_or(Error::Misuse("unknown resource type"))?;
+            let resource = store.types().resource(rt).ok_or(Misuse::UnknownResource)?;
             if resource.instance != instance {
-                return Err(Error::Misuse("only who defines a resource type sees representations"));
+                return Err(Misuse::ForeignResource.into());
             }
             false
         }
         other => other.may_suspend(),
     };
     if waits {
-        return Err(Error::Misuse("the host can't wait in a built-in: it uses the `async` form"));
+        return Err(Misuse::HostWaits.into());
     }
-    match as_host(e, instance, |e| canon::call(e, builtin, args))? {
+    match as_host(e, instance, |e| canon::call(e, builtin, args).raising(&mut e.store().raiser))? {
         Then::Value(value) => Ok(value),
-        Then::Suspend => Err(Error::Bug("a built-in of the host was suspended")),
+        Then::Suspend => Err(Bug::HostSuspended.into()),
     }
 }
 
@@ -210,7 +219,7 @@ pub(crate) fn begin_copy<E: Embedding + ?Sized>(
 fn as_host<E: Embedding + ?Sized, T>(
     e: &mut E,
     instance: InstanceId,
-    f: impl FnOnce(&mut E) -> Result<T, Error>,
+    f: impl FnOnce(&mut E) -> Raises<T>,
 ) -> Result<T, Error> {
     let outer = core::mem::replace(&mut e.store().current, Current::Host(instance));
     let result = f(e);
@@ -233,15 +242,10 @@ pub(crate) fn tick_inside<E: Embedding + ?Sized, G>(
     enter: impl FnOnce(&Store<E::Profile>, ThreadId) -> G,
 ) -> Result<bool, Error> {
     let store = e.store();
-    if store.depth != 0 || store.current != Current::None {
-        return Err(Error::Misuse("tick inside a call"));
+    if store.is_running() {
+        return Err(Misuse::TickInside.into());
     }
-    let Some(thread) = store.next_ready()? else { return Ok(false) };
-    let instance = store.thread_mut(thread)?.instance();
-    if let Err(error) = store.enter_from(instance, None) {
-        store.make_ready(thread)?;
-        return Err(error);
-    }
+    let Some((thread, instance)) = store.caught(next_to_run)? else { return Ok(false) };
     let inside = enter(e.store(), thread);
     let result = run(e, thread, Entry::PLAIN);
     drop(inside);
@@ -249,6 +253,17 @@ pub(crate) fn tick_inside<E: Embedding + ?Sized, G>(
     e.store().leave_to(instance, None);
     at_host(e, result)?;
     Ok(true)
+}
+
+/// The next ready thread, and its instance, which it enters.
+fn next_to_run<P: Profile>(store: &mut Store<P>) -> Raises<Option<(ThreadId, InstanceId)>> {
+    let Some(thread) = store.next_ready()? else { return Ok(None) };
+    let instance = store.thread_mut(thread)?.instance();
+    if let Err(raised) = store.enter_from(instance, None) {
+        store.make_ready(thread)?;
+        return Err(raised);
+    }
+    Ok(Some((thread, instance)))
 }
 
 /// How many threads run before host functions are asked whether they can answer.
@@ -274,7 +289,7 @@ pub fn run_until<E: Embedding + ?Sized>(e: &mut E, task: TaskId) -> Result<(), E
             return Err(Trap::Deadlock.into());
         }
         if !e.idle()? {
-            return Err(Error::Misuse("a host function will answer later, and this embedding does not wait"));
+            return Err(Misuse::CannotWait.into());
         }
     }
     Ok(())
@@ -295,18 +310,28 @@ pub fn cancel<E: Embedding + ?Sized>(e: &mut E, task: TaskId) -> Result<(), Erro
     at_host(e, result)
 }
 
-/// Control is back at the host: what was poisoned is taken away, where none of it is on the native stack any more.
-pub(crate) fn at_host<E: Embedding + ?Sized, T>(e: &mut E, result: Result<T, Error>) -> Result<T, Error> {
+/// Control is back at the host, with what came of it: what was poisoned is taken away.
+pub(crate) fn at_host<E: Embedding + ?Sized, T>(e: &mut E, result: Raises<T>) -> Result<T, Error> {
+    // Taken out first: what is done with the dead may fail too.
+    let result = result.map_err(|raised| e.store().raiser.error(raised));
+    let failed = result.is_err();
+    let purged = caught(e, |e| purge(e, failed));
+    let value = result?;
+    purged.map(|()| value)
+}
+
+/// Takes away what was poisoned, where none of it is on the native stack any more.
+fn purge<E: Embedding + ?Sized>(e: &mut E, failed: bool) -> Raises {
     let store = e.store();
-    if result.is_err() {
+    if failed {
         store.switch_to = None;
         // What the host itself called ran on no thread: nobody has died of it yet.
         if let Some(guilty) = store.take_blamed() {
             store.poison(guilty);
         }
     }
-    if !store.to_purge || store.depth != 0 || store.current != Current::None {
-        return result;
+    if !store.to_purge || store.is_running() {
+        return Ok(());
     }
     store.to_purge = false;
     let mut from = 0;
@@ -325,7 +350,5 @@ pub(crate) fn at_host<E: Embedding + ?Sized, T>(e: &mut E, result: Result<T, Err
         }
         from = next;
     }
-    purged = purged.and(e.store().purge_handles());
-    let value = result?;
-    purged.map(|()| value)
+    purged.and(e.store().purge_handles())
 }

@@ -24,7 +24,8 @@
 //!
 //! **Freeing**: the core's task is gone as soon as it has resolved. How it ended can be read again and again, until there is no room for a
 //! new task: then those are freed that finished first, of those whose end somebody knows (who waited, polled or cancelled). An end
-//! that nobody knows is not lost in silence: it takes room until somebody asks. Ids are never used again.
+//! that nobody knows is not lost in silence: it takes room until somebody asks. While its code is on the stack no task is freed. Ids are never used again,
+//! after [`ambient::reset`] neither.
 //!
 //! **Contexts**: a task begins with a snapshot of the context that it was started in. Its guest's code runs with that as the current one
 //! wherever this module drives ([`task_wait`](TaskBuiltins::task_wait), [`tick`](TaskBuiltins::tick)); the host's code with
@@ -43,20 +44,22 @@
 //! ```
 
 mod drive;
+mod flat;
 mod state;
 mod threads;
 
-pub(crate) use drive::{host_args, host_lost, host_result, spawn, turn, types};
-pub(crate) use state::Flat;
+pub(crate) use drive::{host_args, host_lost, host_result, spawn, stack_bytes, turn, types};
+pub(crate) use flat::Flat;
 pub(crate) use state::State;
-pub(crate) use threads::{Destructor, Local};
+pub(crate) use threads::{Begin, Destructor, Local};
 
 use crate::ambient::text::text;
-use crate::ambient::{self, AsText, ComponentValue};
-use crate::error::Error;
+use crate::ambient::{self, AsText, ComponentValue, Waited};
+use crate::error::{Error, Trap};
 pub use crate::id::HostTaskId;
 use crate::id::LiftId;
 use core::fmt;
+use core::time::Duration;
 use drive::Inside;
 
 /// What a task returns: a value, or none.
@@ -215,7 +218,9 @@ impl TaskBuiltins {
     /// Starts a task that calls a guest's function, in a snapshot of the current context. The function runs until it blocks or
     /// returns; where its instance lets nobody in, the task is pending. A trap is how the task ends.
     ///
-    /// The arguments and the result are numbers, bools and chars; functions of other types are called through the engine.
+    /// The arguments and the result are numbers, bools, chars and handles; functions of other types are called through the engine. What a handle stands for goes to
+    /// the guest when the function starts, and not before: of a call that is removed it stays with the host. An `own`, the readable end of a stream or future, and an error context
+    /// that is returned are the host's from then on.
     ///
     /// # Errors
     /// `Misuse` for arguments that are not of the parameters' types, a function of other types, without an engine, or while the store is driven;
@@ -258,7 +263,30 @@ impl TaskBuiltins {
     /// `Trap(Deadlock)` where nothing can end it; the trap of a call that is no task of the host's; `Misuse` where it was freed, or, if it has not
     /// finished, while the store is driven.
     pub fn task_wait(task: HostTaskId) -> Result<TaskOutcome, Error> {
-        drive::wait(|| Self::task_poll(task))
+        match ambient::wait(None, || Self::task_poll(task))? {
+            Waited::Done(outcome) => Ok(outcome),
+            Waited::Timeout | Waited::Deadlock => Err(Trap::Deadlock.into()),
+        }
+    }
+
+    /// [`TaskBuiltins::task_wait`] until a time of [`ambient::now`]: `None` where the task has not finished by then. The deadline ends the wait also where
+    /// nothing else can; one that is past leaves one turn of what is ready.
+    ///
+    /// # Errors
+    /// As [`TaskBuiltins::task_wait`], but for the deadlock; `Misuse` where there is no clock.
+    pub fn task_wait_until(task: HostTaskId, deadline: Duration) -> Result<Option<TaskOutcome>, Error> {
+        match ambient::wait(Some(deadline), || Self::task_poll(task))? {
+            Waited::Done(outcome) => Ok(Some(outcome)),
+            Waited::Timeout | Waited::Deadlock => Ok(None),
+        }
+    }
+
+    /// [`TaskBuiltins::task_wait`] as a future: [`ambient::until`]. That nothing can end the task is not told.
+    ///
+    /// # Errors
+    /// As [`ambient::until`]; `Misuse` where the task was freed.
+    pub async fn task_wait_async(task: HostTaskId) -> Result<TaskOutcome, Error> {
+        ambient::until(|| Self::task_poll(task)).await
     }
 
     /// How a task has finished, if it has. O(1).
@@ -282,7 +310,7 @@ impl TaskBuiltins {
     /// # Errors
     /// The trap of a call that is no task of the host's; `Misuse` while the store is driven.
     pub fn tick() -> Result<bool, Error> {
-        turn(false)
+        ambient::tick()
     }
 
     /// The task whose code runs: of a guest that it called, as host functions find it, or in [`TaskBuiltins::task_run`]. O(1).
@@ -303,6 +331,9 @@ impl TaskBuiltins {
 
     /// Runs code of a task: with the task's context as the current one, which keeps what is set in it. After the task has
     /// finished there is nothing to keep it for, and the context is empty.
+    ///
+    /// A task has one context: where its code runs inside of itself, be it across other tasks, it goes on with what is set so far, and what it sets
+    /// the code around it finds. Of the others each finds its own as it left it. Scopes that `f` leaves open end with it.
     ///
     /// # Errors
     /// `Misuse` where the task was freed.

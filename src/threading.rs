@@ -6,7 +6,8 @@
 //! * **a place to begin**: a function of a module ([`FunctionReference`]) or an element of a table, of numbers alone;
 //! * **a priority**, 0 to 7 and 4 where none is said: of the threads that are ready, those of the highest run first, and those of one priority take turns.
 //!   They take turns with all that is ready beside them, so that no priority starves a guest's own threads;
-//! * **a stack**, as many bytes as the engine allows; what it gives is its affair;
+//! * **a stack**: how many bytes it asks for the engine is told when the function begins ([`own::stack_bytes`](crate::ambient::own::stack_bytes)), and
+//!   what it gives is its affair; more than it ever gives is refused at once;
 //! * **a parent**, if it is said which: [`cancel_child_threads`](AdvancedThreadingBuiltins::cancel_child_threads) cancels the children of one, of which
 //!   one that has not begun is removed, and any other is asked;
 //! * **local values**, each with a destructor if it has one. When the thread ends, however it ends, they are destroyed, the one that was set last first,
@@ -25,7 +26,8 @@ use crate::id::LiftId;
 use crate::state::Priority;
 use crate::storage::Blank;
 use crate::store::Store;
-use crate::task::{self, Destructor, Flat, Local, TaskBuiltins, TaskOutcome, TaskState};
+use crate::task::{self, Begin, Destructor, Flat, Local, TaskBuiltins, TaskOutcome, TaskState};
+use core::time::Duration;
 
 /// A type of core wasm that threads take and give.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -102,7 +104,7 @@ impl FunctionReference {
 /// How a thread is spawned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct ThreadSpawnConfig {
-    /// Bytes of stack; `None` for as many as the engine gives.
+    /// Bytes of stack to ask the engine for; `None` for as many as it gives.
     pub stack_size: Option<u32>,
     /// 0 to 7, of which 7 runs first; `None` for 4.
     pub priority: Option<u8>,
@@ -112,13 +114,14 @@ impl ThreadSpawnConfig {
     /// The priority where none is said.
     pub const DEFAULT_PRIORITY: u8 = 4;
 
-    fn check(&self) -> Result<Priority, Error> {
+    /// How a thread begins at a place.
+    fn begin(&self, at: FunctionAt) -> Result<Begin, Error> {
         let priority = Priority::new(self.priority.unwrap_or(Self::DEFAULT_PRIORITY));
         let priority = priority.ok_or(Error::Misuse("a thread's priority is 0 to 7"))?;
         if self.stack_size.unwrap_or(0) > ambient::max_stack_bytes()? {
             return Err(Error::Capacity(Resource::StackBytes));
         }
-        Ok(priority)
+        Ok(Begin { at, priority, stack: self.stack_size })
     }
 }
 
@@ -160,10 +163,10 @@ impl AdvancedThreadingBuiltins {
         parent: Option<HostThreadId>,
         args: &[ComponentValue],
     ) -> Result<HostThreadId, Error> {
-        let priority = config.check()?;
+        let begin = config.begin(function.at())?;
         check_text(&function.name, ambient::limits()?.text_bytes)?;
         let flatten = |store: &Store<Tier>, at| flatten(store, at, Some(&function.signature), args);
-        task::spawn(function.at(), priority, parent.map(HostThreadId::task), flatten).map(HostThreadId)
+        task::spawn(begin, parent.map(HostThreadId::task), flatten).map(HostThreadId)
     }
 
     /// [`Self::thread_spawn_indirect_with_args`] with the zeros of the parameters' types.
@@ -190,10 +193,9 @@ impl AdvancedThreadingBuiltins {
         parent: Option<HostThreadId>,
         args: &[ComponentValue],
     ) -> Result<HostThreadId, Error> {
-        let priority = config.check()?;
         let at = FunctionAt::Table { table: table_index, index: function_index };
         let flatten = |store: &Store<Tier>, at| flatten(store, at, None, args);
-        task::spawn(at, priority, parent.map(HostThreadId::task), flatten).map(HostThreadId)
+        task::spawn(config.begin(at)?, parent.map(HostThreadId::task), flatten).map(HostThreadId)
     }
 
     /// Drives the store until a thread has ended and its values are destroyed: its result, that it was cancelled, or its trap. It may be joined again until it
@@ -203,6 +205,14 @@ impl AdvancedThreadingBuiltins {
     /// As [`TaskBuiltins::task_wait`].
     pub fn thread_join(thread: HostThreadId) -> Result<TaskOutcome, Error> {
         TaskBuiltins::task_wait(thread.0)
+    }
+
+    /// [`Self::thread_join`] until a time of [`ambient::now`]: `None` where the thread has not ended by then.
+    ///
+    /// # Errors
+    /// As [`TaskBuiltins::task_wait_until`].
+    pub fn thread_join_until(thread: HostThreadId, deadline: Duration) -> Result<Option<TaskOutcome>, Error> {
+        TaskBuiltins::task_wait_until(thread.0, deadline)
     }
 
     /// Where a thread is: pending until its function begins, and running until its values are destroyed. O(1).
@@ -221,7 +231,8 @@ impl AdvancedThreadingBuiltins {
         TaskBuiltins::task_cancel(thread.0)
     }
 
-    /// Cancels all children of a thread that are not freed, and not theirs; how many had not ended. O(children).
+    /// Cancels all children of a thread, and not theirs; how many it was that were removed or asked. Of those whose function is over, and whose values
+    /// are perhaps being destroyed, there is nothing to cancel. O(children).
     ///
     /// # Errors
     /// `Misuse` where the parent was freed; as [`TaskBuiltins::task_cancel`].
@@ -229,7 +240,7 @@ impl AdvancedThreadingBuiltins {
         let (mut next, mut count) = (Self::child(parent, None)?, 0u32);
         while let Some(child) = next {
             next = Self::child(parent, next)?;
-            if !Self::thread_state(child)?.is_finished() {
+            if ambient::host(|host| host.task.is_live(child.0))? {
                 count = count.saturating_add(1);
                 Self::thread_cancel(child)?;
             }
@@ -270,11 +281,11 @@ impl AdvancedThreadingBuiltins {
     }
 
     /// Sets a value that is local to a thread; the one that the key had, whose destructor is not run. The destructor, if one is given, is a function of the
-    /// thread's module, or for a thread that was spawned by a table, an element of that table. It takes up to two numbers: the key, and the value, which is 0
-    /// where it is no number. O(values of the thread).
+    /// thread's module, or for a thread that was spawned by a table, an element of that table. It takes up to two numbers: the key, an `i32` in core wasm, and
+    /// the value, of its type there, or 0 where it is no number. O(values of the thread).
     ///
     /// # Errors
-    /// `Trap(TaskResolved)` where the thread has ended; `Capacity(ThreadLocals | TextBytes | ListItems)`; `Misuse` where there is no such function, or it takes more,
+    /// `Trap(TaskResolved)` where the thread has ended; `Capacity(ThreadLocals | TextBytes | ListItems)`; `Misuse` where there is no such function, or it takes something else,
     /// or, with a destructor, while the store is driven.
     pub fn thread_local_set(
         thread: HostThreadId,
@@ -283,7 +294,7 @@ impl AdvancedThreadingBuiltins {
         destructor: Option<u32>,
     ) -> Result<Option<ComponentValue>, Error> {
         let destructor = match destructor {
-            Some(index) => Destructor::Guest(destructor_of(thread, index)?),
+            Some(index) => Destructor::Guest(destructor_of(thread, index, &value)?),
             None => Destructor::None,
         };
         set_local(thread, key, Local { value, destructor })
@@ -336,24 +347,34 @@ fn set_local(thread: HostThreadId, key: u32, local: Local) -> Result<Option<Comp
     })?
 }
 
-fn destructor_of(thread: HostThreadId, index: u32) -> Result<LiftId, Error> {
+/// What a number is in core wasm; a bool or a char is none, since not all that core wasm has is one.
+fn number(ty: ValueType) -> Option<ThreadValueType> {
+    ThreadValueType::of(ty).filter(|_| !matches!(ty, ValueType::Bool | ValueType::Char))
+}
+
+fn destructor_of(thread: HostThreadId, index: u32, value: &ComponentValue) -> Result<LiftId, Error> {
+    const TAKES: Error =
+        Error::Misuse("a destructor takes up to two numbers: the key, an i32, and the value, of its type");
     let at = match ambient::host(|host| host.task.thread_at(thread.0))?? {
         FunctionAt::Index { module, .. } => FunctionAt::Index { module, function: index },
         FunctionAt::Table { table, .. } => FunctionAt::Table { table, index },
     };
     let function = ambient::function(at)?;
-    let (params, is_async) = ambient::core(|core| {
-        let (params, _) = task::types(&core.store, function)?;
-        let options = core.store.options(core.store.lift(function)?.options)?;
-        Ok::<_, Error>((params, options.is_async))
-    })??;
-    if is_async {
-        return Err(Error::Misuse("a destructor is a guest's function that is lifted without `async`"));
-    }
-    if params.len() > 2 {
-        return Err(Error::Misuse("a destructor takes up to two numbers: the key and the value"));
-    }
-    Ok(function)
+    ambient::core(|core| {
+        let store = &core.store;
+        if store.options(store.lift(function)?.options)?.is_async {
+            return Err(Error::Misuse("a destructor is a guest's function that is lifted without `async`"));
+        }
+        let (params, _) = task::types(store, function)?;
+        let param = |index| store.types().item(params, index).flatten().map(number);
+        let takes_key = param(0).is_none_or(|param| param == Some(ThreadValueType::I32));
+        let value = value.value_type().and_then(number);
+        let takes_value = param(1).is_none_or(|param| param.is_some() && (value.is_none() || value == param));
+        if params.len() > 2 || !takes_key || !takes_value {
+            return Err(TAKES);
+        }
+        Ok(function)
+    })?
 }
 
 /// The flat arguments of a thread, and the type of its result.
@@ -376,7 +397,8 @@ fn flatten(
         return Err(Error::Misuse("more arguments than the thread's function takes"));
     }
     let mut flat = Flat::new();
-    for (index, place) in (0..params.len()).zip(0usize..) {
+    for index in 0..params.len() {
+        let place = index as usize;
         let ty = store.types().item(params, index).flatten().and_then(ThreadValueType::of).ok_or(NUMBERS)?;
         if signature.is_some_and(|signature| signature.params.get(place) != Some(&ty)) {
             return Err(SIGNATURE);

@@ -35,14 +35,12 @@ pub use types::{
     WaitableEntry, WaitableId, WaitableSetId,
 };
 
-use crate::ambient::{self, Core, Limits, Seq};
+use crate::ambient::{self, Core, Limits, Seq, Waited};
 use crate::canon::Builtin;
 use crate::error::{Error, Trap};
 use crate::run;
-use crate::task;
 use core::time::Duration;
 use deliver::{Copy, Delivered};
-use state::Own;
 
 /// Waitable sets of the host.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +62,11 @@ impl WaitableSetBuiltins {
     pub fn waitable_set_new() -> Result<WaitableSetId, Error> {
         with(|core, state, _| {
             let (handle, id) = core.store.new_host_set()?;
-            state.add_set(handle, id)
+            let added = state.add_set(handle, id);
+            if added.is_err() {
+                core.store.drop_host_set(handle, id)?;
+            }
+            added
         })
     }
 
@@ -76,7 +78,7 @@ impl WaitableSetBuiltins {
     /// an unknown set, a future with a state that is registered already, a stream that is not, a subtask that has been told of, a set
     /// that this one is in; `Trap(UnknownHandle | HandleKind)` of a subtask.
     pub fn waitable_set_add(set: WaitableSetId, waitable: Waitable) -> Result<WaitableId, Error> {
-        match waitable {
+        let added = match waitable {
             Waitable::Future(Future { handle: FutureHandle(key), state }) => add_future(set, key, state),
             Waitable::Stream(Stream { handle: StreamHandle(key), .. }) => add_registered(set, key),
             Waitable::Subtask(subtask) => with(|core, state, _| {
@@ -93,7 +95,10 @@ impl WaitableSetBuiltins {
                 state.add_nested(inner, to)?;
                 Ok(state.name_set(inner).1)
             }),
-        }
+        };
+        // It may be ready already.
+        ambient::signal::changed();
+        added
     }
 
     /// `waitable.join` with no set: takes out what is in a set. It stays registered, a read of it goes on, and it may be added again. O(1);
@@ -127,7 +132,7 @@ impl WaitableSetBuiltins {
     pub fn waitable_set_len(set: WaitableSetId) -> Result<usize, Error> {
         with(|core, state, _| {
             let id = state.set(core, set)?;
-            Ok(core.store.count_members(id).0.saturating_add(state.nested(id).count()))
+            Ok(state.nested(id).fold(core.store.count_members(id).0, |count, _| count.saturating_add(1)))
         })
     }
 
@@ -142,21 +147,31 @@ impl WaitableSetBuiltins {
         wait(set, None)
     }
 
-    /// [`waitable_set_wait`](Self::waitable_set_wait) until a time of [`ambient::now`]. What is ready by then is found also where that
-    /// is past. Answers of host functions have to come while the clock waits: it is asked, and not the engine's `idle`.
+    /// [`waitable_set_wait`](Self::waitable_set_wait) until a time of [`ambient::now`]; then `Timeout`, also where nothing but the deadline can end the
+    /// wait: while the clock waits nothing is in use, and what it runs, or an interrupt, may bring what nobody here knows of. Guests that are
+    /// always ready don't hold the deadline up. One that is past leaves one turn of what is ready, and never waits. Where host functions
+    /// will answer, the engine waits ([`Embedding::idle_for`](crate::Embedding::idle_for)), and where it can't, the clock.
     ///
     /// # Errors
-    /// As [`waitable_set_wait`](Self::waitable_set_wait); `Misuse` where there is no clock.
+    /// As [`waitable_set_wait`](Self::waitable_set_wait), but that where the engine can't wait the clock does; `Misuse` where there is no clock.
     pub fn waitable_set_wait_until(set: WaitableSetId, deadline: Duration) -> Result<WaitResult, Error> {
         wait(set, Some(deadline))
     }
 
-    /// [`waitable_set_wait_until`](Self::waitable_set_wait_until) so long from now.
+    /// [`waitable_set_wait_until`](Self::waitable_set_wait_until) so long from now. [`Duration::ZERO`] is one turn of what is ready, and no waiting.
     ///
     /// # Errors
     /// As [`waitable_set_wait_until`](Self::waitable_set_wait_until).
     pub fn waitable_set_wait_for(set: WaitableSetId, time: Duration) -> Result<WaitResult, Error> {
         wait(set, Some(ambient::now()?.saturating_add(time)))
+    }
+
+    /// [`waitable_set_wait`](Self::waitable_set_wait) as a future: [`ambient::until`]. That nothing can end the wait is not told.
+    ///
+    /// # Errors
+    /// As [`ambient::until`]; `Misuse` for an unknown set.
+    pub async fn waitable_set_wait_async(set: WaitableSetId) -> Result<WaitableEntry, Error> {
+        ambient::until(|| take(set)).await
     }
 
     /// `waitable-set.poll`: takes what is ready, else answers `Timeout`. Runs no task.
@@ -229,7 +244,7 @@ fn with<R>(f: impl FnOnce(&mut Core, &mut State, &Limits) -> Result<R, Error>) -
 /// Begins a copy. Where that fails the copy's event says why.
 fn begin(copy: Option<Copy>) -> Result<(), Error> {
     let Some(copy) = copy else { return Ok(()) };
-    let Err(error) = start(copy)? else { return Ok(()) };
+    let Err(error) = start(copy).flatten() else { return Ok(()) };
     with(|core, state, _| {
         state.find_mut(copy.key)?.failed = Some(error);
         core.store.end_host_copy(copy.end.id, crate::spec::CopyResult::Cancelled)
@@ -242,42 +257,28 @@ fn start(copy: Copy) -> Result<Result<(), Error>, Error> {
 
 /// Adds a future or stream that is registered.
 fn add_registered(set: WaitableSetId, key: u32) -> Result<WaitableId, Error> {
-    let (name, read) = with(|core, state, limits| {
-        let to = state.set(core, set)?;
-        let end = state.end_of(core, key)?;
-        let read = state.read(core, key, limits)?;
-        core.store.join(end.id, Some(to))?;
-        Ok((state.name(end.id, end.handle), read))
+    let read = with(|core, state, limits| {
+        state.set(core, set)?;
+        state.read(core, key, limits)
     })?;
     begin(read)?;
-    Ok(name)
+    with(|core, state, _| {
+        let (to, end) = (state.set(core, set)?, state.end_of(core, key)?);
+        core.store.join(end.id, Some(to))?;
+        Ok(state.name(end.id, end.handle))
+    })
 }
 
 fn add_future(set: WaitableSetId, key: u32, outcome: FutureState) -> Result<WaitableId, Error> {
-    with(|core, state, limits| {
-        state.set(core, set)?;
+    let new = with(|core, state, limits| {
+        let to = state.set(core, set)?;
         if state.find(key).is_ok() {
             let pending = outcome == FutureState::Pending;
-            return if pending { Ok(()) } else { Err(Error::Misuse("the future is registered already")) };
+            return if pending { Ok(None) } else { Err(Error::Misuse("the future is registered already")) };
         }
-        if let FutureState::Ready(Some(value)) = &outcome {
-            value.check(limits)?;
-        }
-        state.check_room(limits)?;
-        let host = core.host()?.instance;
-        let (readable, writable) = core.store.new_stream(host, None, true)?;
-        let own = Own { writable, outcome: FutureState::Pending };
-        let registered = state.register(core, key, readable, Some(own), limits);
-        if registered.is_err() {
-            core.store.drop_host_future(readable, writable)?;
-        }
-        registered
+        state.add_own(core, key, to, outcome, limits).map(Some)
     })?;
-    let name = add_registered(set, key)?;
-    if outcome != FutureState::Pending {
-        handles::settle(key, outcome)?;
-    }
-    Ok(name)
+    new.map_or_else(|| add_registered(set, key), Ok)
 }
 
 /// Takes the next event of a set itself.
@@ -316,20 +317,9 @@ fn nested_entry(state: &State, inner: crate::id::SetId) -> WaitableEntry {
 }
 
 fn wait(set: WaitableSetId, deadline: Option<Duration>) -> Result<WaitResult, Error> {
-    loop {
-        if let Some(entry) = take(set)? {
-            return Ok(WaitResult::Ready(entry));
-        }
-        if let Some(deadline) = deadline
-            && ambient::now()? >= deadline
-        {
-            return Ok(WaitResult::Timeout);
-        }
-        let went_on = task::turn(deadline.is_none())?;
-        match deadline {
-            _ if went_on => {}
-            None => return Ok(WaitResult::Deadlock),
-            Some(deadline) => ambient::wait_until(deadline)?,
-        }
-    }
+    Ok(match ambient::wait(deadline, || take(set))? {
+        Waited::Done(entry) => WaitResult::Ready(entry),
+        Waited::Timeout => WaitResult::Timeout,
+        Waited::Deadlock => WaitResult::Deadlock,
+    })
 }

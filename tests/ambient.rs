@@ -4,14 +4,14 @@ extern crate std;
 
 mod common;
 
-use canon_async::abi::types::NewType;
+use canon_async::abi::types::{NewType, ResourceType};
 use canon_async::ambient::{self, Core, Engine, FunctionAt, Limits, MEMORY, REALLOC, Tier, own};
 use canon_async::canon::Builtin;
 use canon_async::clock::{Clock, ManualClock};
 use canon_async::id::{FuncRef, HostCall, LiftId, MemoryRef, TableRef, ThreadId};
 use canon_async::prelude::*;
 use canon_async::state::{InstanceKind, Lift};
-use canon_async::{Embedding, Outcome, Resource, Store, run};
+use canon_async::{Embedding, Outcome, Resource, Store, Trap, run};
 use common::fresh;
 use core::time::Duration;
 use std::boxed::Box;
@@ -52,6 +52,23 @@ fn drive_that_panics_leaves_the_store_usable() -> Result<(), Error> {
     let _one = fresh();
     let caught = std::panic::catch_unwind(|| ambient::drive(|_| panic!("a test's")));
     assert!(caught.is_err());
+    assert_eq!(ambient::drive(|e| run::tick(e))?, Ok(false));
+    Ok(())
+}
+
+#[test]
+fn drive_after_a_panic_unwound_through_a_guest_is_misuse_until_a_reset() -> Result<(), Error> {
+    let _one = fresh();
+    ambient::register(Box::leak(Box::new(PlusOne::default())))?;
+    let function = ambient::function(FunctionAt::Index { module: 0, function: 0 })?;
+    let call = || ambient::drive(|e| run::call(e, function, HostCall::from_index(PANICS - 40)));
+    assert!(std::panic::catch_unwind(call).is_err());
+    assert!(is_misuse(ambient::drive(|e| run::tick(e))));
+    assert!(is_misuse(ambient::with_engine(|_: &mut PlusOne, _| ())));
+    // What is there can be looked at, and the host's state is not in use.
+    ambient::core(|core| assert_eq!(core.store.counts().handles, 0))?;
+    AsyncContextManager::context_get()?;
+    ambient::reset()?;
     assert_eq!(ambient::drive(|e| run::tick(e))?, Ok(false));
     Ok(())
 }
@@ -110,6 +127,93 @@ fn set_up_that_does_not_fit_changes_nothing() -> Result<(), Error> {
 }
 
 #[test]
+fn configure_of_the_core_above_what_was_compiled_in_needs_a_heap() -> Result<(), Error> {
+    let _one = fresh();
+    let mut limits = Limits::DEFAULT;
+    limits.core.tasks += 1;
+    assert_eq!(is_misuse(ambient::configure(limits)), !cfg!(feature = "alloc"));
+    Ok(())
+}
+
+#[test]
+fn limits_of_0_are_none_on_every_tier() -> Result<(), Error> {
+    let _one = fresh();
+    type Try = fn() -> Result<(), Error>;
+    type Set = fn(&mut Limits);
+    let future: Try = || {
+        let ty = ambient::core(|core| core.store.types_mut().intern(NewType::Future(None), 0))??;
+        ambient::drive(|e| run::builtin(e, Builtin::FutureNew(ty), &[]))?.map(drop)
+    };
+    let set: Try = || ambient::drive(|e| run::builtin(e, Builtin::WaitableSetNew, &[]))?.map(drop);
+    let record: Try = || {
+        let fields = NewType::Record(&[Some(ValueType::U8)]);
+        ambient::core(|core| core.store.types_mut().intern(fields, 0))?.map(drop)
+    };
+    let resource: Try = || {
+        ambient::core(|core| {
+            let instance = core.host()?.instance;
+            core.store.types_mut().define_resource(ResourceType { instance, dtor: None }).map(drop)
+        })?
+    };
+    let context: Try = || ErrorContextBuiltins::error_context_new("x", ErrorSeverity::Error).map(drop);
+    let first: Try = || ambient::core(|_| ());
+    let cases: [(Resource, Set, Try); 11] = [
+        (Resource::Instances, |limits| limits.core.instances = 0, first),
+        (Resource::Functions, |limits| limits.core.functions = 0, first),
+        (Resource::Handles, |limits| limits.core.handles = 0, set),
+        (Resource::WaitableSets, |limits| limits.core.sets = 0, set),
+        (Resource::Waitables, |limits| limits.core.waitables = 0, future),
+        (Resource::Streams, |limits| limits.core.streams = 0, future),
+        (Resource::Types, |limits| limits.core.types = 0, record),
+        (Resource::TypeItems, |limits| limits.core.type_items = 0, record),
+        (Resource::ResourceTypes, |limits| limits.core.resources = 0, resource),
+        (Resource::ErrorContexts, |limits| limits.core.error_contexts = 0, context),
+        (Resource::Tasks, |limits| limits.core.tasks = 0, || TaskBuiltins::task_start().map(drop)),
+    ];
+    for (what, none, fails) in cases {
+        ambient::reset()?;
+        let mut limits = Limits::DEFAULT;
+        none(&mut limits);
+        ambient::configure(limits)?;
+        for _ in 0..2 {
+            assert_eq!(fails(), Err(Error::Capacity(what)));
+        }
+        assert!(
+            what == Resource::Instances
+                || what == Resource::Functions
+                || ambient::core(|core| core.store.is_idle())?
+        );
+        ambient::reset()?;
+        fails()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn message_bytes_of_0_keep_nothing_of_a_message() -> Result<(), Error> {
+    let _one = fresh();
+    let mut limits = Limits::DEFAULT;
+    limits.core.message_bytes = 0;
+    ambient::configure(limits)?;
+    let id = ErrorContextBuiltins::error_context_new("x", ErrorSeverity::Error)?;
+    assert_eq!(&*ErrorContextBuiltins::error_context_debug_message(id)?, "");
+    Ok(())
+}
+
+#[test]
+fn depth_of_0_calls_nobody() -> Result<(), Error> {
+    let _one = fresh();
+    let mut limits = Limits::DEFAULT;
+    limits.core.depth = 0;
+    ambient::configure(limits)?;
+    ambient::register(Box::leak(Box::new(PlusOne::default())))?;
+    let function = ambient::function(FunctionAt::Index { module: 0, function: 0 })?;
+    let called = TaskBuiltins::task_call(function, &[1u32.into()]);
+    assert_eq!(called, Err(Trap::NestingTooDeep.into()));
+    Ok(())
+}
+
+#[test]
 fn host_memory_holds_as_much_as_its_limit_and_not_a_byte_more() -> Result<(), Error> {
     let _one = fresh();
     // A header of 8 bytes, and 32.
@@ -150,6 +254,49 @@ fn host_memory_realloc_keeps_what_was_there() -> Result<(), Error> {
     })?
 }
 
+#[test]
+fn host_memory_realloc_of_nothing_of_a_block_keeps_no_block_more() -> Result<(), Error> {
+    let _one = fresh();
+    ambient::core(|core| {
+        let block = core.memory.alloc(4)?;
+        assert_eq!(core.memory.realloc(block, 0, 16)?, block);
+        let large = core.memory.realloc(block, 0, 100)?;
+        assert_eq!(core.memory.blocks(), 1);
+        // What does not fit leaves the old one.
+        assert_eq!(core.memory.realloc(large, 0, u32::MAX), Err(Error::Capacity(Resource::HostBytes)));
+        assert!(core.memory.realloc(large + 8, 0, 4).is_err());
+        core.memory.free(large)?;
+        assert_eq!(core.memory.blocks(), 0);
+        Ok(())
+    })?
+}
+
+#[test]
+fn store_in_that_fails_keeps_no_block() -> Result<(), Error> {
+    let _one = fresh();
+    ambient::core(|core| {
+        let at = core.memory.alloc(8)?;
+        let list = ComponentValue::List(Scalars::of(&[1.into(), 2.into()])?);
+        for value in [ComponentValue::from("text"), list] {
+            let end = core.memory.bytes().len() as u32;
+            for at in [end - 4, end, u32::MAX] {
+                assert!(value.store_in(&mut core.memory, at).is_err());
+                assert_eq!(core.memory.blocks(), 1);
+            }
+            value.store_in(&mut core.memory, at)?;
+            assert_eq!(core.memory.blocks(), 2);
+            ComponentValue::free_in(ValueType::String, &mut core.memory, at)?;
+        }
+        // Without room for the text.
+        let long = ComponentValue::from("x".repeat(Limits::DEFAULT.text_bytes as usize).as_str());
+        while long.store_in(&mut core.memory, at).is_ok() {}
+        let blocks = core.memory.blocks();
+        assert_eq!(long.store_in(&mut core.memory, at), Err(Error::Capacity(Resource::HostBytes)));
+        assert_eq!(core.memory.blocks(), blocks);
+        Ok(())
+    })?
+}
+
 /// A future of the host, written and read through its memory: without an engine, and with one.
 fn future_through_memory() -> Result<u32, Error> {
     let (ty, options, from, to) = ambient::core(|core| {
@@ -176,6 +323,9 @@ fn host_future_without_an_engine_copies_through_the_hosts_memory() -> Result<(),
     assert_eq!(future_through_memory()?, 7);
     Ok(())
 }
+
+/// The argument with which the function panics.
+const PANICS: u32 = 99;
 
 /// An engine that runs no wasm: its one function answers its argument, plus one.
 #[derive(Default)]
@@ -216,6 +366,7 @@ impl Embedding for Driving<'_> {
     }
     fn call(&mut self, _: ThreadId, func: FuncRef, args: &[u64]) -> Result<Outcome, Error> {
         assert_eq!(func, FuncRef::from_index(0));
+        assert_ne!(args[0], PANICS.into(), "a test's");
         Ok(Outcome::Returned(args[0] + 1))
     }
     fn resume(&mut self, _: ThreadId, _: u64) -> Result<Outcome, Error> {

@@ -258,6 +258,19 @@ fn context_scopes_capacity_at_every_edge() -> Result<(), Error> {
 }
 
 #[test]
+fn context_of_a_scope_that_has_no_room_is_dropped() -> Result<(), Error> {
+    let _one = fresh();
+    ambient::configure(Limits { context_scopes: 0, contexts: 1, ..Limits::DEFAULT })?;
+    for index in 0..3 {
+        let mut context = AsyncContext::new();
+        context.set(ContextKey::new("a"), index.into())?;
+        let full = AsyncContextScope::enter(context).map(drop);
+        assert_eq!(full, Err(Error::Capacity(Resource::ContextScopes)));
+    }
+    Ok(())
+}
+
+#[test]
 fn context_text_capacity_at_every_edge() -> Result<(), Error> {
     let _one = fresh();
     for limit in [0, 1, Limits::DEFAULT.text_bytes] {

@@ -14,7 +14,7 @@ use canon_async::error_context::helpers;
 use canon_async::prelude::*;
 use canon_async::state::Options;
 use canon_async::store::Counts;
-use canon_async::{Embedding, Outcome, Resource, Trap};
+use canon_async::{Embedding, Outcome, Resource, Trap, run};
 use common::fresh;
 use script::{Abi, Function, Guest, Here};
 use std::format;
@@ -353,6 +353,39 @@ fn helpers_make_errors_of_errors() -> Result<(), Error> {
     }
     assert_eq!(counts(), Counts::default());
     assert!(is_misuse(helpers::wrap(outer, "gone", ErrorSeverity::Info)));
+    assert_eq!(counts(), Counts::default());
+    Ok(())
+}
+
+#[test]
+fn error_context_whose_handle_was_dropped_as_one_takes_no_other_with_it() -> Result<(), Error> {
+    let _one = fresh();
+    let id = new("first")?;
+    let value = Errors::error_context_value(id)?;
+    let ComponentValue::ErrorContext(handle) = value else { panic!("an error context") };
+    ambient::drive(|e| run::builtin(e, Builtin::ErrorContextDrop, &[handle.into()]))??;
+    let other = new("other")?;
+    // The handle and what the core keeps of it are used again.
+    assert_eq!(Errors::error_context_value(other)?, value);
+    Errors::error_context_drop(id)?;
+    assert_eq!((counts().error_contexts, counts().handles), (1, 1));
+    assert!(is_misuse(Errors::error_context_from_guest(&value)));
+    assert_eq!(trace(other), "error: other");
+    Errors::error_context_drop(other)?;
+    assert_eq!(counts(), Counts::default());
+    Ok(())
+}
+
+#[test]
+fn wrap_of_what_was_dropped_already_leaves_nothing() -> Result<(), Error> {
+    let _one = fresh();
+    let cause = new("cause")?;
+    let outer = helpers::wrap(cause, "outer", ErrorSeverity::Error)?;
+    // The chain keeps it, but it is not the caller's any more.
+    assert!(is_misuse(helpers::wrap(cause, "again", ErrorSeverity::Error)));
+    assert_eq!(counts().error_contexts, 2);
+    assert_eq!(trace(outer), "error: outer\nCaused by: error: cause");
+    Errors::error_context_drop(outer)?;
     assert_eq!(counts(), Counts::default());
     Ok(())
 }

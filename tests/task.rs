@@ -286,3 +286,120 @@ fn task_context_is_a_snapshot_that_the_task_goes_on_with() -> Result<(), Error> 
     }
     Ok(())
 }
+
+#[test]
+fn task_ids_of_before_a_reset_name_no_task() -> Result<(), Error> {
+    let _one = fresh();
+    let mut old = Vec::new();
+    for _ in 0..3 {
+        for _ in 0..2 {
+            let task = TaskBuiltins::task_start()?;
+            assert!(old.iter().all(|old: &HostTaskId| *old != task && old.as_u64() != task.as_u64()));
+            old.push(task);
+        }
+        ambient::reset()?;
+        let new = [TaskBuiltins::task_start()?, TaskBuiltins::task_start()?, TaskBuiltins::task_start()?];
+        for old in &old {
+            assert!(is_misuse(TaskBuiltins::task_state(*old)));
+            assert!(is_misuse(TaskBuiltins::set_task_metadata(*old, "a", 1.into())));
+            let resolved = Err(Error::Trap(Trap::TaskResolved));
+            assert_eq!(TaskBuiltins::task_return(*old, 1.into()), resolved);
+            TaskBuiltins::task_cancel(*old)?;
+        }
+        assert_eq!(new.map(state), [TaskState::Running; 3]);
+        old.extend(new);
+        ambient::reset()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn task_run_inside_of_another_task_goes_on_with_the_tasks_own_context() -> Result<(), Error> {
+    let _one = fresh();
+    set(1);
+    let (a, b) = (TaskBuiltins::task_start()?, TaskBuiltins::task_start()?);
+    set(2);
+    TaskBuiltins::task_run(a, || {
+        set(10);
+        TaskBuiltins::task_run(b, || {
+            assert_eq!(get(), Some(1));
+            set(20);
+            TaskBuiltins::task_run(a, || {
+                // Its own, as it left it, and not that of who runs around it.
+                assert_eq!((get(), TaskBuiltins::current_task()), (Some(10), Ok(Some(a))));
+                set(11);
+                TaskBuiltins::task_run(b, || assert_eq!(get(), Some(20))).expect("it is there");
+                assert_eq!(get(), Some(11));
+            })
+            .expect("it is there");
+            assert_eq!((get(), TaskBuiltins::current_task()), (Some(20), Ok(Some(b))));
+        })
+        .expect("it is there");
+        // What was set in it inside of the other is set in it.
+        assert_eq!((get(), TaskBuiltins::current_task()), (Some(11), Ok(Some(a))));
+    })?;
+    assert_eq!((get(), TaskBuiltins::current_task()), (Some(2), Ok(None)));
+    assert_eq!(TaskBuiltins::task_run(a, get)?, Some(11));
+    assert_eq!(TaskBuiltins::task_run(b, get)?, Some(20));
+    Ok(())
+}
+
+#[test]
+fn task_run_restores_what_it_found_however_tasks_end_in_it() -> Result<(), Error> {
+    let _one = fresh();
+    ambient::configure(Limits { host_tasks: 2, ..Limits::DEFAULT })?;
+    set(1);
+    let (a, b) = (TaskBuiltins::task_start()?, TaskBuiltins::task_start()?);
+    set(2);
+    TaskBuiltins::task_run(a, || {
+        set(10);
+        let caught = std::panic::catch_unwind(|| {
+            TaskBuiltins::task_run(b, || {
+                TaskBuiltins::task_run(a, || {
+                    set(11);
+                    TaskBuiltins::task_cancel(a).expect("it is there");
+                    TaskBuiltins::task_cancel(b).expect("it is there");
+                    // Their code runs: neither is freed.
+                    assert_eq!(TaskBuiltins::task_start(), Err(Error::Capacity(Resource::HostTasks)));
+                    assert_eq!(TaskBuiltins::cleanup_finished_tasks(), Ok(0));
+                    panic!("a test's");
+                })
+            })
+        });
+        assert!(caught.is_err());
+        assert_eq!((get(), TaskBuiltins::current_task()), (Some(11), Ok(Some(a))));
+        assert_eq!(state(a), TaskState::Cancelled);
+    })?;
+    assert_eq!((get(), TaskBuiltins::current_task()), (Some(2), Ok(None)));
+    TaskBuiltins::task_run(a, || assert_eq!(get(), None))?;
+    assert_eq!(TaskBuiltins::cleanup_finished_tasks()?, 2);
+    // Nobody holds their contexts any more.
+    AsyncContextManager::context_set(AsyncContext::new())?;
+    for index in 0..Limits::DEFAULT.context_values as i32 {
+        AsyncContextManager::set_context_value(ContextKey::new(format!("k{index}")), index.into())?;
+    }
+    Ok(())
+}
+
+#[test]
+fn scope_that_outlives_its_task_run_ends_with_it() -> Result<(), Error> {
+    let _one = fresh();
+    set(1);
+    let task = TaskBuiltins::task_start()?;
+    set(2);
+    let outer = AsyncContextScope::enter_inherited()?;
+    let inner = TaskBuiltins::task_run(task, || {
+        let scope = AsyncContextScope::enter_empty();
+        set(3);
+        scope
+    })??;
+    assert_eq!((get(), TaskBuiltins::task_run(task, get)?), (Some(2), Some(1)));
+    let other = AsyncContextScope::enter_empty()?;
+    drop(inner);
+    assert_eq!(get(), None);
+    drop(other);
+    set(4);
+    drop(outer);
+    assert_eq!(get(), Some(2));
+    Ok(())
+}

@@ -8,12 +8,12 @@ mod script;
 #[path = "common/tasks.rs"]
 mod tasks;
 
-use canon_async::ambient::{self, Limits};
+use canon_async::ambient::{self, Limits, own};
 use canon_async::canon::Builtin;
-use canon_async::id::LowerId;
+use canon_async::id::{HostCall, LowerId};
 use canon_async::prelude::*;
 use canon_async::state::Lower;
-use canon_async::{Embedding, Outcome, Trap};
+use canon_async::{Embedding, Outcome, Trap, run};
 use common::fresh;
 use script::{Abi, Function, Guest, Here, function, is_idle};
 use std::cell::RefCell;
@@ -70,6 +70,12 @@ fn opens(guest: &mut Guest<'_>, _: Here<'_>) -> Result<Outcome, Error> {
 
 fn yields_then_traps(guest: &mut Guest<'_>, here: Here<'_>) -> Result<Outcome, Error> {
     if here.step == 0 { guest.block(Builtin::ThreadYield, &[]) } else { Err(TRAP) }
+}
+
+const OTHER_TRAP: Error = Error::Trap(Trap::Engine(8));
+
+fn yields_then_traps_otherwise(guest: &mut Guest<'_>, here: Here<'_>) -> Result<Outcome, Error> {
+    if here.step == 0 { guest.block(Builtin::ThreadYield, &[]) } else { Err(OTHER_TRAP) }
 }
 
 /// As the host function would that it calls: ends the first task, cancels the second, which is this call.
@@ -133,6 +139,7 @@ const TEXT: u32 = 8;
 const RETURNS_AND_GOES_ON: u32 = 9;
 const CALLS_HOST: u32 = 11;
 const HOST: u32 = 12;
+const TRAPS_OTHERWISE: u32 = 13;
 
 const S32: ValueType = ValueType::S32;
 static FUNCTIONS: &[Function] = &[
@@ -149,6 +156,7 @@ static FUNCTIONS: &[Function] = &[
     Function { code: goes_on, params: &[], result: None, abi: Abi::Core },
     Function { code: calls_host, params: &[], result: Some(S32), abi: Abi::Blocking },
     Function { code: host_function, params: &[], result: Some(S32), abi: Abi::Host },
+    Function { code: yields_then_traps_otherwise, params: &[], result: None, abi: Abi::Blocking },
 ];
 
 fn guests() -> std::sync::MutexGuard<'static, ()> {
@@ -289,6 +297,53 @@ fn trap_of_one_task_fails_all_in_its_instance_and_no_others() -> Result<(), Erro
     TaskBuiltins::task_cancel(own)?;
     assert_eq!(script::frames()?, 0);
     assert!(is_idle()?);
+    Ok(())
+}
+
+#[test]
+fn task_lost_where_nobody_told_why_gets_no_other_tasks_trap() -> Result<(), Error> {
+    let _one = guests();
+    let (waits, traps) = (call(WAITS, &[0])?, call(YIELDS_THEN_TRAPS, &[])?);
+    let other = ambient::function(ambient::FunctionAt::Index { module: 1, function: TRAPS_OTHERWISE })?;
+    let other = TaskBuiltins::task_call(other, &[])?;
+    // Somebody else drives the store, and keeps the trap for himself.
+    assert_eq!(ambient::drive(|e| run::tick(e))?, Err(TRAP));
+    assert_eq!(TaskBuiltins::task_wait(other)?, failed(OTHER_TRAP));
+    for task in [waits, traps] {
+        assert_eq!(TaskBuiltins::task_wait(task)?, failed(Trap::CannotEnter));
+    }
+    assert!(is_idle()?);
+    Ok(())
+}
+
+#[test]
+fn error_of_who_is_no_task_is_not_taken_for_that_of_one() -> Result<(), Error> {
+    let _one = guests();
+    let lost = call(YIELDS_THEN_TRAPS, &[])?;
+    let other = ambient::function(ambient::FunctionAt::Index { module: 1, function: TRAPS_OTHERWISE })?;
+    ambient::drive(|e| run::call(e, other, HostCall::from_index(0)))??;
+    assert_eq!(ambient::drive(|e| run::tick(e))?, Err(TRAP));
+    // The host called it itself, and is told.
+    assert_eq!(TaskBuiltins::tick(), Err(OTHER_TRAP));
+    assert_eq!(TaskBuiltins::task_wait(lost)?, failed(Trap::CannotEnter));
+    Ok(())
+}
+
+#[test]
+fn engine_that_tells_twice_how_a_call_began_or_ended_changes_nothing() -> Result<(), Error> {
+    let _one = guests();
+    let task = call(ADD, &[30, 12])?;
+    // The first task's call.
+    let call = HostCall::from_index(1 << 30);
+    for _ in 0..2 {
+        assert!(matches!(own::host_args(call, &mut [0; 16]), Some(Err(Error::Bug(_)))));
+        assert!(matches!(own::host_result(call, Some(&[1])), Some(Err(Error::Bug(_)))));
+        assert_eq!(own::host_lost(call), Some(()));
+        assert_eq!(TaskBuiltins::task_wait(task)?, completed(42));
+    }
+    TaskBuiltins::cleanup_finished_tasks()?;
+    assert!(matches!(own::host_result(call, None), Some(Err(Error::Bug(_)))));
+    assert_eq!(own::host_result(HostCall::from_index(1), None), None);
     Ok(())
 }
 

@@ -190,10 +190,14 @@ fn destructor_of_the_host_that_panics_is_not_run_again() -> Result<(), Error> {
 fn destructor_that_is_not_there_or_takes_more_is_misuse() -> Result<(), Error> {
     let _one = guests();
     let thread = spawn(WORKER, None)?;
-    for destructor in [41, SUM, CALLBACK] {
-        assert!(is_misuse(Threads::thread_local_set(thread, 1, 1.into(), Some(destructor))));
+    for destructor in [41, SUM, CALLBACK, TEXT, WIDE_KEY, CHAR_KEY] {
+        assert!(is_misuse(Threads::thread_local_set(thread, 1, 1.into(), Some(destructor))), "{destructor}");
     }
+    // The value of another type than the destructor takes.
+    assert!(is_misuse(Threads::thread_local_set(thread, 1, 1i64.into(), Some(DESTRUCTOR))));
     assert_eq!(Threads::thread_local_get(thread, 1)?, None);
+    // What is no number is 0 to it.
+    Threads::thread_local_set(thread, 1, "text".into(), Some(DESTRUCTOR))?;
     Ok(())
 }
 
@@ -238,5 +242,40 @@ fn thread_of_a_table_takes_its_destructors_from_it() -> Result<(), Error> {
     assert_eq!(ambient::function(FunctionAt::Index { module: 1, function: DESTRUCTOR })?, before);
     Threads::thread_join(thread)?;
     assert_eq!(take_log(), [0, 1107]);
+    Ok(())
+}
+
+#[test]
+fn destructor_that_the_engine_does_not_run_is_run_later_and_once() -> Result<(), Error> {
+    let _one = guests();
+    let thread = spawn(WORKER, None)?;
+    Threads::thread_local_set(thread, 1, 10.into(), Some(DESTRUCTOR))?;
+    assert_eq!(TaskBuiltins::tick(), Ok(true));
+    script::set_runs(false);
+    let ticks = [TaskBuiltins::tick(), TaskBuiltins::tick()];
+    script::set_runs(true);
+    assert!(ticks.into_iter().all(is_misuse));
+    assert_eq!(Threads::thread_local_get(thread, 1)?, Some(10.into()));
+    assert_eq!(Threads::thread_join(thread)?, completed(1));
+    assert_eq!((take_log(), Threads::lost_destructors(thread)?), ([0, 1110].to_vec(), 0));
+    assert!(is_idle()?);
+    Ok(())
+}
+
+#[test]
+fn thread_local_of_a_thread_that_ends_can_be_read_until_it_is_destroyed() -> Result<(), Error> {
+    let _one = guests();
+    let thread = spawn(WORKER, None)?;
+    Threads::thread_local_set(thread, 1, 10.into(), Some(DESTRUCTOR))?;
+    Threads::thread_local_set(thread, 2, 20.into(), Some(YIELDING))?;
+    Threads::thread_cancel(thread)?;
+    // The second begins, and yields.
+    assert_eq!(TaskBuiltins::tick(), Ok(true));
+    assert_eq!(Threads::thread_local_get(thread, 2)?, None);
+    assert_eq!(Threads::thread_local_get(thread, 1)?, Some(10.into()));
+    // Taken back: nothing destroys it.
+    assert_eq!(Threads::thread_local_remove(thread, 1)?, Some(10.into()));
+    assert_eq!(Threads::thread_join(thread)?, TaskOutcome::Cancelled);
+    assert_eq!(take_log(), [2002, 3000]);
     Ok(())
 }

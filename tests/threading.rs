@@ -150,6 +150,44 @@ fn thread_stack_and_priority_are_checked() -> Result<(), Error> {
 }
 
 #[test]
+fn thread_stack_that_was_asked_for_reaches_the_engine() -> Result<(), Error> {
+    let _one = guests();
+    let spawn = |stack_size| {
+        Threads::thread_spawn_ref(worker_ref(), ThreadSpawnConfig { stack_size, priority: None }, None)
+    };
+    let threads = [spawn(Some(4096))?, spawn(None)?, spawn(Some(0))?, spawn(Some(70_000))?];
+    Threads::thread_local_set(threads[3], 1, 1.into(), Some(DESTRUCTOR))?;
+    // Nothing has begun.
+    assert_eq!(script::stacks()?, []);
+    Threads::thread_cancel(threads[2])?;
+    for thread in threads {
+        Threads::thread_join(thread)?;
+    }
+    // The last is the destructor, on a stack as its thread's.
+    assert_eq!(script::stacks()?, [Some(4096), None, Some(70_000), Some(70_000)]);
+    // A call is no thread of the host.
+    TaskBuiltins::task_call(script::function(YIELDS)?, &[])?;
+    assert_eq!(script::stacks()?, [None]);
+    Ok(())
+}
+
+#[test]
+fn thread_ids_of_before_a_reset_name_no_thread() -> Result<(), Error> {
+    let _one = guests();
+    let old = spawn(WORKER, None)?;
+    ambient::reset()?;
+    script::register(&FUNCTIONS)?;
+    let new = spawn(WORKER, None)?;
+    assert_ne!(old.as_u64(), new.as_u64());
+    assert!(is_misuse(Threads::thread_state(old)));
+    assert!(is_misuse(Threads::thread_local_set(old, 1, 1.into(), None)));
+    assert!(is_misuse(spawn(WORKER, Some(old))));
+    Threads::thread_cancel(old)?;
+    assert_eq!(Threads::thread_join(new)?, completed(1));
+    Ok(())
+}
+
+#[test]
 fn thread_priority_orders_those_that_are_ready() -> Result<(), Error> {
     let _one = guests();
     let mut threads = Vec::new();
@@ -240,7 +278,7 @@ fn threads_capacity_at_every_edge() -> Result<(), Error> {
     for (what, resource) in
         [(0, Resource::HostTasks), (1, Resource::Tasks), (2, Resource::Threads), (3, Resource::ThreadIndices)]
     {
-        for limit in [1, 2] {
+        for limit in [0, 1, 2] {
             ambient::reset()?;
             let mut limits = Limits::DEFAULT;
             *match what {
@@ -256,12 +294,16 @@ fn threads_capacity_at_every_edge() -> Result<(), Error> {
             for _ in 0..2 {
                 assert_eq!(spawn(WORKER, threads.first().copied()), Err(Error::Capacity(resource)));
                 assert_eq!(ambient::core(|core| core.store.counts())?, counts);
-                assert_eq!(Threads::child(threads[0], None)?, None);
+                if let Some(thread) = threads.first() {
+                    assert_eq!(Threads::child(*thread, None)?, None);
+                }
             }
             for thread in threads {
                 assert_eq!(Threads::thread_join(thread)?, completed(1));
             }
-            assert_eq!(Threads::thread_join(spawn(WORKER, None)?)?, completed(1));
+            if limit > 0 {
+                assert_eq!(Threads::thread_join(spawn(WORKER, None)?)?, completed(1));
+            }
             assert!(is_idle()?);
         }
     }
@@ -306,5 +348,28 @@ fn cancel_child_threads_removes_the_unstarted_and_asks_the_others() -> Result<()
     assert_eq!(Threads::thread_parent(last)?, None);
     assert!(is_misuse(Threads::cancel_child_threads(parent)));
     assert!(is_misuse(spawn(YIELDS, Some(parent))));
+    Ok(())
+}
+
+#[test]
+fn cancel_child_threads_counts_those_whose_function_goes_on() -> Result<(), Error> {
+    let _one = guests();
+    let parent = spawn(YIELDS, None)?;
+    let (over, ending, unstarted) =
+        (spawn(WORKER, Some(parent))?, spawn(WORKER, Some(parent))?, spawn(YIELDS, Some(parent))?);
+    Threads::thread_local_set_with(ending, 1, 10.into(), host_destructor)?;
+    // The parent begins, and the two workers return.
+    for _ in 0..3 {
+        assert_eq!(TaskBuiltins::tick(), Ok(true));
+    }
+    use TaskState::{Completed, Pending, Running};
+    let states = [over, ending, unstarted].map(Threads::thread_state);
+    assert_eq!(states, [Ok(Completed), Ok(Running), Ok(Pending)]);
+    // The value of one is not destroyed yet, but there is nothing of it to cancel.
+    assert_eq!(Threads::cancel_child_threads(parent)?, 1);
+    assert_eq!(Threads::thread_join(unstarted)?, TaskOutcome::Cancelled);
+    assert_eq!(Threads::thread_join(ending)?, completed(1));
+    let token = TaskBuiltins::cancellation_token(ending.task())?;
+    assert_eq!(token.is_cancelled(), Ok(false));
     Ok(())
 }

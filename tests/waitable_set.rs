@@ -6,12 +6,12 @@ mod common;
 #[path = "common/waits.rs"]
 mod waits;
 
-use canon_async::ambient::{self, Limits};
+use canon_async::ambient;
 use canon_async::clock::{Clock, ManualClock};
 use canon_async::prelude::*;
 use canon_async::store::Counts;
 use canon_async::waitable_set::helpers;
-use canon_async::{Resource, Trap, spec};
+use canon_async::{Trap, spec};
 use common::fresh;
 use core::time::Duration;
 use std::sync::Mutex;
@@ -186,22 +186,6 @@ fn poll_all_is_in_the_order_of_readiness() -> Result<(), Error> {
 }
 
 #[test]
-fn poll_all_takes_as_many_as_a_list_has_and_the_others_stay() -> Result<(), Error> {
-    let _one = fresh();
-    ambient::configure(Limits { list_items: 2, ..Limits::DEFAULT })?;
-    let set = Sets::waitable_set_new()?;
-    for index in 0..3 {
-        let state = FutureState::Ready(number(index));
-        Sets::waitable_set_add(set, Waitable::Future(Future { handle: FutureHandle::new(), state }))?;
-    }
-    assert_eq!(Sets::waitable_set_poll_all(set)?.len(), 2);
-    let rest = Sets::waitable_set_poll_all(set)?;
-    let Waitable::Future(last) = &rest[0].waitable else { panic!() };
-    assert_eq!((rest.len(), last.value().cloned()), (1, number(2)));
-    Ok(())
-}
-
-#[test]
 fn wait_until_a_deadline_times_out_at_that_time() -> Result<(), Error> {
     static CLOCK: ManualClock = ManualClock::new();
     let _one = fresh();
@@ -370,80 +354,6 @@ fn initialize_wipes_nothing_and_a_reset_makes_ids_stale() -> Result<(), Error> {
     assert!(is_misuse(Sets::waitable_set_poll(set)));
     assert!(is_misuse(Sets::waitable_set_remove(new, id)));
     assert_eq!(handle.is_registered(), Ok(false));
-    Ok(())
-}
-
-#[test]
-fn host_waitables_at_every_limit_change_nothing_where_they_are_full() -> Result<(), Error> {
-    let _one = fresh();
-    for limit in [0, 1, Limits::DEFAULT.host_waitables] {
-        ambient::reset()?;
-        ambient::configure(Limits { host_waitables: limit, ..Limits::DEFAULT })?;
-        let set = Sets::waitable_set_new()?;
-        let futures = (0..limit).map(|_| add(set)).collect::<Result<Vec<_>, _>>()?;
-        let before = counts();
-        assert_eq!(add(set).err(), Some(Error::Capacity(Resource::HostWaitables)));
-        assert_eq!(FutureHandle::for_guest(None).err(), Some(Error::Capacity(Resource::HostWaitables)));
-        assert_eq!((counts(), Sets::waitable_set_len(set)?), (before, limit as usize));
-        if let [(handle, _), ..] = futures[..] {
-            handle.complete(None)?;
-            assert_eq!(future(Sets::waitable_set_poll(set)?).handle, handle);
-            add(set)?;
-        }
-    }
-    Ok(())
-}
-
-#[test]
-fn limits_of_the_core_at_one_too_few_change_nothing() -> Result<(), Error> {
-    let _one = fresh();
-    type Set = fn(&mut canon_async::Limits);
-    let cases: [(Set, Resource); 3] = [
-        (|limits| limits.waitables = 1, Resource::Waitables),
-        (|limits| limits.handles = 2, Resource::Handles),
-        (|limits| (limits.streams, limits.waitables) = (1, 4), Resource::Streams),
-    ];
-    for (change, what) in cases {
-        ambient::reset()?;
-        let mut limits = Limits::DEFAULT;
-        change(&mut limits.core);
-        ambient::configure(limits)?;
-        let set = Sets::waitable_set_new()?;
-        if what == Resource::Streams {
-            add(set)?;
-        }
-        let before = counts();
-        let handle = FutureHandle::new();
-        let added = Sets::waitable_set_add(set, Waitable::Future(handle.into()));
-        assert_eq!(added, Err(Error::Capacity(what)));
-        assert_eq!((counts(), handle.is_registered()?), (before, false));
-    }
-    ambient::reset()?;
-    let mut limits = Limits::DEFAULT;
-    limits.core.sets = 1;
-    ambient::configure(limits)?;
-    let set = Sets::waitable_set_new()?;
-    assert_eq!(Sets::waitable_set_new(), Err(Error::Capacity(Resource::WaitableSets)));
-    Sets::waitable_set_drop(set)?;
-    Sets::waitable_set_new()?;
-    Ok(())
-}
-
-#[test]
-fn values_beyond_the_limits_leave_the_future_pending() -> Result<(), Error> {
-    let _one = fresh();
-    let set = Sets::waitable_set_new()?;
-    let (handle, _) = add(set)?;
-    let long = "x".repeat(Limits::DEFAULT.text_bytes as usize + 1);
-    let value = || Some(ComponentValue::from(long.as_str()));
-    let full = Err(Error::Capacity(Resource::TextBytes));
-    assert_eq!(handle.complete(value()), full);
-    let before = counts();
-    let long = Future { handle: FutureHandle::new(), state: FutureState::Ready(value()) };
-    assert_eq!(Sets::waitable_set_add(set, Waitable::Future(long)).map(drop), full);
-    assert_eq!(counts(), before);
-    handle.complete(number(1))?;
-    assert_eq!(future(Sets::waitable_set_wait(set)?).value().cloned(), number(1));
     Ok(())
 }
 

@@ -1,270 +1,31 @@
-//! Waitable sets of the host, with what guests do. The same tests on every tier.
+//! Waitable sets of the host: the futures that guests have an end of, and calls. The same tests on every tier.
 #![no_std]
 extern crate std;
 
 #[path = "common/calls.rs"]
 mod calls;
 mod common;
+#[path = "common/copies.rs"]
+mod copies;
 #[path = "common/script.rs"]
 mod script;
 #[path = "common/waits.rs"]
 mod waits;
 
-use calls::Call;
-use canon_async::abi::types::NewType;
-use canon_async::ambient::{self, Limits, MEMORY, REALLOC};
-use canon_async::canon::Builtin;
+use canon_async::ambient::{self, Reaction, Signal};
 use canon_async::clock::{Clock, ManualClock};
-use canon_async::id::{OptsId, TypeId};
 use canon_async::prelude::*;
-use canon_async::state::Options;
 use canon_async::waitable_set::helpers;
-use canon_async::{Embedding, Outcome, Resource, Then, Trap, spec};
-use common::fresh;
+use canon_async::{Resource, Trap, spec};
+use copies::*;
+use core::future::Future as _;
+use core::pin::pin;
+use core::task::{Context, Waker};
 use core::time::Duration;
-use script::{Abi, Function, Guest, Here};
-use std::sync::{Mutex, MutexGuard};
 use std::vec::Vec;
 
 use WaitableSetBuiltins as Sets;
 use waits::{add, blocks, counts, is_misuse};
-
-fn number(value: u32) -> Option<ComponentValue> {
-    Some(ComponentValue::U32(value))
-}
-
-fn future(result: WaitResult) -> Future {
-    match result.ready().map(|entry| entry.waitable) {
-        Some(Waitable::Future(future)) => future,
-        other => panic!("no future: {other:?}"),
-    }
-}
-
-fn stream(result: WaitResult) -> StreamState {
-    match result.ready().map(|entry| entry.waitable) {
-        Some(Waitable::Stream(stream)) => stream.state,
-        other => panic!("no stream: {other:?}"),
-    }
-}
-
-const U32: ValueType = ValueType::U32;
-/// The first types of a store: as `guests` makes them.
-const FUTURE: TypeId = TypeId::from_index(0);
-const STREAM: TypeId = TypeId::from_index(1);
-const TEXTS: TypeId = TypeId::from_index(2);
-
-/// Options of a guest with the memory and the `realloc` of the ambient store.
-fn options(guest: &mut Guest<'_>, here: Here<'_>, is_async: bool) -> Result<OptsId, Error> {
-    let store = guest.store();
-    let instance = store.thread(here.thread).expect("it runs").instance();
-    let options =
-        Options { memory: Some(MEMORY), realloc: Some(REALLOC), is_async, ..Options::new(instance) };
-    store.add_options(options)
-}
-
-fn alloc(guest: &mut Guest<'_>, bytes: u64) -> Result<u64, Error> {
-    guest.call_leaf(REALLOC, &[0, 0, 4, bytes])
-}
-
-fn load(guest: &mut Guest<'_>, at: u64) -> Result<u32, Error> {
-    let bytes = guest.memory(MEMORY)?.get(at as usize..).expect("in memory");
-    u32::try_from(&ComponentValue::load(U32, bytes)?)
-}
-
-fn store(guest: &mut Guest<'_>, at: u64, value: u32) -> Result<(), Error> {
-    ComponentValue::U32(value).store(&mut guest.memory(MEMORY)?[at as usize..])
-}
-
-static BUFFER: Mutex<u64> = Mutex::new(0);
-
-fn buffer() -> u64 {
-    *BUFFER.lock().expect("one at a time")
-}
-
-/// Reads the future that it is given; answers its value, plus one.
-fn reads_future(guest: &mut Guest<'_>, here: Here<'_>) -> Result<Outcome, Error> {
-    if here.step == 0 {
-        let at = alloc(guest, 4)?;
-        *BUFFER.lock().expect("one at a time") = at;
-        let options = options(guest, here, false)?;
-        let builtin = Builtin::FutureRead(FUTURE, options);
-        return match canon_async::canon::call(guest, builtin, &[here.args[0], at])? {
-            Then::Suspend => Ok(Outcome::Blocked),
-            Then::Value(_) => Ok(Outcome::Returned(u64::from(load(guest, at)? + 1))),
-        };
-    }
-    assert_eq!(here.args, [0], "COMPLETED");
-    Ok(Outcome::Returned(u64::from(load(guest, buffer())? + 1)))
-}
-
-/// Drops the future that it is given.
-fn drops_future(guest: &mut Guest<'_>, here: Here<'_>) -> Result<Outcome, Error> {
-    guest.value(Builtin::FutureDropReadable(FUTURE), &[here.args[0]])?;
-    Ok(Outcome::Returned(0))
-}
-
-/// Makes a future, whose readable end is its result, and writes 41 to it when it was returned.
-fn gives_future(guest: &mut Guest<'_>, here: Here<'_>) -> Result<Outcome, Error> {
-    let ends = guest.value(Builtin::FutureNew(FUTURE), &[])?;
-    let at = alloc(guest, 4)?;
-    store(guest, at, 41)?;
-    guest.task_return(here, ends & 0xffff_ffff)?;
-    let options = options(guest, here, true)?;
-    assert_eq!(
-        guest.value(Builtin::FutureWrite(FUTURE, options), &[ends >> 32, at])?,
-        u64::from(spec::BLOCKED)
-    );
-    Ok(Outcome::Returned(0))
-}
-
-/// Makes a stream, whose readable end is its result; writes 1, 2, 3 to it, then traps or drops it as its argument says.
-fn gives_stream(guest: &mut Guest<'_>, here: Here<'_>) -> Result<Outcome, Error> {
-    static WRITABLE: Mutex<(u64, u64)> = Mutex::new((0, 0));
-    match here.step {
-        0 => {
-            let ends = guest.value(Builtin::StreamNew(STREAM), &[])?;
-            *WRITABLE.lock().expect("one at a time") = (ends >> 32, here.args[0]);
-            guest.task_return(here, ends & 0xffff_ffff)?;
-            let at = alloc(guest, 12)?;
-            for index in 0..3 {
-                store(guest, at + 4 * index, index as u32 + 1)?;
-            }
-            let options = options(guest, here, false)?;
-            guest.block(Builtin::StreamWrite(STREAM, options), &[ends >> 32, at, 3])
-        }
-        1 => {
-            assert_eq!(here.args, [3 << 4], "COMPLETED, all three");
-            guest.block(Builtin::ThreadYield, &[])
-        }
-        _ => {
-            let (writable, traps) = *WRITABLE.lock().expect("one at a time");
-            if traps == 1 {
-                return Err(Trap::Engine(7).into());
-            }
-            guest.value(Builtin::StreamDropWritable(STREAM), &[writable])?;
-            Ok(Outcome::Returned(0))
-        }
-    }
-}
-
-/// Reads up to two elements of the stream that it is given, as often as there are some; answers their sum.
-fn reads_stream(guest: &mut Guest<'_>, here: Here<'_>) -> Result<Outcome, Error> {
-    static STREAM_AND_SUM: Mutex<(u64, u32)> = Mutex::new((0, 0));
-    let (mut stream, mut sum) = *STREAM_AND_SUM.lock().expect("one at a time");
-    let mut read = Some(here.args[0]);
-    if here.step == 0 {
-        (stream, sum, read) = (here.args[0], 0, None);
-        *BUFFER.lock().expect("one at a time") = alloc(guest, 8)?;
-    }
-    let options = options(guest, here, false)?;
-    loop {
-        if let Some(read) = read {
-            for index in 0..read >> 4 {
-                sum += load(guest, buffer() + 4 * index)?;
-            }
-            if read & 0xf == 1 {
-                guest.value(Builtin::StreamDropReadable(STREAM), &[stream])?;
-                return Ok(Outcome::Returned(u64::from(sum)));
-            }
-        }
-        match canon_async::canon::call(guest, Builtin::StreamRead(STREAM, options), &[stream, buffer(), 2])? {
-            Then::Value(value) => read = Some(value),
-            Then::Suspend => {
-                *STREAM_AND_SUM.lock().expect("one at a time") = (stream, sum);
-                return Ok(Outcome::Blocked);
-            }
-        }
-    }
-}
-
-/// Yields once, and answers its argument, plus one; traps where that is 0.
-fn yields(guest: &mut Guest<'_>, here: Here<'_>) -> Result<Outcome, Error> {
-    static ARG: Mutex<u64> = Mutex::new(0);
-    let mut arg = ARG.lock().expect("one at a time");
-    if here.step == 0 {
-        *arg = here.args[0];
-        return guest.block(Builtin::ThreadYield, &[]);
-    }
-    if *arg == 0 { Err(Trap::Engine(7).into()) } else { Ok(Outcome::Returned(*arg + 1)) }
-}
-
-/// Answers a future that has a text of 100 bytes.
-fn gives_text(guest: &mut Guest<'_>, here: Here<'_>) -> Result<Outcome, Error> {
-    let ends = guest.value(Builtin::FutureNew(TEXTS), &[])?;
-    let (text, at) = (alloc(guest, 100)?, alloc(guest, 8)?);
-    guest.memory(MEMORY)?[text as usize..][..100].fill(b'x');
-    store(guest, at, text as u32)?;
-    store(guest, at + 4, 100)?;
-    guest.task_return(here, ends & 0xffff_ffff)?;
-    let options = options(guest, here, true)?;
-    guest.value(Builtin::FutureWrite(TEXTS, options), &[ends >> 32, at])?;
-    Ok(Outcome::Returned(0))
-}
-
-fn exits(_: &mut Guest<'_>, _: Here<'_>) -> Result<Outcome, Error> {
-    Ok(Outcome::Returned(0))
-}
-
-const READS_FUTURE: u32 = 0;
-const DROPS_FUTURE: u32 = 1;
-const GIVES_FUTURE: u32 = 2;
-const GIVES_STREAM: u32 = 4;
-const READS_STREAM: u32 = 5;
-const YIELDS: u32 = 6;
-const GIVES_TEXT: u32 = 7;
-
-static FUNCTIONS: &[Function] = &[
-    Function {
-        code: reads_future,
-        params: &[ValueType::Defined(FUTURE)],
-        result: Some(U32),
-        abi: Abi::Blocking,
-    },
-    Function { code: drops_future, params: &[ValueType::Defined(FUTURE)], result: None, abi: Abi::Sync },
-    Function {
-        code: gives_future,
-        params: &[],
-        result: Some(ValueType::Defined(FUTURE)),
-        abi: Abi::Callback(3),
-    },
-    Function { code: exits, params: &[], result: None, abi: Abi::Core },
-    Function {
-        code: gives_stream,
-        params: &[U32],
-        result: Some(ValueType::Defined(STREAM)),
-        abi: Abi::Callback(3),
-    },
-    Function {
-        code: reads_stream,
-        params: &[ValueType::Defined(STREAM)],
-        result: Some(U32),
-        abi: Abi::Blocking,
-    },
-    Function { code: yields, params: &[U32], result: Some(U32), abi: Abi::Blocking },
-    Function {
-        code: gives_text,
-        params: &[],
-        result: Some(ValueType::Defined(TEXTS)),
-        abi: Abi::Callback(3),
-    },
-];
-
-fn guests() -> MutexGuard<'static, ()> {
-    let one = fresh();
-    ambient::core(|core| {
-        let types = core.store.types_mut();
-        assert_eq!(types.intern(NewType::Future(Some(U32)), 0), Ok(FUTURE));
-        assert_eq!(types.intern(NewType::Stream(Some(U32)), 0), Ok(STREAM));
-        assert_eq!(types.intern(NewType::Future(Some(ValueType::String)), 0), Ok(TEXTS));
-    })
-    .expect("not in use");
-    script::register(FUNCTIONS).expect("there is none");
-    one
-}
-
-fn call(index: u32, args: &[ComponentValue]) -> Result<Call, Error> {
-    calls::call(index, args, FUNCTIONS[index as usize].result)
-}
 
 #[test]
 fn guest_reads_a_future_that_the_host_completes() -> Result<(), Error> {
@@ -281,6 +42,24 @@ fn guest_reads_a_future_that_the_host_completes() -> Result<(), Error> {
     assert_eq!(task.result()?, ComponentValue::U32(42));
     // The guest has it: nothing of it is left with the host.
     assert_eq!((handle.is_registered()?, blocks()), (false, 1));
+    Ok(())
+}
+
+#[test]
+fn guest_reads_a_future_that_an_interrupt_completes() -> Result<(), Error> {
+    static SIGNAL: Signal = Signal::new();
+    let _one = guests();
+    let (handle, readable) = FutureHandle::for_guest(Some(U32))?;
+    let task = call(READS_FUTURE, &[readable])?;
+    let set = helpers::create_set_with([Waitable::Subtask(task.subtask.expect("it waits"))])?;
+    SIGNAL.arm(Reaction::Complete(handle, number(41)))?;
+    let mut wait = pin!(Sets::waitable_set_wait_async(set));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(wait.as_mut().poll(&mut context).is_pending());
+    SIGNAL.signal();
+    assert!(wait.poll(&mut context).is_ready());
+    let value = ambient::core(|core| ComponentValue::load_in(U32, &core.memory, task.at))??;
+    assert_eq!((value, handle.is_registered()?), (ComponentValue::U32(42), false));
     Ok(())
 }
 
@@ -390,87 +169,6 @@ fn future_for_which_there_is_no_memory_has_failed() -> Result<(), Error> {
     let failed = FutureState::Failed(Error::Capacity(Resource::HostBytes));
     assert_eq!(future(Sets::waitable_set_wait(set)?).state, failed);
     counts();
-    Ok(())
-}
-
-#[test]
-fn host_reads_a_stream_until_it_is_closed() -> Result<(), Error> {
-    let _one = guests();
-    let numbers = Scalars::of(&[1u32, 2, 3].map(ComponentValue::U32))?;
-    for traps in [0, 1] {
-        let task = call(GIVES_STREAM, &[ComponentValue::U32(traps)])?;
-        let handle = StreamHandle::from_guest(&task.result()?)?;
-        let set = Sets::waitable_set_new()?;
-        let id = Sets::waitable_set_add(set, Waitable::Stream(handle.into()))?;
-        let entry = Sets::waitable_set_wait(set)?.ready().expect("three are there");
-        let state = StreamState::Ready(ComponentValue::List(numbers.clone()));
-        assert_eq!(entry, WaitableEntry { id, waitable: Waitable::Stream(Stream { handle, state }) });
-        if traps == 1 {
-            // The trap comes out of the wait, and the set is as it was.
-            assert_eq!(Sets::waitable_set_wait(set), Err(Trap::Engine(7).into()));
-        }
-        assert_eq!(stream(Sets::waitable_set_wait(set)?), StreamState::Closed(None));
-        assert_eq!((handle.is_registered()?, Sets::waitable_set_len(set)?), (false, 0));
-        Sets::waitable_set_drop(set)?;
-    }
-    assert_eq!(counts().waitables, 0);
-    Ok(())
-}
-
-#[test]
-fn poll_all_takes_a_stream_that_is_always_ready_once() -> Result<(), Error> {
-    let _one = guests();
-    ambient::reset()?;
-    ambient::configure(Limits { list_items: 2, ..Limits::DEFAULT })?;
-    ambient::core(|core| {
-        let types = core.store.types_mut();
-        types.intern(NewType::Future(Some(U32)), 0)?;
-        types.intern(NewType::Stream(Some(U32)), 0)
-    })??;
-    script::register(FUNCTIONS)?;
-    // Three elements, two at a time: the second read ends at once.
-    let task = call(GIVES_STREAM, &[ComponentValue::U32(0)])?;
-    let handle = StreamHandle::from_guest(&task.result()?)?;
-    let set = helpers::create_set_with([Waitable::Stream(handle.into())])?;
-    let mut lens = Vec::new();
-    for _ in 0..2 {
-        let ready = Sets::waitable_set_poll_all(set)?;
-        let [WaitableEntry { waitable: Waitable::Stream(stream), .. }] = &ready[..] else {
-            panic!("{ready:?}")
-        };
-        let StreamState::Ready(ComponentValue::List(list)) = &stream.state else { panic!("{stream:?}") };
-        lens.push(list.len());
-    }
-    assert_eq!(lens, [2, 1]);
-    handle.close()?;
-    assert_eq!(Sets::waitable_set_len(set)?, 0);
-    Ok(())
-}
-
-#[test]
-fn host_writes_a_stream_that_a_guest_reads() -> Result<(), Error> {
-    let _one = guests();
-    let list = |values: &[u32]| -> Result<_, Error> {
-        let values: Vec<_> = values.iter().copied().map(ComponentValue::U32).collect();
-        Ok(ComponentValue::List(Scalars::of(&values)?))
-    };
-    let (handle, readable) = StreamHandle::for_guest(Some(U32))?;
-    assert!(is_misuse(handle.write(ComponentValue::from("text"))));
-    assert!(is_misuse(handle.write(ComponentValue::List(Scalars::of(&[true.into()])?))));
-    let set = helpers::create_set_with([Waitable::Stream(handle.into())])?;
-    handle.write(list(&[1, 2, 3])?)?;
-    assert!(is_misuse(handle.write(list(&[4])?)));
-    let task = call(READS_STREAM, &[readable])?;
-    // The guest reads two at a time: it has read the third before the host is told.
-    assert_eq!(stream(Sets::waitable_set_wait(set)?), StreamState::Written(3));
-    // Out of the set, what is written needs nobody to be told.
-    helpers::dissolve(set)?;
-    while TaskBuiltins::tick()? {}
-    handle.write(list(&[10])?)?;
-    while TaskBuiltins::tick()? {}
-    handle.close()?;
-    assert_eq!(task.result()?, ComponentValue::U32(16));
-    assert_eq!((handle.is_registered()?, blocks()), (false, 1));
     Ok(())
 }
 

@@ -9,4 +9,5 @@ pub mod cases;
 pub mod engine;
 pub mod op;
 pub mod profiles;
+pub mod suite;
 pub mod world;

@@ -36,28 +36,28 @@ pub fn copy_in_chunks<E: Embedding + ?Sized>(
     while done < len {
         let n = len.saturating_sub(done).min(CHUNK);
         let at = if backwards { len.saturating_sub(done).saturating_sub(n) } else { done };
-        read(e.memory(from)?, from_at.saturating_add(at), n, &mut buffer)?;
-        write(e.memory(to)?, to_at.saturating_add(at), n, &buffer)?;
+        read(e.memory(from)?, from_at.saturating_add(at), n, &mut buffer).ok_or(Trap::OutOfBounds)?;
+        write(e.memory(to)?, to_at.saturating_add(at), n, &buffer).ok_or(Trap::OutOfBounds)?;
         done = done.saturating_add(n);
     }
     Ok(())
 }
 
-fn read(memory: &[u8], at: usize, n: usize, buffer: &mut [u8; CHUNK]) -> Result<(), Error> {
-    let bytes = memory.get(at..).and_then(|m| m.get(..n)).ok_or(Trap::OutOfBounds)?;
+fn read(memory: &[u8], at: usize, n: usize, buffer: &mut [u8; CHUNK]) -> Option<()> {
+    let bytes = memory.get(at..).and_then(|m| m.get(..n))?;
     match bytes.first_chunk() {
         // The common case apart, since its length is a constant.
         Some(chunk) => *buffer = *chunk,
         None => buffer.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from),
     }
-    Ok(())
+    Some(())
 }
 
-fn write(memory: &mut [u8], at: usize, n: usize, buffer: &[u8; CHUNK]) -> Result<(), Error> {
-    let bytes = memory.get_mut(at..).and_then(|m| m.get_mut(..n)).ok_or(Trap::OutOfBounds)?;
+fn write(memory: &mut [u8], at: usize, n: usize, buffer: &[u8; CHUNK]) -> Option<()> {
+    let bytes = memory.get_mut(at..).and_then(|m| m.get_mut(..n))?;
     match bytes.first_chunk_mut() {
         Some(chunk) => *chunk = *buffer,
         None => bytes.iter_mut().zip(buffer).for_each(|(to, from)| *to = *from),
     }
-    Ok(())
+    Some(())
 }

@@ -5,7 +5,7 @@
 //! depend on it.
 
 use super::types::{NewType, TypeItem, Types, ValType};
-use crate::error::Error;
+use crate::message::Misuse;
 use crate::spec::{MAX_TYPE_DEPTH, PtrType};
 use crate::storage::Profile;
 
@@ -25,12 +25,9 @@ pub struct Layout {
     pub depth: u8,
 }
 
-const TOO_LARGE: Error = Error::Misuse("a type's size is 2^32 bytes or more");
-const TOO_DEEP: Error = Error::Misuse("a type nests too deep");
-
 impl Layout {
-    /// Of a record without fields.
-    pub(super) const EMPTY: Self = Self { sizes: [0; 2], aligns: 0x11, flat: 0, plain: true, depth: 0 };
+    /// Of no type.
+    pub(super) const BLANK: Self = Self { sizes: [0; 2], aligns: 0, flat: 0, plain: false, depth: 0 };
     /// A pointer and a length.
     const RANGE: Self = Self { sizes: [8, 16], aligns: 0x84, flat: 2, plain: false, depth: 0 };
 
@@ -85,9 +82,9 @@ struct Single {
 
 impl Single {
     /// One level deeper.
-    fn deeper(self) -> Result<Self, Error> {
+    fn deeper(self) -> Result<Self, Misuse> {
         let depth = self.depth.checked_add(1).filter(|depth| *depth <= MAX_TYPE_DEPTH);
-        Ok(Self { depth: depth.ok_or(TOO_DEEP)?, ..self })
+        Ok(Self { depth: depth.ok_or(Misuse::TypeDepth)?, ..self })
     }
 }
 
@@ -101,7 +98,7 @@ impl<P: Profile> Types<P> {
     }
 
     /// The layout of a type that is about to be interned.
-    pub(super) fn layout_of(&self, new: NewType<'_>) -> Result<Layout, Error> {
+    pub(super) fn layout_of(&self, new: NewType<'_>) -> Result<Layout, Misuse> {
         let narrow = self.single_of(new, PtrType::I32)?;
         let wide = self.single_of(new, PtrType::I64)?;
         Ok(Layout {
@@ -113,15 +110,15 @@ impl<P: Profile> Types<P> {
         })
     }
 
-    fn single(&self, ty: ValType, ptr: PtrType) -> Result<Single, Error> {
-        let layout = self.layout(ty).ok_or(Error::Misuse("a type is made of an unknown type"))?;
+    fn single(&self, ty: ValType, ptr: PtrType) -> Result<Single, Misuse> {
+        let layout = self.layout(ty).ok_or(Misuse::UnknownPart)?;
         let Layout { flat, plain, depth, .. } = layout;
         Ok(Single { size: layout.size(ptr), align: layout.align(ptr), flat, plain, depth })
     }
 
     // Not inlined: it is called twice, and large.
     #[inline(never)]
-    fn single_of(&self, new: NewType<'_>, ptr: PtrType) -> Result<Single, Error> {
+    fn single_of(&self, new: NewType<'_>, ptr: PtrType) -> Result<Single, Misuse> {
         let scalar = |size: u32| Single { size, align: size, flat: 1, plain: false, depth: 0 };
         match new {
             NewType::Record(fields) => self.record(fields, ptr),
@@ -131,10 +128,10 @@ impl<P: Profile> Types<P> {
                 let range = Single { size: ptr.size().wrapping_mul(2), flat: 2, depth, ..scalar(ptr.size()) };
                 range.deeper()
             }
-            NewType::FixedList(_, 0) => Err(Error::Misuse("a list of fixed length 0")),
+            NewType::FixedList(_, 0) => Err(Misuse::EmptyFixedList),
             NewType::FixedList(element, length) => {
                 let element = self.single(element, ptr)?;
-                let size = element.size.checked_mul(length).ok_or(TOO_LARGE)?;
+                let size = element.size.checked_mul(length).ok_or(Misuse::TypeSize)?;
                 let flat = u32::from(element.flat).saturating_mul(length).min(255) as u8;
                 Single { size, flat, ..element }.deeper()
             }
@@ -147,26 +144,26 @@ impl<P: Profile> Types<P> {
         }
     }
 
-    fn record(&self, fields: &[TypeItem], ptr: PtrType) -> Result<Single, Error> {
+    fn record(&self, fields: &[TypeItem], ptr: PtrType) -> Result<Single, Misuse> {
         let mut all = Single { size: 0, align: 1, flat: 0, plain: true, depth: 0 };
         for field in fields {
-            let field = self.single(field.ok_or(Error::Misuse("a field without a type"))?, ptr)?;
-            let start = align_to(all.size, field.align).ok_or(TOO_LARGE)?;
+            let field = self.single(field.ok_or(Misuse::FieldType)?, ptr)?;
+            let start = align_to(all.size, field.align).ok_or(Misuse::TypeSize)?;
             all.plain &= field.plain && start == all.size;
-            all.size = start.checked_add(field.size).ok_or(TOO_LARGE)?;
+            all.size = start.checked_add(field.size).ok_or(Misuse::TypeSize)?;
             all.align = all.align.max(field.align);
             all.flat = all.flat.saturating_add(field.flat);
             all.depth = all.depth.max(field.depth);
         }
-        let end = align_to(all.size, all.align).ok_or(TOO_LARGE)?;
+        let end = align_to(all.size, all.align).ok_or(Misuse::TypeSize)?;
         all.plain &= end == all.size;
         all.size = end;
         all.deeper()
     }
 
-    fn variant(&self, cases: &[TypeItem], ptr: PtrType) -> Result<Single, Error> {
+    fn variant(&self, cases: &[TypeItem], ptr: PtrType) -> Result<Single, Misuse> {
         if cases.is_empty() {
-            return Err(Error::Misuse("a variant without cases"));
+            return Err(Misuse::EmptyVariant);
         }
         let disc = discriminant_size(cases.len() as u32);
         let mut all = Single { size: 0, align: 1, flat: 0, plain: false, depth: 0 };
@@ -177,10 +174,10 @@ impl<P: Profile> Types<P> {
             all.flat = all.flat.max(case.flat);
             all.depth = all.depth.max(case.depth);
         }
-        let payload = align_to(disc, all.align).ok_or(TOO_LARGE)?;
+        let payload = align_to(disc, all.align).ok_or(Misuse::TypeSize)?;
         all.align = all.align.max(disc);
         let end = payload.checked_add(all.size).and_then(|end| align_to(end, all.align));
-        all.size = end.ok_or(TOO_LARGE)?;
+        all.size = end.ok_or(Misuse::TypeSize)?;
         all.flat = all.flat.saturating_add(1);
         all.deeper()
     }

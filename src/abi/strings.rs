@@ -9,8 +9,9 @@
 use super::Context;
 use super::memory::{What, check, memory_of, reallocate};
 use crate::embedding::Embedding;
-use crate::error::{Error, Trap};
+use crate::error::Trap;
 use crate::id::{ErrorContextId, MemoryRef};
+use crate::raise::{OrRaise as _, Raises, Raising as _};
 use crate::spec::{MAX_STRING_BYTE_LENGTH, PtrType};
 use crate::state::{ErrorContext, StringEncoding};
 use crate::storage::Profile;
@@ -97,7 +98,7 @@ pub(super) fn transfer_string<E: Embedding + ?Sized>(
     from: &Context,
     range: (u64, u64),
     to: &Context,
-) -> Result<Stored, Error> {
+) -> Raises<Stored> {
     let text = load_string_from_range(e, from, range)?;
     let tagged_utf16 = from.options.encoding == StringEncoding::Latin1Utf16 && text.encoding == Simple::Utf16;
     store_string_into_range(e, text, tagged_utf16, to)
@@ -112,18 +113,22 @@ pub(crate) fn lift_message<E: Embedding + ?Sized>(
     e: &mut E,
     from: &Context,
     range: (u64, u64),
-) -> Result<ErrorContext<<E::Profile as Profile>::Message>, Error> {
+) -> Raises<ErrorContext<<E::Profile as Profile>::Message>> {
     let text = load_string_from_range(e, from, range)?;
     let limit = e.store().limits().message_bytes;
     let mut context = ErrorContext::new();
-    let mut rest = text.bytes(e)?;
-    while !rest.is_empty() {
-        let (c, after) = next_char(rest, text.encoding)?;
-        if !context.push(c, limit) {
-            break;
+    let whole = text.read(e, |bytes| {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let (c, after) = next_char(rest, text.encoding)?;
+            if !context.push(c, limit) {
+                break;
+            }
+            rest = after;
         }
-        rest = after;
-    }
+        Some(())
+    })?;
+    whole.or_raise(&mut e.store().raiser, text.encoding.invalid())?;
     Ok(context)
 }
 
@@ -138,7 +143,7 @@ pub(crate) fn lower_message<E: Embedding + ?Sized>(
     e: &mut E,
     context: ErrorContextId,
     to: &Context,
-) -> Result<Stored, Error> {
+) -> Raises<Stored> {
     let end = e.store().error_context(context)?.message().len();
     let origin = Origin::Message(context);
     let text = Text { origin, at: 0, end, encoding: Simple::Utf8, units: end as u32, latin1: false };
@@ -150,7 +155,7 @@ fn store_string_into_range<E: Embedding + ?Sized>(
     text: Text,
     tagged_utf16: bool,
     to: &Context,
-) -> Result<Stored, Error> {
+) -> Raises<Stored> {
     match (to.options.encoding, text.encoding) {
         (StringEncoding::Utf8, Simple::Utf8) => store_string_copy(e, text, to, 1, 1),
         (StringEncoding::Utf8, _) => store_string_to_utf8(e, text, to),
@@ -168,7 +173,7 @@ fn load_string_from_range<E: Embedding + ?Sized>(
     e: &mut E,
     context: &Context,
     (begin, tagged): (u64, u64),
-) -> Result<Text, Error> {
+) -> Raises<Text> {
     let ptr = context.options.ptr_type();
     let (at, units) = (ptr.word(begin), ptr.wrap(tagged));
     let (encoding, units) = match context.options.encoding {
@@ -182,16 +187,22 @@ fn load_string_from_range<E: Embedding + ?Sized>(
     let align = if context.options.encoding == StringEncoding::Utf8 { 1 } else { 2 };
     let shift = u32::from(encoding == Simple::Utf16);
     if units > MAX_STRING_BYTE_LENGTH.wrapping_shr(shift) {
-        return Err(Trap::StringTooLong.into());
+        return e.store().raiser.raise(Trap::StringTooLong);
     }
     let units = units as u32;
     let length = units.wrapping_shl(shift) as usize;
     check(e, context, (at, align, length), What::String)?;
-    let memory = memory_of(context)?;
-    let end = at.checked_add(length).ok_or(Trap::StringOutOfBounds)?;
-    let bytes = e.memory(memory)?.get(at..end).ok_or(Trap::StringOutOfBounds)?;
-    let latin1 = validate(bytes, encoding)?;
-    Ok(Text { origin: Origin::Memory(memory), at, end, encoding, units, latin1 })
+    let memory = memory_of(e, context)?;
+    let text = Text {
+        origin: Origin::Memory(memory),
+        at,
+        end: at.saturating_add(length),
+        encoding,
+        units,
+        latin1: false,
+    };
+    let latin1 = text.read(e, |bytes| validate(bytes, encoding))?.raising(&mut e.store().raiser)?;
+    Ok(Text { latin1, ..text })
 }
 
 /// Checks that a string is what its encoding allows; for UTF-16 whether it fits Latin-1.
@@ -220,7 +231,7 @@ fn store_string_copy<E: Embedding + ?Sized>(
     to: &Context,
     unit_size: u32,
     align: u32,
-) -> Result<Stored, Error> {
+) -> Raises<Stored> {
     let mut out = Output::allocate(e, to, align, text.units.saturating_mul(unit_size))?;
     if text.encoding == Simple::Latin1 && unit_size == 2 {
         out.transcode(e, &mut text, Target::Utf16)?;
@@ -231,11 +242,7 @@ fn store_string_copy<E: Embedding + ?Sized>(
 }
 
 /// `store_utf16_to_utf8`, `store_latin1_to_utf8`.
-fn store_string_to_utf8<E: Embedding + ?Sized>(
-    e: &mut E,
-    mut text: Text,
-    to: &Context,
-) -> Result<Stored, Error> {
+fn store_string_to_utf8<E: Embedding + ?Sized>(e: &mut E, mut text: Text, to: &Context) -> Raises<Stored> {
     let mut out = Output::allocate(e, to, 1, text.units)?;
     if out.transcode(e, &mut text, Target::Bytes(0x80))? {
         return Ok(out.stored(text.units));
@@ -247,11 +254,7 @@ fn store_string_to_utf8<E: Embedding + ?Sized>(
     Ok(out.stored(out.written))
 }
 
-fn store_utf8_to_utf16<E: Embedding + ?Sized>(
-    e: &mut E,
-    mut text: Text,
-    to: &Context,
-) -> Result<Stored, Error> {
+fn store_utf8_to_utf16<E: Embedding + ?Sized>(e: &mut E, mut text: Text, to: &Context) -> Raises<Stored> {
     let mut out = Output::allocate(e, to, 2, text.units.saturating_mul(2))?;
     out.transcode(e, &mut text, Target::Utf16)?;
     out.shrink(e)?;
@@ -262,7 +265,7 @@ fn store_string_to_latin1_or_utf16<E: Embedding + ?Sized>(
     e: &mut E,
     text: Text,
     to: &Context,
-) -> Result<Stored, Error> {
+) -> Raises<Stored> {
     let mut out = Output::allocate(e, to, 2, text.units)?;
     if out.transcode(e, &mut { text }, Target::Bytes(0x100))? {
         out.shrink(e)?;
@@ -280,7 +283,7 @@ fn store_probably_utf16_to_latin1_or_utf16<E: Embedding + ?Sized>(
     e: &mut E,
     mut text: Text,
     to: &Context,
-) -> Result<Stored, Error> {
+) -> Raises<Stored> {
     let mut out = Output::allocate(e, to, 2, text.units.saturating_mul(2))?;
     out.copy(e, &mut { text })?;
     if !text.latin1 {
@@ -293,14 +296,23 @@ fn store_probably_utf16_to_latin1_or_utf16<E: Embedding + ?Sized>(
     Ok(out.stored(text.units))
 }
 
+impl Simple {
+    /// What a string is that is not of this encoding.
+    fn invalid(self) -> Trap {
+        if self == Simple::Utf8 { Trap::InvalidUtf8 } else { Trap::InvalidUtf16 }
+    }
+}
+
 impl Text {
-    /// What is left of it.
-    fn bytes<'e, E: Embedding + ?Sized>(&self, e: &'e mut E) -> Result<&'e [u8], Error> {
-        let all = match self.origin {
-            Origin::Memory(memory) => &*e.memory(memory)?,
-            Origin::Message(context) => e.store().error_context(context)?.message(),
+    /// Reads what is left of it.
+    fn read<E: Embedding + ?Sized, T>(&self, e: &mut E, f: impl FnOnce(&[u8]) -> T) -> Raises<T> {
+        let read = |all: &[u8]| all.get(self.at..self.end).map(f);
+        let result = match self.origin {
+            Origin::Memory(memory) => e.memory(memory).map(|all| read(all)),
+            Origin::Message(context) => Ok(read(e.store().error_context(context)?.message())),
         };
-        Ok(all.get(self.at..self.end).ok_or(Trap::StringOutOfBounds)?)
+        let store = e.store();
+        result.raising(&mut store.raiser)?.or_raise(&mut store.raiser, Trap::StringOutOfBounds)
     }
 }
 
@@ -310,13 +322,13 @@ impl<'a> Output<'a> {
         context: &'a Context,
         align: u32,
         size: u32,
-    ) -> Result<Self, Error> {
-        let memory = memory_of(context)?;
+    ) -> Raises<Self> {
+        let memory = memory_of(e, context)?;
         let pointer = reallocate(e, context, 0, 0, align, size)?;
         Ok(Self { context, memory, pointer, align, size, written: 0 })
     }
 
-    fn reallocate<E: Embedding + ?Sized>(&mut self, e: &mut E, size: u32) -> Result<(), Error> {
+    fn reallocate<E: Embedding + ?Sized>(&mut self, e: &mut E, size: u32) -> Raises {
         self.pointer = reallocate(e, self.context, self.pointer, self.size, self.align, size)?;
         self.size = size;
         Ok(())
@@ -328,15 +340,18 @@ impl<'a> Output<'a> {
     }
 
     /// Gives back what was not written.
-    fn shrink<E: Embedding + ?Sized>(&mut self, e: &mut E) -> Result<(), Error> {
+    fn shrink<E: Embedding + ?Sized>(&mut self, e: &mut E) -> Raises {
         if self.written < self.size { self.reallocate(e, self.written) } else { Ok(()) }
     }
 
     /// Writes a string in the encoding that it has.
-    fn copy<E: Embedding + ?Sized>(&mut self, e: &mut E, text: &mut Text) -> Result<(), Error> {
+    fn copy<E: Embedding + ?Sized>(&mut self, e: &mut E, text: &mut Text) -> Raises {
         let len = text.end.saturating_sub(text.at);
         match text.origin {
-            Origin::Memory(memory) => e.copy((self.memory, self.pointer), (memory, text.at), len),
+            Origin::Memory(memory) => {
+                let copied = e.copy((self.memory, self.pointer), (memory, text.at), len);
+                copied.raising(&mut e.store().raiser)
+            }
             Origin::Message(_) => self.transcode(e, text, Target::Utf8).map(drop),
         }
     }
@@ -350,15 +365,19 @@ impl<'a> Output<'a> {
         e: &mut E,
         text: &mut Text,
         target: Target,
-    ) -> Result<bool, Error> {
+    ) -> Raises<bool> {
         let mut chunk = [0; CHUNK];
         while text.at < text.end {
-            let bytes = text.bytes(e)?;
-            let (read, written, fits) = fill(&mut chunk, bytes, text.encoding, target)?;
+            let filled = text.read(e, |bytes| fill(&mut chunk, bytes, text.encoding, target))?;
+            let (read, written, fits) = filled.or_raise(&mut e.store().raiser, text.encoding.invalid())?;
             let at = self.pointer.saturating_add(self.written as usize);
-            let to = e.memory(self.memory)?.get_mut(at..).and_then(|m| m.get_mut(..written));
-            let to = to.ok_or(Trap::ReallocOutOfBounds)?;
-            to.iter_mut().zip(&chunk).for_each(|(to, from)| *to = *from);
+            let done = e.memory(self.memory).map(|memory| {
+                let to = memory.get_mut(at..).and_then(|m| m.get_mut(..written))?;
+                to.iter_mut().zip(&chunk).for_each(|(to, from)| *to = *from);
+                Some(())
+            });
+            let store = e.store();
+            done.raising(&mut store.raiser)?.or_raise(&mut store.raiser, Trap::ReallocOutOfBounds)?;
             text.at = text.at.saturating_add(read);
             self.written = self.written.saturating_add(written as u32);
             if !fits {
@@ -370,13 +389,14 @@ impl<'a> Output<'a> {
 }
 
 /// Transcodes as many characters as there are or as there is room for: the bytes read, the bytes written, and
-/// whether the target could take all of them. Reads at least one character unless the target can't take it.
+/// whether the target could take all of them; `None` where the string is invalid. Reads at least one character unless the target
+/// can't take it.
 fn fill(
     chunk: &mut [u8; CHUNK],
     text: &[u8],
     encoding: Simple,
     target: Target,
-) -> Result<(usize, usize, bool), Trap> {
+) -> Option<(usize, usize, bool)> {
     let (mut rest, mut written, mut fits) = (text, 0usize, true);
     while !rest.is_empty() {
         // Room for any character: what it does not use is written over by the next one.
@@ -390,7 +410,7 @@ fn fill(
         written = written.saturating_add(length);
         rest = after;
     }
-    Ok((text.len().saturating_sub(rest.len()), written, fits))
+    Some((text.len().saturating_sub(rest.len()), written, fits))
 }
 
 /// A character's bytes as a little-endian word, and how many they are; `None` where the target can't take it.
@@ -410,11 +430,12 @@ fn encode(c: char, target: Target) -> Option<(u32, usize)> {
     })
 }
 
-/// The first character of a string that is not empty and has been validated, and what comes after it.
-fn next_char(text: &[u8], encoding: Simple) -> Result<(char, &[u8]), Trap> {
+/// The first character of a string that is not empty and has been validated, and what comes after it; `None` where it has changed
+/// since, and is invalid.
+fn next_char(text: &[u8], encoding: Simple) -> Option<(char, &[u8])> {
     match (encoding, text) {
         (Simple::Latin1, [byte, rest @ ..]) | (Simple::Utf8, [byte @ ..0x80, rest @ ..]) => {
-            Ok((char::from(*byte), rest))
+            Some((char::from(*byte), rest))
         }
         (Simple::Utf8, [lead, rest @ ..]) => {
             let (lead, more) = match lead {
@@ -422,20 +443,20 @@ fn next_char(text: &[u8], encoding: Simple) -> Result<(char, &[u8]), Trap> {
                 ..0xf0 => (lead & 0xf, 2),
                 _ => (lead & 0x7, 3),
             };
-            let (more, rest) = rest.split_at_checked(more).ok_or(Trap::InvalidUtf8)?;
+            let (more, rest) = rest.split_at_checked(more)?;
             let code =
                 more.iter().fold(u32::from(lead), |code, byte| code.wrapping_shl(6) | u32::from(byte & 0x3f));
-            Ok((char::from_u32(code).ok_or(Trap::InvalidUtf8)?, rest))
+            Some((char::from_u32(code)?, rest))
         }
         (Simple::Utf16, [a, b, rest @ ..]) => {
             let unit = u16::from_le_bytes([*a, *b]);
             if let Some(c) = char::from_u32(unit.into()) {
-                return Ok((c, rest));
+                return Some((c, rest));
             }
-            let (low, rest) = rest.split_first_chunk().ok_or(Trap::InvalidUtf16)?;
-            let c = char::decode_utf16([unit, u16::from_le_bytes(*low)]).next();
-            Ok((c.and_then(Result::ok).ok_or(Trap::InvalidUtf16)?, rest))
+            let (low, rest) = rest.split_first_chunk()?;
+            let c = char::decode_utf16([unit, u16::from_le_bytes(*low)]).next()?;
+            Some((c.ok()?, rest))
         }
-        _ => Err(Trap::InvalidUtf16),
+        _ => None,
     }
 }

@@ -6,8 +6,10 @@ use super::strings::transfer_string;
 use super::types::{Items, Layout, TypeDef, ValType, discriminant_size};
 use super::{Context, Scope};
 use crate::embedding::Embedding;
-use crate::error::{Error, Resource, Trap};
+use crate::error::{Resource, Trap};
 use crate::id::TypeId;
+use crate::message::{Bug, Misuse};
+use crate::raise::{OrRaise as _, Raises, Raising as _};
 use crate::spec::{MAX_LIST_BYTE_LENGTH, PtrType};
 
 /// Where a value is lifted from.
@@ -28,30 +30,15 @@ pub enum Dest<'a> {
     Memory(usize),
 }
 
-const UNKNOWN: Error = Error::Misuse("unknown type");
-const TOO_FEW: Error = Error::Misuse("too few flat values for the type");
-
-/// Lifts a value and lowers it: `load` or `lift_flat`, and `store` or `lower_flat`, in one walk.
-///
-/// Flat values are raw bits, those of 32 bits zero-extended; the upper half of a source's is ignored. Lowering
-/// a variant sets the slots that its case does not use to 0. A value in memory has been checked as a whole by
-/// [`check_range`](super::check_range).
-///
-/// Runs the destination's `realloc` for lists and strings. O(size of the value); recurses once for each level
-/// of the type, at most [`MAX_TYPE_DEPTH`](crate::spec::MAX_TYPE_DEPTH) times; allocates nothing itself.
-///
-/// # Errors
-/// The traps of lifting and lowering; `Capacity` where the destination can't hold a handle, which is then still
-/// the source's; `Misuse` where a type is unknown, there are too few flat values, or an option or the borrow
-/// scope that the type needs is missing. After an error a part of the value may have been moved.
-pub fn transfer<E: Embedding + ?Sized>(
+/// [`transfer`](super::transfer).
+pub(crate) fn transfer<E: Embedding + ?Sized>(
     e: &mut E,
     from: &Context,
     source: Source<'_>,
     to: &Context,
     dest: Dest<'_>,
     ty: ValType,
-) -> Result<(), Error> {
+) -> Raises {
     let mut reader = match source {
         Source::Flat(values) => Reader { context: from, values, place: Place::Slot(0) },
         Source::Memory(pointer) => Reader { context: from, values: &[], place: Place::Memory(pointer) },
@@ -63,15 +50,8 @@ pub fn transfer<E: Embedding + ?Sized>(
     walk(e, &mut reader, &mut writer, ty, 1)
 }
 
-/// Transfers elements that lie one after the other on both sides: `load_list_from_valid_range` and
-/// `store_list_into_valid_range`. The ranges have been checked by [`check_range`](super::check_range).
-///
-/// O(size of the elements). Where every bit pattern is a value and there is no padding it is one
-/// [`Embedding::copy`].
-///
-/// # Errors
-/// As for [`transfer`].
-pub fn transfer_elements<E: Embedding + ?Sized>(
+/// [`transfer_elements`](super::transfer_elements).
+pub(crate) fn transfer_elements<E: Embedding + ?Sized>(
     e: &mut E,
     from: &Context,
     from_pointer: usize,
@@ -79,7 +59,7 @@ pub fn transfer_elements<E: Embedding + ?Sized>(
     to_pointer: usize,
     element: ValType,
     count: u32,
-) -> Result<(), Error> {
+) -> Raises {
     let mut reader = Reader { context: from, values: &[], place: Place::Memory(from_pointer) };
     let mut writer = Writer { context: to, values: &mut [], place: Place::Memory(to_pointer) };
     walk(e, &mut reader, &mut writer, element, count)
@@ -96,20 +76,20 @@ enum Place {
 
 impl Place {
     /// Where a value of this alignment begins.
-    fn align(self, align: u32) -> Result<Self, Error> {
-        Ok(match self {
+    fn align(self, align: u32) -> Self {
+        match self {
             Place::Slot(slot) => Place::Slot(slot),
             Place::Memory(pointer) => {
                 let mask = align.wrapping_sub(1) as usize;
-                Place::Memory(pointer.checked_add(mask).ok_or(Trap::OutOfBounds)? & !mask)
+                // Nothing is read or written past the last byte of a memory.
+                Place::Memory(pointer.saturating_add(mask) & !mask)
             }
-        })
+        }
     }
 
     fn add(self, slots: u8, bytes: usize) -> Self {
         match self {
             Place::Slot(slot) => Place::Slot(slot.saturating_add(slots.into())),
-            // Nothing is read or written past the last byte of a memory.
             Place::Memory(pointer) => Place::Memory(pointer.saturating_add(bytes)),
         }
     }
@@ -128,15 +108,17 @@ impl Reader<'_> {
     }
 
     /// A string's or list's pointer, and its length.
-    fn load_range<E: Embedding + ?Sized>(&mut self, e: &mut E) -> Result<(u64, u64), Error> {
+    fn load_range<E: Embedding + ?Sized>(&mut self, e: &mut E) -> Raises<(u64, u64)> {
         let size = self.ptr_type().size();
         Ok((self.load(e, size)?, self.load(e, size)?))
     }
 
     /// The next core value, of this many bytes in memory.
-    fn load<E: Embedding + ?Sized>(&mut self, e: &mut E, bytes: u32) -> Result<u64, Error> {
+    fn load<E: Embedding + ?Sized>(&mut self, e: &mut E, bytes: u32) -> Raises<u64> {
         let value = match self.place {
-            Place::Slot(slot) => *self.values.get(slot).ok_or(TOO_FEW)?,
+            Place::Slot(slot) => {
+                *self.values.get(slot).or_raise(&mut e.store().raiser, Misuse::TooFewValues)?
+            }
             Place::Memory(pointer) => load_int(e, self.context, pointer, bytes)?,
         };
         self.place = self.place.add(1, bytes as usize);
@@ -157,19 +139,17 @@ impl Writer<'_> {
     }
 
     /// A string's or list's pointer, and its length.
-    fn store_range<E: Embedding + ?Sized>(
-        &mut self,
-        e: &mut E,
-        (pointer, length): (u64, u64),
-    ) -> Result<(), Error> {
+    fn store_range<E: Embedding + ?Sized>(&mut self, e: &mut E, (pointer, length): (u64, u64)) -> Raises {
         let size = self.ptr_type().size();
         self.store(e, size, pointer)?;
         self.store(e, size, length)
     }
 
-    fn store<E: Embedding + ?Sized>(&mut self, e: &mut E, bytes: u32, value: u64) -> Result<(), Error> {
+    fn store<E: Embedding + ?Sized>(&mut self, e: &mut E, bytes: u32, value: u64) -> Raises {
         match self.place {
-            Place::Slot(slot) => *self.values.get_mut(slot).ok_or(TOO_FEW)? = value,
+            Place::Slot(slot) => {
+                *self.values.get_mut(slot).or_raise(&mut e.store().raiser, Misuse::TooFewValues)? = value
+            }
             Place::Memory(pointer) => store_int(e, self.context, pointer, bytes, value)?,
         }
         self.place = self.place.add(1, bytes as usize);
@@ -177,9 +157,10 @@ impl Writer<'_> {
     }
 
     /// The slots from here to `end`, which a variant's case does not use, become 0.
-    fn clear_to(&mut self, end: Place) -> Result<(), Error> {
+    fn clear_to<E: Embedding + ?Sized>(&mut self, e: &mut E, end: Place) -> Raises {
         if let (Place::Slot(from), Place::Slot(to)) = (self.place, end) {
-            let unused = self.values.get_mut(from..to).ok_or(TOO_FEW)?;
+            let unused = self.values.get_mut(from..to);
+            let unused = unused.or_raise(&mut e.store().raiser, Misuse::TooFewValues)?;
             unused.iter_mut().for_each(|value| *value = 0);
         }
         Ok(())
@@ -194,7 +175,7 @@ fn walk<E: Embedding + ?Sized>(
     to: &mut Writer<'_>,
     ty: ValType,
     count: u32,
-) -> Result<(), Error> {
+) -> Raises {
     match ty {
         ValType::Defined(id) => walk_defined(e, from, to, id, count),
         ValType::String => walk_strings(e, from, to, count),
@@ -209,12 +190,14 @@ fn copy_plain<E: Embedding + ?Sized>(
     to: &mut Writer<'_>,
     size: u32,
     count: u32,
-) -> Result<bool, Error> {
+) -> Raises<bool> {
     let (Place::Memory(source), Place::Memory(dest)) = (from.place, to.place) else { return Ok(false) };
-    let length = (count as usize).checked_mul(size as usize).ok_or(Trap::OutOfBounds)?;
+    let length =
+        (count as usize).checked_mul(size as usize).or_raise(&mut e.store().raiser, Trap::OutOfBounds)?;
     from.place = from.place.add(0, length);
     to.place = to.place.add(0, length);
-    e.copy((memory_of(to.context)?, dest), (memory_of(from.context)?, source), length)?;
+    let (to, from) = (memory_of(e, to.context)?, memory_of(e, from.context)?);
+    e.copy((to, dest), (from, source), length).raising(&mut e.store().raiser)?;
     Ok(true)
 }
 
@@ -226,16 +209,16 @@ fn walk_defined<E: Embedding + ?Sized>(
     to: &mut Writer<'_>,
     id: TypeId,
     count: u32,
-) -> Result<(), Error> {
-    let types = e.store().types();
-    let layout = types.layout(ValType::Defined(id)).ok_or(UNKNOWN)?;
-    let def = types.def(id).ok_or(UNKNOWN)?;
+) -> Raises {
+    let store = e.store();
+    let layout = store.layout_of(ValType::Defined(id))?;
+    let def = store.types().def(id).or_raise(&mut store.raiser, Misuse::UnknownType)?;
     let (ptr, to_ptr) = (from.ptr_type(), to.ptr_type());
     let (align, to_align) = (layout.align(ptr), layout.align(to_ptr));
     let (size, to_size) = (layout.size(ptr), layout.size(to_ptr));
     // Values that follow are aligned too: a size is a multiple of the alignment.
-    from.place = from.place.align(align)?;
-    to.place = to.place.align(to_align)?;
+    from.place = from.place.align(align);
+    to.place = to.place.align(to_align);
     if layout.plain && copy_plain(e, from, to, size, count)? {
         return Ok(());
     }
@@ -245,7 +228,9 @@ fn walk_defined<E: Embedding + ?Sized>(
         match def {
             TypeDef::Record(fields) => {
                 for index in 0..fields.len() {
-                    let field = e.store().types().item(fields, index).flatten().ok_or(UNKNOWN)?;
+                    let store = e.store();
+                    let field = store.types().item(fields, index).flatten();
+                    let field = field.or_raise(&mut store.raiser, Misuse::UnknownType)?;
                     walk(e, from, to, field, 1)?;
                 }
             }
@@ -257,7 +242,7 @@ fn walk_defined<E: Embedding + ?Sized>(
                     to.place = dest.add(1, to_align as usize);
                     walk(e, from, to, case, 1)?;
                 }
-                to.clear_to(end)?;
+                to.clear_to(e, end)?;
             }
             TypeDef::List(element) => walk_list(e, from, to, element)?,
             TypeDef::FixedList(element, length) => walk(e, from, to, element, length)?,
@@ -285,12 +270,12 @@ fn walk_primitives<E: Embedding + ?Sized>(
     to: &mut Writer<'_>,
     ty: ValType,
     count: u32,
-) -> Result<(), Error> {
-    let layout = Layout::primitive(ty).ok_or(UNKNOWN)?;
+) -> Raises {
+    let layout = Layout::primitive(ty).or_raise(&mut e.store().raiser, Misuse::UnknownType)?;
     // The same in any memory, and the alignment too.
     let size = layout.size(PtrType::I32);
-    from.place = from.place.align(size)?;
-    to.place = to.place.align(size)?;
+    from.place = from.place.align(size);
+    to.place = to.place.align(size);
     // One alone is cheaper to load and store than to copy.
     if layout.plain && count > 1 && copy_plain(e, from, to, size, count)? {
         return Ok(());
@@ -299,7 +284,7 @@ fn walk_primitives<E: Embedding + ?Sized>(
         let bits = from.load(e, size)?;
         let bits = match ty {
             ValType::ErrorContext => share_error_context(e, from.context, to.context, bits as u32)?,
-            _ => normalise(ty, bits)?,
+            _ => normalise(ty, bits).or_raise(&mut e.store().raiser, Trap::InvalidChar)?,
         };
         to.store(e, size, bits)?;
     }
@@ -313,9 +298,9 @@ fn walk_strings<E: Embedding + ?Sized>(
     from: &mut Reader<'_>,
     to: &mut Writer<'_>,
     count: u32,
-) -> Result<(), Error> {
-    from.place = from.place.align(from.ptr_type().size())?;
-    to.place = to.place.align(to.ptr_type().size())?;
+) -> Raises {
+    from.place = from.place.align(from.ptr_type().size());
+    to.place = to.place.align(to.ptr_type().size());
     for _ in 0..count {
         let range = from.load_range(e)?;
         let stored = transfer_string(e, from.context, range, to.context)?;
@@ -325,15 +310,16 @@ fn walk_strings<E: Embedding + ?Sized>(
 }
 
 /// Lifts a primitive and lowers it flat; what goes to memory is the low bytes of that.
-fn normalise(ty: ValType, bits: u64) -> Result<u64, Error> {
+/// `None` where it is no character.
+fn normalise(ty: ValType, bits: u64) -> Option<u64> {
     let low = bits as u32;
-    Ok(match ty {
+    Some(match ty {
         ValType::Bool => u64::from(low != 0),
         ValType::U8 => u64::from(low as u8),
         ValType::S8 => u64::from(i32::from(low as i8) as u32),
         ValType::U16 => u64::from(low as u16),
         ValType::S16 => u64::from(i32::from(low as i16) as u32),
-        ValType::Char => char::from_u32(low).map(|c| u64::from(u32::from(c))).ok_or(Trap::InvalidChar)?,
+        ValType::Char => char::from_u32(low).map(|c| u64::from(u32::from(c)))?,
         ValType::S64 | ValType::U64 | ValType::F64 => bits,
         _ => u64::from(low),
     })
@@ -346,10 +332,11 @@ fn walk_discriminant<E: Embedding + ?Sized>(
     from: &mut Reader<'_>,
     to: &mut Writer<'_>,
     cases: Items,
-) -> Result<Option<ValType>, Error> {
+) -> Raises<Option<ValType>> {
     let bytes = discriminant_size(cases.len());
     let index = from.load(e, bytes)? as u32;
-    let case = e.store().types().item(cases, index).ok_or(Trap::InvalidDiscriminant)?;
+    let store = e.store();
+    let case = store.types().item(cases, index).or_raise(&mut store.raiser, Trap::InvalidDiscriminant)?;
     to.store(e, bytes, index.into())?;
     Ok(case)
 }
@@ -360,18 +347,20 @@ fn walk_list<E: Embedding + ?Sized>(
     from: &mut Reader<'_>,
     to: &mut Writer<'_>,
     element: ValType,
-) -> Result<(), Error> {
+) -> Raises {
     let (begin, count) = from.load_range(e)?;
     let (ptr, to_ptr) = (from.ptr_type(), to.ptr_type());
     let (begin, count) = (ptr.word(begin), ptr.word(count));
-    let layout = e.store().types().layout(element).ok_or(UNKNOWN)?;
+    let layout = e.store().layout_of(element)?;
     let length = count.checked_mul(layout.size(ptr) as usize);
-    let length = length.filter(|length| *length as u64 <= MAX_LIST_BYTE_LENGTH).ok_or(Trap::ListTooLong)?;
+    let length = length
+        .filter(|length| *length as u64 <= MAX_LIST_BYTE_LENGTH)
+        .or_raise(&mut e.store().raiser, Trap::ListTooLong)?;
     // Only of elements without a size, which no component has, could there be more.
-    let count = u32::try_from(count).map_err(|_| Trap::ListTooLong)?;
+    let count = u32::try_from(count).ok().or_raise(&mut e.store().raiser, Trap::ListTooLong)?;
     check(e, from.context, (begin, layout.align(ptr), length), What::List)?;
     // At most twice as many bytes on the other side.
-    let length = count.checked_mul(layout.size(to_ptr)).ok_or(Trap::ListTooLong)?;
+    let length = count.checked_mul(layout.size(to_ptr)).or_raise(&mut e.store().raiser, Trap::ListTooLong)?;
     let pointer = reallocate(e, to.context, 0, 0, layout.align(to_ptr), length)?;
     transfer_elements(e, from.context, begin, to.context, pointer, element, count)?;
     to.store_range(e, (pointer as u64, count.into()))
@@ -385,20 +374,20 @@ fn move_handle<E: Embedding + ?Sized>(
     to: &Context,
     def: TypeDef,
     index: u32,
-) -> Result<u32, Error> {
+) -> Raises<u32> {
     let (giver, taker) = (from.options.instance, to.options.instance);
     let store = e.store();
     if let TypeDef::Borrow(resource) = def {
         let Scope::Task(task) = to.scope else {
-            return Err(Error::Misuse("a borrow needs a task that borrows"));
+            return store.raiser.raise(Misuse::NoBorrower);
         };
         let rep = store.lift_borrow(giver, index, resource, from.scope)?;
         return store.lower_borrow(taker, rep, resource, task);
     }
     // What has left one table must not be lost for want of room in the other.
-    if giver != taker && !store.instance(taker)?.handles.has_room(1) {
+    if giver != taker && !store.instance_mut(taker)?.handles.has_room(1) {
         store.blame(taker);
-        return Err(Error::Capacity(Resource::Handles));
+        return store.raiser.raise(Resource::Handles);
     }
     let (element, future) = match def {
         TypeDef::Own(resource) => {
@@ -407,7 +396,7 @@ fn move_handle<E: Embedding + ?Sized>(
         }
         TypeDef::Stream(element) => (element, false),
         TypeDef::Future(element) => (element, true),
-        _ => return Err(Error::Bug("not the type of a handle")),
+        _ => return store.raiser.raise(Bug::NotHandleType),
     };
     let end = store.lift_end(giver, index, future, element)?;
     store.lower_end(taker, end)
@@ -420,9 +409,9 @@ fn share_error_context<E: Embedding + ?Sized>(
     from: &Context,
     to: &Context,
     index: u32,
-) -> Result<u64, Error> {
+) -> Raises<u64> {
     let store = e.store();
-    let id = store.error_context_handle(from.options.instance, index)?;
+    let id = store.error_context_at(from.options.instance, index)?;
     Ok(store.lower_error_context(to.options.instance, id)?.into())
 }
 

@@ -5,12 +5,13 @@
 
 use crate::error::{Error, Resource};
 use crate::id::{FuncTypeId, InstanceId, LiftId, ResourceId, TypeId};
+use crate::message::Misuse;
 
 use super::hash::{hash, hash_func};
 pub use super::layout::{Layout, align_to, discriminant_size};
 #[cfg(doc)]
 use crate::spec::MAX_TYPE_DEPTH;
-use crate::storage::{Blank, Limits, Profile, Slots, Unique};
+use crate::storage::{Blank, Limit, Limits, Profile, Slots, Unique};
 
 /// `valtype`: a primitive, or a type that is defined.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -104,11 +105,13 @@ pub struct TypeInfo {
 }
 
 impl Blank for TypeInfo {
-    const BLANK: Self = Self { def: TypeDef::Flags(0), layout: Layout::EMPTY, names: 0 };
+    /// Zeros, which is what the compiler makes of the largest variant: `size/host` holds it to that.
+    const BLANK: Self = Self { def: TypeDef::FixedList(ValType::Bool, 0), layout: Layout::BLANK, names: 0 };
 }
 
 impl Blank for TypeItem {
-    const BLANK: Self = None;
+    /// Zeros, which `None` is not.
+    const BLANK: Self = Some(ValType::Bool);
 }
 
 /// A function type. `functype` of the spec.
@@ -123,7 +126,7 @@ pub struct FuncType {
 }
 
 impl Blank for FuncType {
-    const BLANK: Self = Self { params: TypeId::from_index(0), result: None, is_async: false };
+    const BLANK: Self = Self { params: TypeId::from_index(0), result: TypeItem::BLANK, is_async: false };
 }
 
 /// `ResourceType`: where it is implemented and what drops it.
@@ -145,7 +148,8 @@ pub struct Types<P: Profile> {
     items: P::TypeItems,
     funcs: Unique<FuncType, P::FuncTypes>,
     resources: P::Resources,
-    limits: (u32, u32, u32),
+    /// Of types, of items, of resources.
+    limits: (Limit, Limit, Limit),
 }
 
 impl<P: Profile> core::fmt::Debug for Types<P> {
@@ -161,12 +165,13 @@ impl<P: Profile> Types<P> {
             items: P::TypeItems::EMPTY,
             funcs: Unique::EMPTY,
             resources: P::Resources::EMPTY,
-            limits: (0, 0, 0),
+            limits: (Limit::NONE, Limit::NONE, Limit::NONE),
         }
     }
 
     pub(crate) fn set_limits(&mut self, limits: &Limits) {
-        self.limits = (limits.types, limits.type_items, limits.resources);
+        let Limits { types, type_items, resources, .. } = *limits;
+        self.limits = (Limit::new(types), Limit::new(type_items), Limit::new(resources));
     }
 
     /// Interns a type: the id of the one that is equal, or of a new one.
@@ -199,7 +204,7 @@ impl<P: Profile> Types<P> {
     /// `Capacity(Types)`; `Misuse` where `params` is no record.
     pub fn intern_func(&mut self, func: FuncType) -> Result<FuncTypeId, Error> {
         if !matches!(self.def(func.params), Some(TypeDef::Record(_))) {
-            return Err(Error::Misuse("the parameters of a function type must be a record"));
+            return Err(Misuse::ParamsNoRecord.into());
         }
         let hash = hash_func(func);
         let index = match self.funcs.find(hash, |found| *found == func) {
@@ -241,7 +246,11 @@ impl<P: Profile> Types<P> {
 
     /// A function type.
     pub fn func(&self, id: FuncTypeId) -> Option<FuncType> {
-        self.funcs.get(id.index()).copied()
+        self.get_func(id).copied()
+    }
+
+    pub(crate) fn get_func(&self, id: FuncTypeId) -> Option<&FuncType> {
+        self.funcs.get(id.index())
     }
 
     /// A field's or case's type: the one at `index` of `items`.
@@ -275,14 +284,11 @@ impl<P: Profile> Types<P> {
             NewType::Record(items) | NewType::Variant(items) => items.len(),
             _ => 0,
         };
-        let room = |len: usize, capacity: usize, limit: u32, more: usize| {
-            let limit = if limit == 0 { capacity } else { capacity.min(limit as usize) };
-            len.saturating_add(more) <= limit
-        };
-        if !room(self.infos.len(), self.infos.capacity(), self.limits.0, 1) {
+        if !self.limits.0.allows(self.infos.len().saturating_add(1), self.infos.capacity()) {
             return Err(Error::Capacity(Resource::Types));
         }
-        if !room(self.items.as_slice().len(), self.items.capacity(), self.limits.1, fields) {
+        let items = self.items.as_slice().len().saturating_add(fields);
+        if !self.limits.1.allows(items, self.items.capacity()) {
             return Err(Error::Capacity(Resource::TypeItems));
         }
         Ok(())
@@ -312,9 +318,9 @@ impl<P: Profile> Types<P> {
 }
 
 /// Adds an element to link-time storage; its index.
-pub(crate) fn push<T: Blank, S: Slots<T>>(slots: &mut S, value: T, limit: u32) -> Option<u32> {
+pub(crate) fn push<T: Blank, S: Slots<T>>(slots: &mut S, value: T, limit: Limit) -> Option<u32> {
     let index = slots.as_slice().len();
-    if (limit != 0 && index >= limit as usize) || index >= slots.capacity() || !slots.grow() {
+    if !limit.allows(index.saturating_add(1), slots.capacity()) || !slots.grow() {
         return None;
     }
     *slots.as_mut_slice().get_mut(index)? = value;

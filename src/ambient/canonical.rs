@@ -13,21 +13,22 @@ impl ComponentValue {
     /// `store`: writes the value to an address of the host's memory; text and lists get a block of their own.
     ///
     /// # Errors
-    /// `Capacity(HostBytes)`, and nothing is allocated; `Bug` where the address is not in the memory.
+    /// `Capacity(HostBytes)`; `Bug` where the address is not in the memory. Nothing is allocated then.
     pub fn store_in(&self, memory: &mut HostMemory, at: u32) -> Result<(), Error> {
         match self {
-            Self::String(text) => {
-                let block = store_block(memory, text.as_bytes())?;
-                store_range(memory, at, block, text.len() as u32)
-            }
+            Self::String(text) => store_range(memory, at, text.len(), 1, |block| {
+                block.iter_mut().zip(text.bytes()).for_each(|(to, byte)| *to = byte);
+                Ok(())
+            }),
             Self::List(list) => {
                 let size = scalar_size(list.element());
-                let bytes = (list.len() as u32).saturating_mul(size);
-                let block = if bytes == 0 { 0 } else { memory.alloc(bytes)? };
-                for (index, item) in (0u32..).zip(list.iter()) {
-                    item.store(memory.range(block.saturating_add(index.saturating_mul(size)), size)?)?;
-                }
-                store_range(memory, at, block, list.len() as u32)
+                store_range(memory, at, list.len(), size, |mut block| {
+                    list.iter().try_for_each(|item| {
+                        item.store(block)?;
+                        block = core::mem::take(&mut block).get_mut(size as usize..).unwrap_or_default();
+                        Ok(())
+                    })
+                })
             }
             scalar => scalar.store(memory.range(at, scalar.size() as u32)?),
         }
@@ -128,6 +129,8 @@ impl ComponentValue {
     }
 }
 
+const FULL: Error = Error::Capacity(Resource::HostBytes);
+
 /// `elem_size` of a type that is not a defined one, in the host's memory.
 fn scalar_size(ty: ValueType) -> u32 {
     primitive_layout(ty).map_or(0, |layout| layout.size(PtrType::I32))
@@ -138,18 +141,25 @@ fn bytes(memory: &HostMemory, at: u32, size: u32) -> Result<&[u8], Error> {
     Ok(memory.bytes().get(start..end).ok_or(Trap::OutOfBounds)?)
 }
 
-/// A block with these bytes; none where there are none.
-fn store_block(memory: &mut HostMemory, bytes: &[u8]) -> Result<u32, Error> {
-    if bytes.is_empty() {
-        return Ok(0);
+/// A pointer to a block of so many elements of a size, which `fill` writes, and their number; no block where they have no bytes.
+fn store_range(
+    memory: &mut HostMemory,
+    at: u32,
+    len: usize,
+    size: u32,
+    fill: impl FnOnce(&mut [u8]) -> Result<(), Error>,
+) -> Result<(), Error> {
+    // Where it goes is checked first, so that no block is left without an owner.
+    memory.range(at, 8)?;
+    let len = u32::try_from(len).map_err(|_| FULL)?;
+    let bytes = len.checked_mul(size).ok_or(FULL)?;
+    let block = if bytes == 0 { 0 } else { memory.alloc(bytes)? };
+    if bytes > 0
+        && let Err(error) = memory.range(block, bytes).and_then(fill)
+    {
+        memory.free(block)?;
+        return Err(error);
     }
-    let block = memory.alloc(bytes.len() as u32)?;
-    memory.range(block, bytes.len() as u32)?.copy_from_slice(bytes);
-    Ok(block)
-}
-
-/// A pointer and a length.
-fn store_range(memory: &mut HostMemory, at: u32, block: u32, len: u32) -> Result<(), Error> {
     ComponentValue::U32(block).store(memory.range(at, 4)?)?;
     ComponentValue::U32(len).store(memory.range(at.saturating_add(4), 4)?)
 }

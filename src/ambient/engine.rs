@@ -56,7 +56,8 @@ pub trait Engine: Any + MaybeSend {
         None
     }
 
-    /// The most bytes of stack that a thread of the host can ask for; 1 MiB by default. What it gets is the engine's affair.
+    /// The most bytes of stack that a thread of the host can ask for; 1 MiB by default. What it gets is the engine's affair, which
+    /// [`own::stack_bytes`](super::own::stack_bytes) tells what was asked for.
     fn max_stack_bytes(&self) -> u32 {
         1 << 20
     }
@@ -113,7 +114,7 @@ impl<E: Engine> From<alloc::boxed::Box<E>> for Registered {
 const NO_ENGINE: Error = Error::Misuse("no engine is registered with the ambient store");
 
 /// What there is without an engine: the ambient store's own, and no guests.
-pub(super) struct NoEngine<'a>(pub &'a mut Core);
+pub(crate) struct NoEngine<'a>(pub &'a mut Core);
 
 impl Embedding for NoEngine<'_> {
     type Profile = Tier;
@@ -126,12 +127,12 @@ impl Embedding for NoEngine<'_> {
         own::memory(&mut self.0.memory, memory).ok_or(NO_ENGINE)
     }
 
-    fn call(&mut self, thread: ThreadId, func: FuncRef, args: &[u64]) -> Result<Outcome, Error> {
-        own::call(&mut self.0.store, thread, func, args).unwrap_or(Err(NO_ENGINE))
+    fn call(&mut self, _: ThreadId, _: FuncRef, _: &[u64]) -> Result<Outcome, Error> {
+        Err(NO_ENGINE)
     }
 
-    fn resume(&mut self, thread: ThreadId, _: u64) -> Result<Outcome, Error> {
-        own::resume(&mut self.0.store, thread).unwrap_or(Err(NO_ENGINE))
+    fn resume(&mut self, _: ThreadId, _: u64) -> Result<Outcome, Error> {
+        Err(NO_ENGINE)
     }
 
     fn call_leaf(&mut self, func: FuncRef, args: &[u64]) -> Result<u64, Error> {
@@ -158,10 +159,6 @@ impl Embedding for NoEngine<'_> {
 
     fn host_lost(&mut self, call: HostCall) {
         own::host_lost(call);
-    }
-
-    fn host_cancel(&mut self, thread: ThreadId) -> bool {
-        own::host_cancel(&self.0.store, thread).unwrap_or(false)
     }
 }
 
@@ -197,20 +194,11 @@ pub mod own {
         (func == REALLOC).then(|| host.realloc(arg(0), arg(1), arg(3)).map(u64::from))
     }
 
-    /// For [`Embedding::call`]: a function of the host begins on a thread.
-    pub fn call(
-        store: &mut Store<Tier>,
-        thread: ThreadId,
-        func: FuncRef,
-        args: &[u64],
-    ) -> Option<Result<Outcome, Error>> {
-        let _ = (store, thread, args);
-        (func.as_u32() & OWN != 0).then_some(Err(Error::Bug("no such function of the ambient store")))
-    }
-
-    /// For [`Embedding::resume`]: [`Store::answer`] said that a function of the host has its answer.
-    pub fn resume(store: &mut Store<Tier>, thread: ThreadId) -> Option<Result<Outcome, Error>> {
-        func_of(store, thread).map(|_| Err(Error::Bug("no such function of the ambient store")))
+    /// For [`Embedding::call`], of an engine whose threads have stacks of their own: the bytes of stack that the host asked for, of the thread
+    /// that it spawned ([`ThreadSpawnConfig::stack_size`](crate::threading::ThreadSpawnConfig::stack_size)) and that begins now. At most
+    /// [`Engine::max_stack_bytes`]; `None` where it asked for none, or the thread is no such one. O(1).
+    pub fn stack_bytes(store: &Store<Tier>, thread: ThreadId) -> Option<u32> {
+        task::stack_bytes(store, thread)
     }
 
     /// For [`Embedding::host_args`].
@@ -226,17 +214,5 @@ pub mod own {
     /// For [`Embedding::host_lost`].
     pub fn host_lost(call: HostCall) -> Option<()> {
         own_index(call).map(|_| task::host_lost(call))
-    }
-
-    /// For [`Embedding::host_cancel`].
-    pub fn host_cancel(store: &Store<Tier>, thread: ThreadId) -> Option<bool> {
-        func_of(store, thread).map(|_| true)
-    }
-
-    /// The ambient store's own function that a thread is in.
-    fn func_of(store: &Store<Tier>, thread: ThreadId) -> Option<FuncRef> {
-        let task = store.task(store.thread(thread)?.task())?;
-        let func = store.lift(task.lift()?).ok()?.func;
-        (func.as_u32() & OWN != 0).then_some(func)
     }
 }

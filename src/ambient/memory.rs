@@ -104,18 +104,20 @@ impl HostMemory {
     /// # Errors
     /// `Capacity(HostBytes)`; `Bug` where there is no such block.
     pub fn realloc(&mut self, old: u32, old_size: u32, size: u32) -> Result<u32, Error> {
-        if old == 0 || old_size == 0 {
+        if old == 0 {
             return self.alloc(size);
         }
         if class_of(size).ok_or(FULL)? <= self.class(old)? {
             return Ok(old);
         }
-        let new = self.alloc(size)?;
         let kept = old_size.min(size);
+        // Before there is a block that nobody has.
         self.range(old, kept)?;
-        self.range(new, kept)?;
-        let from = old as usize;
-        self.bytes_mut().copy_within(from..from.saturating_add(kept as usize), new as usize);
+        let new = self.alloc(size)?;
+        for byte in 0..kept {
+            let from = self.range(old.saturating_add(byte), 1)?.first().copied().unwrap_or(0);
+            self.range(new.saturating_add(byte), 1)?.fill(from);
+        }
         self.free(old)?;
         Ok(new)
     }

@@ -14,6 +14,9 @@
 //! so a nested [`drive`] is `Misuse`. The host cell is never held while guests or user's code run, so host functions that guests call
 //! use contexts, metadata and error details as everybody does.
 //!
+//! A panic that unwinds through a guest's code, where the engine lets it, leaves the store in its cell and in the middle of what it did: it can be looked at,
+//! and to drive it is `Misuse` until [`reset`].
+//!
 //! # How a module sits on it
 //!
 //! * **State**: `pub(crate) struct State` with `const fn new()` and `fn is_empty()`, a field of `HostState`, reached with
@@ -29,6 +32,8 @@
 //! * **Order**: host cell, then nothing; core cell, then host cell. What is needed of both is copied out of the host cell first, or
 //!   looked up inside `core` with `host`.
 //! * **Time**: [`now`], [`wait_until`].
+//! * **Waiting**: `wait` drives the store until something is there, with a deadline or none; [`until`] does it as a future.
+//! * **From outside**: a [`Signal`] is all that interrupts and other threads may touch.
 //!
 //! [`run::call`]: crate::run::call
 //! [`run::cancel`]: crate::run::cancel
@@ -40,22 +45,27 @@ mod canonical;
 mod engine;
 mod memory;
 mod profile;
+pub(crate) mod signal;
 pub(crate) mod table;
 pub(crate) mod text;
 pub(crate) mod value;
+mod wait;
 
 pub use engine::{Engine, FunctionAt, MaybeSend, Registered, own};
-pub(crate) use engine::{own_call, own_index};
+pub(crate) use engine::{NoEngine, own_call, own_index};
 pub use memory::HostMemory;
 #[cfg(not(feature = "alloc"))]
 pub use profile::Bounded;
 pub(crate) use profile::Room;
 pub use profile::{Limits, Tier, capacity};
+pub use signal::{Reaction, Signal, is_signalled};
 #[cfg(not(feature = "alloc"))]
 pub use text::ToString;
 pub use text::{AsText, Seq, Text};
-pub(crate) use value::scratch_types;
+pub(crate) use value::{FlatType, scratch_types};
 pub use value::{ComponentValue, Scalars, ValueType};
+pub use wait::{run_async, until};
+pub(crate) use wait::{Waited, tick, wait};
 
 use crate::clock::Clock;
 use crate::embedding::Embedding;
@@ -65,7 +75,7 @@ use crate::state::Options;
 use crate::store::Store;
 use core::any::Any;
 use core::time::Duration;
-use engine::{NoEngine, OWN};
+use engine::OWN;
 
 /// The host's memory in the ambient store: [`Core::memory`].
 pub const MEMORY: MemoryRef = MemoryRef::from_index(OWN);
@@ -146,6 +156,16 @@ struct CoreCell {
     engine: Option<Registered>,
 }
 
+impl CoreCell {
+    /// Runs what may run guests. Where a panic unwound through somebody's code, that stands in the middle of what it did, and nobody goes on.
+    fn driven<R>(&mut self, f: impl FnOnce(&mut Self) -> Result<R, Error>) -> Result<R, Error> {
+        if self.core.store.is_running() {
+            return Err(Error::Misuse("a panic unwound through the ambient store: only ambient::reset helps"));
+        }
+        f(self)
+    }
+}
+
 /// What is the host's alone, a part of each module.
 pub(crate) struct HostState {
     /// `None` stands for the default, so that the static is zeros.
@@ -154,6 +174,7 @@ pub(crate) struct HostState {
     pub(crate) waitable_set: crate::waitable_set::State,
     pub(crate) error_context: crate::error_context::State,
     pub(crate) task: crate::task::State,
+    signal: signal::State,
     clock: Option<&'static dyn Clock>,
 }
 
@@ -166,6 +187,7 @@ impl HostState {
             waitable_set: crate::waitable_set::State::new(epoch),
             error_context: crate::error_context::State::new(epoch),
             task: crate::task::State::new(),
+            signal: signal::State::new(),
             clock: None,
         }
     }
@@ -180,11 +202,16 @@ impl HostState {
             && self.error_context.is_empty()
             && self.context.is_empty()
             && self.task.is_empty()
+            && self.signal.is_empty()
     }
 }
 
 crate::storage::cell::cell!(CORE: CoreCell = CoreCell { core: Core::new(), engine: None });
 crate::storage::cell::cell!(HOST: HostState = HostState::new(0));
+
+/// Bytes of the ambient store, but for its locks and, with a heap, for what lies there: without one, of the statics that the [`capacity`] figures
+/// make. A budget is a line in your own code: `const _: () = assert!(canon_async::ambient::STATIC_BYTES <= 48 * 1024);`.
+pub const STATIC_BYTES: usize = size_of::<CoreCell>() + size_of::<HostState>();
 
 /// Runs `f` with what is the host's alone. `f` runs nothing of the user's and drives nothing.
 pub(crate) fn host<R>(f: impl FnOnce(&mut HostState) -> R) -> Result<R, Error> {
@@ -197,6 +224,14 @@ pub(crate) fn host<R>(f: impl FnOnce(&mut HostState) -> R) -> Result<R, Error> {
 /// `Misuse` where the host's state is in use.
 pub fn limits() -> Result<Limits, Error> {
     host(|host| host.limits())
+}
+
+/// Whether the limits are settled: they were set, or something is there and they can't be any more.
+///
+/// # Errors
+/// `Misuse` where something is in use.
+pub fn is_configured() -> Result<bool, Error> {
+    CORE.with(|cell| host(|host| cell.core.host.is_some() || host.limits.is_some() || !host.is_empty()))?
 }
 
 /// Sets the limits, before anything is there.
@@ -223,7 +258,10 @@ pub fn configure(limits: Limits) -> Result<(), Error> {
 /// `Misuse` where something is in use.
 pub fn reset() -> Result<(), Error> {
     CORE.with(|cell| {
-        host(|host| *host = HostState::new(host.context.next_epoch()))?;
+        host(|host| {
+            let task = crate::task::State::after(&host.task);
+            *host = HostState { task, ..HostState::new(host.context.next_epoch()) };
+        })?;
         cell.core = Core::new();
         cell.engine = None;
         Ok(())
@@ -235,28 +273,41 @@ pub fn reset() -> Result<(), Error> {
 /// # Errors
 /// `Misuse` where the store is in use; `Capacity` where the host does not fit.
 pub fn core<R>(f: impl FnOnce(&mut Core) -> R) -> Result<R, Error> {
-    CORE.with(|cell| {
+    let (result, ready) = CORE.with(|cell| {
         cell.core.set_up(&limits()?)?;
-        Ok(f(&mut cell.core))
-    })?
+        let result = f(&mut cell.core);
+        Ok::<_, Error>((result, cell.core.store.has_ready()))
+    })??;
+    if ready {
+        signal::changed();
+    }
+    Ok(result)
 }
 
 /// Runs `f` with the store and the registered engine, or without one with what the host has alone: for the functions of
 /// [`run`](crate::run).
 ///
 /// # Errors
-/// As [`core()`].
+/// As [`core()`]; `Misuse` once a panic unwound through a guest's code.
 pub fn drive<R>(f: impl FnOnce(&mut dyn Embedding<Profile = Tier>) -> R) -> Result<R, Error> {
+    let result = drive_quietly(f);
+    signal::changed();
+    result
+}
+
+/// [`drive`], of which those that wait as futures are not told.
+pub(crate) fn drive_quietly<R>(f: impl FnOnce(&mut dyn Embedding<Profile = Tier>) -> R) -> Result<R, Error> {
     CORE.with(|cell| {
-        let CoreCell { core, engine } = cell;
-        core.set_up(&limits()?)?;
-        let (mut f, mut result) = (Some(f), None);
-        let mut once = |e: &mut dyn Embedding<Profile = Tier>| result = f.take().map(|f| f(e));
-        match engine {
-            Some(engine) => engine.engine().with(core, &mut once),
-            None => once(&mut NoEngine(core)),
-        }
-        result.ok_or(Error::Misuse("the engine did not run what it was given, or not once"))
+        cell.driven(|CoreCell { core, engine, .. }| {
+            core.set_up(&limits()?)?;
+            let (mut f, mut result) = (Some(f), None);
+            let mut once = |e: &mut dyn Embedding<Profile = Tier>| result = f.take().map(|f| f(e));
+            match engine {
+                Some(engine) => engine.engine().with(core, &mut once),
+                None => once(&mut NoEngine(core)),
+            }
+            result.ok_or(Error::Misuse("the engine did not run what it was given, or not once"))
+        })
     })?
 }
 
@@ -294,16 +345,20 @@ pub fn has_engine() -> Result<bool, Error> {
 /// Runs `f` with the registered engine, of this type, and the store: to instantiate, and for whatever else is the engine's own.
 ///
 /// # Errors
-/// `Misuse` where no engine is registered, or one of another type, or the store is in use.
+/// `Misuse` where no engine is registered, or one of another type, or the store is in use, or once a panic unwound through a guest's code.
 pub fn with_engine<E: Engine, R>(f: impl FnOnce(&mut E, &mut Core) -> R) -> Result<R, Error> {
-    CORE.with(|cell| {
-        let engine =
-            cell.engine.as_mut().ok_or(Error::Misuse("no engine is registered with the ambient store"))?;
-        let engine: &mut dyn Any = engine.engine();
-        let engine =
-            engine.downcast_mut().ok_or(Error::Misuse("the registered engine is of another type"))?;
-        Ok(f(engine, &mut cell.core))
-    })?
+    let result = CORE.with(|cell| {
+        cell.driven(|CoreCell { core, engine, .. }| {
+            let engine =
+                engine.as_mut().ok_or(Error::Misuse("no engine is registered with the ambient store"))?;
+            let engine: &mut dyn Any = engine.engine();
+            let engine =
+                engine.downcast_mut().ok_or(Error::Misuse("the registered engine is of another type"))?;
+            Ok(f(engine, core))
+        })
+    })?;
+    signal::changed();
+    result
 }
 
 /// The component function at a place, as the registered engine knows it: [`Engine::function`].
@@ -346,7 +401,7 @@ pub fn now() -> Result<Duration, Error> {
     Ok(clock()?.now())
 }
 
-/// Waits until `deadline`, as [`now`] counts, or for a shorter time: whoever waits asks again.
+/// Waits until `deadline`, as [`now`] counts, or for a shorter time: whoever waits asks again. [`Duration::MAX`] is none.
 ///
 /// # Errors
 /// `Misuse` where there is no clock.

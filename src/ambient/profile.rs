@@ -11,13 +11,7 @@ use crate::storage::{Blank, Slots};
 /// which [`configure`](super::configure) changes at run time. A build in which one is no number, or too large, fails and says so.
 pub mod capacity {
     /// The value of a variable, or the default.
-    const fn capacity(
-        value: Option<&str>,
-        default: usize,
-        at_least: usize,
-        at_most: usize,
-        message: &str,
-    ) -> usize {
+    const fn capacity(value: Option<&str>, default: usize, at_most: usize, message: &str) -> usize {
         let Some(text) = value else { return default };
         let (digits, mut number, mut at) = (text.as_bytes(), 0usize, 0);
         while at < digits.len() {
@@ -25,28 +19,23 @@ pub mod capacity {
             number = number * 10 + (digits[at] - b'0') as usize;
             at += 1;
         }
-        assert!(at > 0 && at_least <= number && number <= at_most, "{}", message);
+        assert!(at > 0 && number <= at_most, "{}", message);
         number
     }
 
-    /// The core keeps 0 for "no limit" on the heap tiers, and a build may not mean one thing with a heap and another without.
-    const CORE_LEAST: usize = if cfg!(feature = "alloc") { 1 } else { 0 };
-
     macro_rules! capacities {
-        ($($(#[$doc:meta])* $name:ident = $default:literal in $least:tt ..= $most:literal;)*) => {$(
+        ($($(#[$doc:meta])* $name:ident = $default:literal in 0..=$most:literal;)*) => {$(
             $(#[$doc])*
             #[doc = concat!("\n\nSet by `CANON_ASYNC_", stringify!($name), "`; ", stringify!($default), " by default.")]
             pub const $name: usize = capacity(
                 option_env!(concat!("CANON_ASYNC_", stringify!($name))),
                 $default,
-                $least,
                 $most,
                 concat!(
                     "CANON_ASYNC_",
                     stringify!($name),
                     " must be a whole number of at most ",
                     stringify!($most),
-                    ", and of at least 1 where it is the depth, or the core's own with a heap",
                 ),
             );
         )*};
@@ -54,39 +43,39 @@ pub mod capacity {
 
     capacities! {
         /// [`Limits::instances`](crate::Limits::instances). The host is one.
-        INSTANCES = 4 in CORE_LEAST..=65536;
+        INSTANCES = 4 in 0..=65536;
         /// [`Limits::handles`](crate::Limits::handles).
-        HANDLES = 32 in CORE_LEAST..=1048576;
+        HANDLES = 32 in 0..=1048576;
         /// [`Limits::thread_indices`](crate::Limits::thread_indices).
-        THREAD_INDICES = 8 in CORE_LEAST..=1048576;
+        THREAD_INDICES = 8 in 0..=1048576;
         /// [`Limits::tasks`](crate::Limits::tasks).
-        TASKS = 16 in CORE_LEAST..=1048576;
+        TASKS = 16 in 0..=1048576;
         /// [`Limits::threads`](crate::Limits::threads).
-        THREADS = 16 in CORE_LEAST..=1048576;
+        THREADS = 16 in 0..=1048576;
         /// [`Limits::waitables`](crate::Limits::waitables).
-        WAITABLES = 16 in CORE_LEAST..=1048576;
+        WAITABLES = 16 in 0..=1048576;
         /// [`Limits::sets`](crate::Limits::sets).
-        SETS = 8 in CORE_LEAST..=1048576;
+        SETS = 8 in 0..=1048576;
         /// [`Limits::streams`](crate::Limits::streams).
-        STREAMS = 8 in CORE_LEAST..=1048576;
+        STREAMS = 8 in 0..=1048576;
         /// [`Limits::error_contexts`](crate::Limits::error_contexts).
-        ERROR_CONTEXTS = 8 in CORE_LEAST..=1048576;
+        ERROR_CONTEXTS = 8 in 0..=1048576;
         /// [`Limits::message_bytes`](crate::Limits::message_bytes).
-        MESSAGE_BYTES = 64 in CORE_LEAST..=256;
+        MESSAGE_BYTES = 64 in 0..=256;
         /// [`Limits::queued`](crate::Limits::queued).
-        QUEUED = 4 in CORE_LEAST..=1048576;
+        QUEUED = 4 in 0..=1048576;
         /// [`Limits::lends`](crate::Limits::lends).
-        LENDS = 4 in CORE_LEAST..=1048576;
+        LENDS = 4 in 0..=1048576;
         /// [`Limits::types`](crate::Limits::types).
-        TYPES = 16 in CORE_LEAST..=1048576;
+        TYPES = 16 in 0..=1048576;
         /// [`Limits::type_items`](crate::Limits::type_items).
-        TYPE_ITEMS = 32 in CORE_LEAST..=1048576;
+        TYPE_ITEMS = 32 in 0..=1048576;
         /// [`Limits::resources`](crate::Limits::resources).
-        RESOURCES = 2 in CORE_LEAST..=1048576;
+        RESOURCES = 2 in 0..=1048576;
         /// [`Limits::functions`](crate::Limits::functions).
-        FUNCTIONS = 16 in CORE_LEAST..=1048576;
+        FUNCTIONS = 16 in 0..=1048576;
         /// [`Limits::depth`](crate::Limits::depth).
-        DEPTH = 16 in 1..=10000;
+        DEPTH = 16 in 0..=10000;
 
         /// Bytes of one text of the host: a key, a name, a string among values.
         TEXT_BYTES = 64 in 0..=65536;
@@ -114,6 +103,10 @@ pub mod capacity {
         TASK_METADATA = 16 in 0..=65536;
         /// Values that are local to threads of the host, of all of them together.
         THREAD_LOCALS = 16 in 0..=65536;
+        /// Signals that are armed. A static that interrupts reach has room for so many, so that with a heap, too, the limit is not raised above it.
+        SIGNALS = 8 in 0..=1024;
+        /// Tasks of executors that wait for the ambient store at once ([`until`](crate::ambient::until)). In the same static, and so no limit that a store sets.
+        WAITERS = 4 in 0..=64;
     }
 }
 
@@ -143,10 +136,10 @@ mod bounded {
     }
 }
 
-/// What the ambient store may hold: what is the core's, and what is the host's alone. In what is the host's, 0 is none.
+/// What the ambient store may hold: what is the core's, and what is the host's alone. 0 is none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// The core's. Its 0 leaves the storage's capacity, which with a heap is none.
+    /// The core's.
     pub core: crate::Limits,
     /// Bytes of one text.
     pub text_bytes: u32,
@@ -172,6 +165,8 @@ pub struct Limits {
     pub task_metadata: u32,
     /// Values that are local to threads of the host, of all of them together.
     pub thread_locals: u32,
+    /// Signals that are armed: on every tier at most [`capacity::SIGNALS`].
+    pub signals: u32,
 }
 
 impl Limits {
@@ -208,12 +203,18 @@ impl Limits {
         host_tasks: c::HOST_TASKS as u32,
         task_metadata: c::TASK_METADATA as u32,
         thread_locals: c::THREAD_LOCALS as u32,
+        signals: c::SIGNALS as u32,
     };
 
     /// Whether the tier's storage can hold as much: without a heap, limits only lower what was compiled in.
     pub(super) fn check(&self) -> Result<(), Error> {
-        let (all, most) = (self.host(), Self::DEFAULT.host());
-        if cfg!(feature = "alloc") || all.iter().zip(most).all(|(limit, most)| *limit <= most) {
+        if self.signals > Self::DEFAULT.signals {
+            return Err(Error::Misuse(
+                "the limit of signals can't be above the capacity that was compiled in",
+            ));
+        }
+        let host = self.host().into_iter().zip(Self::DEFAULT.host()).all(|(limit, most)| limit <= most);
+        if cfg!(feature = "alloc") || (host && self.core.is_within(&Self::DEFAULT.core)) {
             return Ok(());
         }
         Err(Error::Misuse("without a heap, limits can't be above the capacities that were compiled in"))

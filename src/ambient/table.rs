@@ -5,7 +5,7 @@ use crate::error::{Error, Resource};
 use crate::id::PairId;
 use crate::storage::{Key, Link, List, Node, Slab, Slot};
 
-/// Things that are called by generational ids: a slab with a limit that is a [`Limits`](super::Limits)' own, in which 0 is none.
+/// Things that are called by generational ids: a slab with a limit that is said each time, of the [`Limits`](super::Limits) that hold.
 /// Every operation is O(1).
 #[derive(Debug)]
 pub(crate) struct Pool<K, T, const N: usize> {
@@ -18,12 +18,17 @@ impl<K: Key, T, const N: usize> Pool<K, T, N> {
         Self { slab: Slab::new() }
     }
 
+    /// Nothing, in the place of another: no id of that is ever one of this.
+    pub(crate) fn after(old: &Self) -> Self {
+        Self { slab: Slab::after(&old.slab) }
+    }
+
     /// Adds a thing, where there are fewer than `limit`.
     pub(crate) fn insert(&mut self, value: T, limit: u32, what: Resource) -> Result<K, Error> {
         if !self.has_room(1, limit) {
             return Err(Error::Capacity(what));
         }
-        self.slab.insert(value).map_err(|_| Error::Capacity(what))
+        self.slab.insert(value).ok_or(Error::Capacity(what))
     }
 
     /// Whether so many more fit.
@@ -84,17 +89,16 @@ impl<K, V> Node<0> for Pair<K, V> {
 /// The pairs of one owner, in the order in which their keys were first set.
 pub(crate) type PairList = List<PairId, 0>;
 
-/// The pairs of all owners of a kind, in one pool. To find a key takes as long as its owner has pairs.
+/// The pairs of all owners of a kind, in one pool. What may be too many says the most of all owners, and what it is then called. To find a key takes as long as its owner has pairs.
 #[derive(Debug)]
 pub(crate) struct Pairs<K, V, const N: usize> {
     pool: Pool<PairId, Pair<K, V>, N>,
-    what: Resource,
 }
 
 impl<K: Clone, V: Clone, const N: usize> Pairs<K, V, N> {
-    /// No pairs. `what` is what there is too much of where there is no room.
-    pub(crate) const fn new(what: Resource) -> Self {
-        Self { pool: Pool::new(), what }
+    /// No pairs.
+    pub(crate) const fn new() -> Self {
+        Self { pool: Pool::new() }
     }
 
     /// How many pairs there are, of all owners.
@@ -105,6 +109,11 @@ impl<K: Clone, V: Clone, const N: usize> Pairs<K, V, N> {
     /// Whether so many more fit, of all owners.
     pub(crate) fn has_room(&self, more: usize, limit: u32) -> bool {
         self.pool.has_room(more, limit)
+    }
+
+    /// How many pairs an owner has. O(pairs of the owner).
+    pub(crate) fn count(&self, list: &PairList) -> usize {
+        self.iter(list).fold(0, |count, _| count.saturating_add(1))
     }
 
     /// An owner's pairs.
@@ -140,7 +149,7 @@ impl<K: Clone, V: Clone, const N: usize> Pairs<K, V, N> {
         list: &mut PairList,
         key: K,
         value: V,
-        limit: u32,
+        (limit, what): (u32, Resource),
     ) -> Result<Option<V>, Error>
     where
         K: PartialEq,
@@ -148,7 +157,7 @@ impl<K: Clone, V: Clone, const N: usize> Pairs<K, V, N> {
         if let Some(id) = self.find(list, &key) {
             return Ok(self.pool.get_mut(id).map(|pair| core::mem::replace(&mut pair.value, value)));
         }
-        let id = self.pool.insert(Pair { key, value, link: Link::NONE }, limit, self.what)?;
+        let id = self.pool.insert(Pair { key, value, link: Link::NONE }, limit, what)?;
         list.push_back(&mut self.pool.slab, id);
         Ok(None)
     }
@@ -159,7 +168,7 @@ impl<K: Clone, V: Clone, const N: usize> Pairs<K, V, N> {
         list: &mut PairList,
         key: K,
         value: V,
-        limit: u32,
+        (limit, what): (u32, Resource),
     ) -> Result<Option<V>, Error>
     where
         K: PartialEq,
@@ -169,7 +178,7 @@ impl<K: Clone, V: Clone, const N: usize> Pairs<K, V, N> {
             list.push_front(&mut self.pool.slab, id);
             return Ok(self.pool.get_mut(id).map(|pair| core::mem::replace(&mut pair.value, value)));
         }
-        let id = self.pool.insert(Pair { key, value, link: Link::NONE }, limit, self.what)?;
+        let id = self.pool.insert(Pair { key, value, link: Link::NONE }, limit, what)?;
         list.push_front(&mut self.pool.slab, id);
         Ok(None)
     }
@@ -194,9 +203,13 @@ impl<K: Clone, V: Clone, const N: usize> Pairs<K, V, N> {
     ///
     /// # Errors
     /// `Capacity`, and nothing is copied.
-    pub(crate) fn copy(&mut self, list: &PairList, limit: u32) -> Result<PairList, Error> {
-        if !self.pool.has_room(self.iter(list).count(), limit) {
-            return Err(Error::Capacity(self.what));
+    pub(crate) fn copy(
+        &mut self,
+        list: &PairList,
+        (limit, what): (u32, Resource),
+    ) -> Result<PairList, Error> {
+        if !self.pool.has_room(self.count(list), limit) {
+            return Err(Error::Capacity(what));
         }
         let mut copy = PairList::EMPTY;
         let mut next = list.front(&self.pool.slab);
@@ -204,7 +217,7 @@ impl<K: Clone, V: Clone, const N: usize> Pairs<K, V, N> {
             next = list.after(&self.pool.slab, id);
             let Some(pair) = self.pool.get(id) else { continue };
             let pair = Pair { key: pair.key.clone(), value: pair.value.clone(), link: Link::NONE };
-            match self.pool.insert(pair, limit, self.what) {
+            match self.pool.insert(pair, limit, what) {
                 Ok(id) => copy.push_back(&mut self.pool.slab, id),
                 // The allocator refused.
                 Err(error) => {

@@ -129,7 +129,7 @@ mod bounded {
             let start = self.len as usize;
             let end = start.saturating_add(text.len());
             let to = self.bytes.get_mut(start..end).ok_or(Error::Capacity(Resource::TextBytes))?;
-            to.copy_from_slice(text.as_bytes());
+            to.iter_mut().zip(text.bytes()).for_each(|(to, byte)| *to = byte);
             self.len = end as u32;
             Ok(())
         }

@@ -1,9 +1,9 @@
 //! [`ComponentValue`]: a value as the host has it.
 
-use super::Limits;
 use super::text::{Seq, Text, check_text, push};
+use super::{Limits, Tier};
 pub use crate::abi::types::ValType as ValueType;
-use crate::abi::types::{Layout, Types};
+use crate::abi::types::{Layout, TypeDef, Types};
 use crate::error::{Error, Resource, Trap};
 use crate::spec::PtrType;
 use crate::storage::Blank;
@@ -23,6 +23,54 @@ impl ValueType {
 
 impl Blank for ValueType {
     const BLANK: Self = Self::Bool;
+}
+
+/// A type whose values are one core value that points nowhere: a number, a `bool`, a `char`, or a handle.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum FlatType {
+    /// A scalar, or an error context.
+    Plain(ValueType),
+    Resource,
+    Stream,
+    Future,
+}
+
+impl FlatType {
+    /// `None` for all other types.
+    pub(crate) fn of(ty: ValueType, types: &Types<Tier>) -> Option<Self> {
+        match ty {
+            ValueType::String => None,
+            ValueType::Defined(id) => match types.def(id)? {
+                TypeDef::Own(_) | TypeDef::Borrow(_) => Some(Self::Resource),
+                TypeDef::Stream(_) => Some(Self::Stream),
+                TypeDef::Future(_) => Some(Self::Future),
+                _ => None,
+            },
+            plain => Some(Self::Plain(plain)),
+        }
+    }
+
+    /// `lower_flat`; `None` where the value is of another type.
+    pub(crate) fn lower(self, value: &ComponentValue) -> Option<u64> {
+        let fits = match (self, value) {
+            (Self::Plain(ty), value) => value.value_type() == Some(ty),
+            (Self::Resource, ComponentValue::Resource(_))
+            | (Self::Stream, ComponentValue::Stream(_))
+            | (Self::Future, ComponentValue::Future(_)) => true,
+            _ => false,
+        };
+        value.to_bits().filter(|_| fits)
+    }
+
+    /// `lift_flat`.
+    pub(crate) fn lift(self, bits: u64) -> Result<ComponentValue, Error> {
+        match self {
+            Self::Plain(ty) => ComponentValue::from_bits(ty, bits),
+            Self::Resource => Ok(ComponentValue::Resource(bits as u32)),
+            Self::Stream => Ok(ComponentValue::Stream(bits as u32)),
+            Self::Future => Ok(ComponentValue::Future(bits as u32)),
+        }
+    }
 }
 
 crate::bounded! {
@@ -178,7 +226,7 @@ impl ComponentValue {
         let (Some(to), Some(bits)) = (to.get_mut(..size), bits.get(..size)) else {
             return Err(Error::Misuse("fewer bytes than the value has"));
         };
-        to.copy_from_slice(bits);
+        to.iter_mut().zip(bits).for_each(|(to, bits)| *to = *bits);
         Ok(())
     }
 
@@ -190,7 +238,7 @@ impl ComponentValue {
         let size = primitive_layout(ty).map_or(0, |layout| layout.size(PtrType::I32)) as usize;
         let mut bits = [0; 8];
         match (bits.get_mut(..size), from.get(..size)) {
-            (Some(bits), Some(from)) => bits.copy_from_slice(from),
+            (Some(bits), Some(from)) => bits.iter_mut().zip(from).for_each(|(bits, from)| *bits = *from),
             _ => return Err(Error::Misuse("fewer bytes than the value has")),
         }
         Self::from_bits(ty, u64::from_le_bytes(bits))

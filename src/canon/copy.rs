@@ -4,19 +4,23 @@
 //! A copy gives a buffer to the shared stream or future. Where the other end's buffer waits there, elements move
 //! from memory to memory at once ([`rendezvous`]); else this one waits.
 
-use crate::abi::types::{Layout, TypeDef, ValType};
-use crate::abi::{self, Context, Scope};
+use crate::abi::types::{TypeDef, ValType};
+use crate::abi::{Context, Scope, raising as abi};
 use crate::embedding::{Embedding, Then};
 use crate::error::{EndAction, Error, Trap};
 use crate::id::{InstanceId, OptsId, TypeId, WaitableId};
+use crate::message::{Bug, Misuse};
+use crate::raise::{OrRaise as _, Raises, caught};
 use crate::spec::{BLOCKED, BUFFER_MAX_LENGTH, CopyResult};
 use crate::state::{Buffer, CopyState, Direction, Event, Options, Point};
+use crate::storage::Profile;
+use crate::store::Store;
 
 macro_rules! copies {
     ($($(#[$doc:meta])* $name:ident = $inner:ident($($fixed:expr),*; $($arg:ident: $ty:ty),*);)*) => {$(
         $(#[$doc])*
         pub fn $name<E: Embedding + ?Sized>(e: &mut E, ty: TypeId, $($arg: $ty),*) -> Result<Then, Error> {
-            $inner(e, $($fixed,)* ty, $($arg),*)
+            caught(e, |e| $inner(e, $($fixed,)* ty, $($arg),*))
         }
     )*};
 }
@@ -96,7 +100,7 @@ pub fn future_read<E: Embedding + ?Sized>(
     i: u32,
     ptr: u64,
 ) -> Result<Then, Error> {
-    copy(e, Direction::Read, true, ty, options, i, ptr, 1)
+    caught(e, |e| copy(e, Direction::Read, true, ty, options, i, ptr, 1))
 }
 
 /// `canon future.write`: writes the value at `ptr`; answers a result, or BLOCKED. Cost: the value's.
@@ -110,22 +114,22 @@ pub fn future_write<E: Embedding + ?Sized>(
     i: u32,
     ptr: u64,
 ) -> Result<Then, Error> {
-    copy(e, Direction::Write, true, ty, options, i, ptr, 1)
+    caught(e, |e| copy(e, Direction::Write, true, ty, options, i, ptr, 1))
 }
 
 /// `stream_t.t`, `future_t.t`.
-fn element_of<E: Embedding + ?Sized>(e: &mut E, ty: TypeId, future: bool) -> Result<Option<ValType>, Error> {
-    match e.store().types().def(ty) {
+fn element_of<P: Profile>(store: &mut Store<P>, ty: TypeId, future: bool) -> Raises<Option<ValType>> {
+    match store.types().def(ty) {
         Some(TypeDef::Stream(element)) if !future => Ok(element),
         Some(TypeDef::Future(element)) if future => Ok(element),
-        _ => Err(Error::Misuse("not the stream or future type that the built-in needs")),
+        _ => store.raiser.raise(Misuse::NotStreamType),
     }
 }
 
-fn new<E: Embedding + ?Sized>(e: &mut E, future: bool, ty: TypeId) -> Result<Then, Error> {
+fn new<E: Embedding + ?Sized>(e: &mut E, future: bool, ty: TypeId) -> Raises<Then> {
     let instance = e.store().leave_check()?;
-    let element = element_of(e, ty, future)?;
-    let (readable, writable) = e.store().new_stream(instance, element, future)?;
+    let element = element_of(e.store(), ty, future)?;
+    let (readable, writable) = e.store().add_stream(instance, element, future)?;
     Ok(Then::Value(u64::from(readable) | u64::from(writable).wrapping_shl(32)))
 }
 
@@ -139,15 +143,15 @@ fn copy<E: Embedding + ?Sized>(
     i: u32,
     ptr: u64,
     n: u64,
-) -> Result<Then, Error> {
+) -> Raises<Then> {
     let can_suspend = e.can_suspend();
     let store = e.store();
     store.leave_check()?;
-    let is_async = store.options(options_id)?.is_async;
+    let is_async = store.options_of(options_id)?.is_async;
     if !is_async {
         store.check_may_block()?;
     }
-    let element = element_of(e, ty, future)?;
+    let element = element_of(e.store(), ty, future)?;
     let end = begin(e, direction, future, element, options_id, i, ptr, n)?;
 
     let store = e.store();
@@ -159,7 +163,7 @@ fn copy<E: Embedding + ?Sized>(
         store.start_waiting(thread, Point::Event(end))?;
         return Ok(Then::Suspend);
     }
-    let (_, _, payload) = store.get_pending_event(end)?;
+    let (_, _, payload) = store.deliver_event(end)?;
     Ok(Then::Value(u64::from(payload)))
 }
 
@@ -173,22 +177,24 @@ pub(crate) fn begin<E: Embedding + ?Sized>(
     i: u32,
     ptr: u64,
     n: u64,
-) -> Result<WaitableId, Error> {
+) -> Raises<WaitableId> {
     let store = e.store();
     let instance = store.leave_check()?;
-    let options = store.options(options_id)?;
+    let options = *store.options_of(options_id)?;
     let end = store.end_handle(instance, i, direction, future, element)?;
     let action = match direction {
         Direction::Read => EndAction::Read,
         Direction::Write => EndAction::Write,
     };
-    match store.end(end)?.state() {
+    match store.end_mut(end)?.state() {
         CopyState::Idle => {}
-        CopyState::Done => return Err(Trap::DoneEnd { action, future }.into()),
-        CopyState::Copying | CopyState::Cancelling => return Err(Trap::BusyEnd { action, future }.into()),
+        CopyState::Done => return store.raiser.raise(Trap::DoneEnd { action, future }),
+        CopyState::Copying | CopyState::Cancelling => {
+            return store.raiser.raise(Trap::BusyEnd { action, future });
+        }
     }
     if store.waitable_mut(end)?.in_waitable_set() && !options.is_async {
-        return Err(Trap::SyncInSet.into());
+        return store.raiser.raise(Trap::SyncInSet);
     }
     let ptr = options.ptr_type().word(ptr);
     let length = check_buffer(e, &options, element, ptr, n)?;
@@ -206,33 +212,28 @@ fn check_buffer<E: Embedding + ?Sized>(
     element: Option<ValType>,
     ptr: usize,
     n: u64,
-) -> Result<u32, Error> {
+) -> Raises<u32> {
     let ptr_type = options.ptr_type();
     let n = u32::try_from(ptr_type.wrap(n)).ok().filter(|n| *n <= BUFFER_MAX_LENGTH);
-    let n = n.ok_or(Trap::BufferTooLong)?;
+    let n = n.or_raise(&mut e.store().raiser, Trap::BufferTooLong)?;
     if let Some(element) = element
         && n > 0
     {
-        let layout = layout_of(e, element)?;
+        let layout = e.store().layout_of(element)?;
         let size = (layout.size(ptr_type) as usize).checked_mul(n as usize);
         let context = Context { options: *options, scope: Scope::None };
-        abi::check_range(e, &context, ptr, layout.align(ptr_type), size.unwrap_or(0))?;
         // More than this machine can address lies in no memory.
-        size.ok_or(Trap::OutOfBounds)?;
+        abi::check_range(e, &context, ptr, layout.align(ptr_type), size.unwrap_or(usize::MAX))?;
     }
     Ok(n)
 }
 
-fn layout_of<E: Embedding + ?Sized>(e: &mut E, ty: ValType) -> Result<Layout, Error> {
-    e.store().types().layout(ty).ok_or(Error::Misuse("unknown type"))
-}
-
 /// `SharedStreamImpl.{read,write}`, `SharedFutureImpl.{read,write}`: this end's buffer meets the other's, or waits.
-fn rendezvous<E: Embedding + ?Sized>(e: &mut E, end: WaitableId) -> Result<(), Error> {
+fn rendezvous<E: Embedding + ?Sized>(e: &mut E, end: WaitableId) -> Raises {
     let store = e.store();
     let done = |result| Event::Copy { result, reclaim: false };
-    let shared_id = store.end(end)?.shared();
-    let (future, direction) = (store.end(end)?.is_future(), store.end(end)?.direction());
+    let shared_id = store.end_mut(end)?.shared();
+    let (future, direction) = (store.end_mut(end)?.is_future(), store.end_mut(end)?.direction());
     let shared = store.shared_mut(shared_id)?;
     if shared.is_dropped() {
         return store.set_pending_event(end, done(CopyResult::Dropped));
@@ -242,9 +243,9 @@ fn rendezvous<E: Embedding + ?Sized>(e: &mut E, end: WaitableId) -> Result<(), E
         return Ok(());
     };
     let element = shared.element();
-    let (own, their) = (buffer_of(e, end)?, buffer_of(e, other)?);
-    if instance_of(e, &own)? == instance_of(e, &their)? && !none_or_number_type(element) {
-        return Err(Trap::IntraComponent { future }.into());
+    let (own, their) = (buffer_of(store, end)?, buffer_of(store, other)?);
+    if instance_of(store, &own)? == instance_of(store, &their)? && !none_or_number_type(element) {
+        return store.raiser.raise(Trap::IntraComponent { future });
     }
     let store = e.store();
     if their.remain() > 0 {
@@ -268,12 +269,13 @@ fn rendezvous<E: Embedding + ?Sized>(e: &mut E, end: WaitableId) -> Result<(), E
     }
 }
 
-fn buffer_of<E: Embedding + ?Sized>(e: &mut E, end: WaitableId) -> Result<Buffer, Error> {
-    e.store().end(end)?.buffer.ok_or(Error::Bug("a copy without a buffer"))
+fn buffer_of<P: Profile>(store: &mut Store<P>, end: WaitableId) -> Raises<Buffer> {
+    let buffer = store.end_mut(end)?.buffer;
+    buffer.or_raise(&mut store.raiser, Bug::NoBuffer)
 }
 
-fn instance_of<E: Embedding + ?Sized>(e: &mut E, buffer: &Buffer) -> Result<InstanceId, Error> {
-    Ok(e.store().options(buffer.options)?.instance)
+fn instance_of<P: Profile>(store: &mut Store<P>, buffer: &Buffer) -> Raises<InstanceId> {
+    Ok(store.options_of(buffer.options)?.instance)
 }
 
 /// `none_or_number_type`.
@@ -291,7 +293,7 @@ fn move_elements<E: Embedding + ?Sized>(
     element: Option<ValType>,
     own: (WaitableId, Buffer),
     their: (WaitableId, Buffer),
-) -> Result<(), Error> {
+) -> Raises {
     let n = own.1.remain().min(their.1.remain());
     let (src, dst) = match direction {
         Direction::Read => (their.1, own.1),
@@ -299,10 +301,10 @@ fn move_elements<E: Embedding + ?Sized>(
     };
     let (mut src_bytes, mut dst_bytes) = (0, 0);
     if let Some(element) = element {
-        let layout = layout_of(e, element)?;
+        let layout = e.store().layout_of(element)?;
         let store = e.store();
-        let from = Context { options: store.options(src.options)?, scope: Scope::None };
-        let to = Context { options: store.options(dst.options)?, scope: Scope::None };
+        let from = Context { options: *store.options_of(src.options)?, scope: Scope::None };
+        let to = Context { options: *store.options_of(dst.options)?, scope: Scope::None };
         // As `check_buffer` found: less than the memory has.
         let bytes = |of: &Options| (layout.size(of.ptr_type()) as usize).wrapping_mul(n as usize);
         (src_bytes, dst_bytes) = (bytes(&from.options), bytes(&to.options));
@@ -332,21 +334,21 @@ fn cancel_copy<E: Embedding + ?Sized>(
     ty: TypeId,
     is_async: bool,
     i: u32,
-) -> Result<Then, Error> {
+) -> Raises<Then> {
     let can_suspend = e.can_suspend();
     let store = e.store();
     let instance = store.leave_check()?;
     if !is_async {
         store.check_may_block()?;
     }
-    let element = element_of(e, ty, future)?;
+    let element = element_of(e.store(), ty, future)?;
     let store = e.store();
     let end = store.end_handle(instance, i, direction, future, element)?;
-    if store.end(end)?.state() != CopyState::Copying || store.waitable_mut(end)?.has_sync_waiter() {
-        return Err(Trap::NothingToCancel.into());
+    if store.end_mut(end)?.state() != CopyState::Copying || store.waitable_mut(end)?.has_sync_waiter() {
+        return store.raiser.raise(Trap::NothingToCancel);
     }
     if store.waitable_mut(end)?.in_waitable_set() && !is_async {
-        return Err(Trap::SyncInSet.into());
+        return store.raiser.raise(Trap::SyncInSet);
     }
     store.end_mut(end)?.state = CopyState::Cancelling;
     if !store.waitable_mut(end)?.has_pending_event() {
@@ -363,7 +365,7 @@ fn cancel_copy<E: Embedding + ?Sized>(
     if !future {
         store.end_was_cancelled(end)?;
     }
-    let (_, _, payload) = store.get_pending_event(end)?;
+    let (_, _, payload) = store.deliver_event(end)?;
     Ok(Then::Value(u64::from(payload)))
 }
 
@@ -374,12 +376,12 @@ fn drop_end<E: Embedding + ?Sized>(
     future: bool,
     ty: TypeId,
     i: u32,
-) -> Result<Then, Error> {
+) -> Raises<Then> {
     let instance = e.store().leave_check()?;
-    let element = element_of(e, ty, future)?;
+    let element = element_of(e.store(), ty, future)?;
     let store = e.store();
     let end = store.end_handle(instance, i, direction, future, element)?;
-    store.check_drop_end(end)?;
+    store.check_end(end)?;
     store.instance_mut(instance)?.handles.remove(i);
     store.drop_end(end)?;
     Ok(Then::Value(0))

@@ -1,9 +1,10 @@
 //! 📝 Spec: `canon error-context.new`, `canon error-context.debug-message`, `canon error-context.drop`.
 
-use crate::abi::{self, Context, Scope};
+use crate::abi::{Context, Scope, raising as abi};
 use crate::embedding::{Embedding, Then};
 use crate::error::Error;
 use crate::id::OptsId;
+use crate::raise::caught;
 
 /// `canon error-context.new`: a handle to a new error context. Its message is the string, cut off after as many whole
 /// characters as the profile has room for; under [`Choose::Spec`](crate::store::Choose::Spec) it is empty and the string is
@@ -17,16 +18,18 @@ pub fn error_context_new<E: Embedding + ?Sized>(
     ptr: u64,
     tagged_code_units: u64,
 ) -> Result<Then, Error> {
-    let store = e.store();
-    let instance = store.leave_check()?;
-    let context = Context { options: store.options(options)?, scope: Scope::None };
-    let message = if store.is_deterministic() {
-        crate::state::ErrorContext::new()
-    } else {
-        abi::lift_message(e, &context, (ptr, tagged_code_units))?
-    };
-    let index = e.store().add_error_context(instance, message)?;
-    Ok(Then::Value(u64::from(index)))
+    caught(e, |e| {
+        let store = e.store();
+        let instance = store.leave_check()?;
+        let context = Context { options: *store.options_of(options)?, scope: Scope::None };
+        let message = if store.is_deterministic() {
+            crate::state::ErrorContext::new()
+        } else {
+            abi::lift_message(e, &context, (ptr, tagged_code_units))?
+        };
+        let index = e.store().add_error_context(instance, message)?;
+        Ok(Then::Value(u64::from(index)))
+    })
 }
 
 /// `canon error-context.debug-message`: stores the message of handle `i` at `ptr`, as a string. The same message each time.
@@ -41,17 +44,19 @@ pub fn error_context_debug_message<E: Embedding + ?Sized>(
     i: u32,
     ptr: u64,
 ) -> Result<Then, Error> {
-    let store = e.store();
-    let instance = store.leave_check()?;
-    let id = store.error_context_handle(instance, i)?;
-    let context = Context { options: store.options(options)?, scope: Scope::None };
-    let ptr_type = context.options.ptr_type();
-    let (ptr, size) = (ptr_type.word(ptr), ptr_type.size());
-    abi::check_range(e, &context, ptr, size, 2 * size as usize)?;
-    let (begin, tagged_code_units) = abi::lower_message(e, id, &context)?.range(ptr_type);
-    abi::store_int(e, &context, ptr, size, begin)?;
-    abi::store_int(e, &context, ptr.wrapping_add(size as usize), size, tagged_code_units)?;
-    Ok(Then::Value(0))
+    caught(e, |e| {
+        let store = e.store();
+        let instance = store.leave_check()?;
+        let id = store.error_context_at(instance, i)?;
+        let context = Context { options: *store.options_of(options)?, scope: Scope::None };
+        let ptr_type = context.options.ptr_type();
+        let (ptr, size) = (ptr_type.word(ptr), ptr_type.size());
+        abi::check_range(e, &context, ptr, size, 2 * size as usize)?;
+        let (begin, tagged_code_units) = abi::lower_message(e, id, &context)?.range(ptr_type);
+        abi::store_int(e, &context, ptr, size, begin)?;
+        abi::store_int(e, &context, ptr.wrapping_add(size as usize), size, tagged_code_units)?;
+        Ok(Then::Value(0))
+    })
 }
 
 /// `canon error-context.drop`: drops handle `i`; the error context is gone with the last handle. Cost: O(1).
@@ -59,8 +64,10 @@ pub fn error_context_debug_message<E: Embedding + ?Sized>(
 /// # Errors
 /// `Trap(CannotLeave | UnknownHandle | HandleKind)`.
 pub fn error_context_drop<E: Embedding + ?Sized>(e: &mut E, i: u32) -> Result<Then, Error> {
-    let store = e.store();
-    let instance = store.leave_check()?;
-    store.drop_error_context(instance, i)?;
-    Ok(Then::Value(0))
+    caught(e, |e| {
+        let store = e.store();
+        let instance = store.leave_check()?;
+        store.drop_error_context(instance, i)?;
+        Ok(Then::Value(0))
+    })
 }

@@ -4,10 +4,12 @@ pub use super::start::{Start, start_enter, start_leave};
 
 use super::resolve;
 use crate::abi::types::{FuncType, ValType};
-use crate::abi::{self, Context, Dest, Scope, Source};
+use crate::abi::{Context, Dest, Scope, Source, raising as abi};
 use crate::embedding::{Embedding, Outcome};
-use crate::error::{Error, Resource, Trap};
+use crate::error::{Resource, Trap};
 use crate::id::{InstanceId, LiftId, TaskId, ThreadId};
+use crate::message::{Bug, Misuse};
+use crate::raise::{OrRaise as _, Raised, Raises, Raising as _};
 use crate::run::{Entry, run};
 use crate::spec::{CallbackCode, EventCode, MAX_FLAT_ASYNC_PARAMS, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
 use crate::state::{Caller, InstanceKind, Options, Point, QueuedArgs};
@@ -22,17 +24,15 @@ pub(crate) fn call<E: Embedding + ?Sized>(
     caller: Caller,
     from: Option<InstanceId>,
     args: &[u64],
-) -> Result<TaskId, Error> {
+) -> Raises<TaskId> {
     let store = e.store();
-    let lift = store.lift(func)?;
-    let options = store.options(lift.options)?;
-    let ty = store.types().func(lift.ty).ok_or(Error::Misuse("unknown function type"))?;
-    let instance = options.instance;
+    let (_, options, ty) = store.lifted(func)?;
+    let (instance, is_async) = (options.instance, ty.is_async);
+    // The host is no component: its functions run side by side.
+    let exclusive = is_async && (!options.is_async || options.callback.is_some());
     store.check_depth()?;
     store.enter_from(instance, from)?;
-    // The host is no component: its functions run side by side.
-    let guest = store.instance(instance)?.kind() == InstanceKind::Guest;
-    let needs_exclusive = guest && ty.is_async && (!options.is_async || options.callback.is_some());
+    let needs_exclusive = exclusive && store.instance_mut(instance)?.kind() == InstanceKind::Guest;
     if needs_exclusive && !from.is_some_and(|from| store.is_around(instance, from)) {
         let result = let_holder_go(e, instance);
         if result.is_err() {
@@ -41,7 +41,7 @@ pub(crate) fn call<E: Embedding + ?Sized>(
         result?;
     }
     let store = e.store();
-    let new = reserve(store, instance, caller, ty.is_async, needs_exclusive)
+    let new = reserve(store, instance, caller, is_async, needs_exclusive)
         .and_then(|()| store.new_task(Some(func), instance, caller, needs_exclusive, true));
     let (task, thread) = match new {
         Ok(new) => new,
@@ -54,7 +54,7 @@ pub(crate) fn call<E: Embedding + ?Sized>(
         store.subtask_mut(subtask)?.callee = Some(task);
     }
     let mut result = run(e, thread, Entry { cancelled: false, args });
-    if result.is_ok() && !ty.is_async {
+    if result.is_ok() && !is_async {
         result = finish_sync(e, task, instance);
     }
     // What was poisoned stays entered.
@@ -64,19 +64,20 @@ pub(crate) fn call<E: Embedding + ?Sized>(
 
 /// Room for what the call takes where it starts or queues now: an error must find the callee as it was.
 fn reserve<P: Profile>(
-    store: &Store<P>,
+    store: &mut Store<P>,
     instance: InstanceId,
     caller: Caller,
     is_async: bool,
     exclusive: bool,
-) -> Result<(), Error> {
-    let inst = store.instance(instance)?;
+) -> Raises {
+    let inst = store.instance_mut(instance)?;
+    let room = inst.threads.has_room(1);
     let queues = is_async && (inst.has_backpressure(exclusive) || inst.waiting_to_enter() > 0);
     if queues && matches!(caller, Caller::Guest(_)) && !store.queued.has_room(1) {
-        return Err(Error::Capacity(Resource::QueuedCalls));
+        return store.raiser.raise(Resource::QueuedCalls);
     }
-    if !queues && !inst.threads.has_room(1) {
-        return Err(Error::Capacity(Resource::ThreadIndices));
+    if !queues && !room {
+        return store.raiser.raise(Resource::ThreadIndices);
     }
     Ok(())
 }
@@ -84,9 +85,9 @@ fn reserve<P: Profile>(
 /// Under `Choose::Barging`, a call that would only wait for the exclusive lock lets its holder run first, where that is
 /// ready: most often it exits, and the call starts at once. A reference test expects that (`sync-streams.wast`). The
 /// holder runs inside its own instance, which the call has just entered, so that no frame of it is below.
-fn let_holder_go<E: Embedding + ?Sized>(e: &mut E, instance: InstanceId) -> Result<(), Error> {
+fn let_holder_go<E: Embedding + ?Sized>(e: &mut E, instance: InstanceId) -> Raises {
     let store = e.store();
-    let inst = store.instance(instance)?;
+    let inst = store.instance_mut(instance)?;
     let alone = inst.backpressure() == 0 && inst.waiting_to_enter() == 0;
     match inst.exclusive_thread() {
         Some(holder) if alone && store.is_ready(holder) && store.lets_holder_go() => {
@@ -98,11 +99,12 @@ fn let_holder_go<E: Embedding + ?Sized>(e: &mut E, instance: InstanceId) -> Resu
 
 /// The end of `canon_lift` for a function type without `async`: other threads of the instance may run until the
 /// task has returned; when none can, it has blocked, and it may not.
-fn finish_sync<E: Embedding + ?Sized>(e: &mut E, task: TaskId, instance: InstanceId) -> Result<(), Error> {
+fn finish_sync<E: Embedding + ?Sized>(e: &mut E, task: TaskId, instance: InstanceId) -> Raises {
     while !e.store().is_resolved(task) {
         let Some(thread) = e.store().next_ready_of(instance, false)? else {
-            e.store().poison(instance);
-            return Err(Trap::CannotBlockSync.into());
+            let store = e.store();
+            store.poison(instance);
+            return store.raiser.raise(Trap::CannotBlockSync);
         };
         run(e, thread, Entry::PLAIN)?;
     }
@@ -116,22 +118,21 @@ pub(crate) fn enter<E: Embedding + ?Sized>(
     thread: ThreadId,
     waited: bool,
     entry: Entry<'_>,
-) -> Result<Option<Outcome>, Error> {
+) -> Raises<Option<Outcome>> {
     let store = e.store();
     let task_id = store.thread_mut(thread)?.task();
     let task = store.task_mut(task_id)?;
     let (instance, exclusive, caller) = (task.instance(), task.needs_exclusive(), task.caller());
-    let func = task.lift().ok_or(Error::Bug("a start function was entered twice"))?;
-    let lift = store.lift(func)?;
-    let options = store.options(lift.options)?;
-    let ty = store.types().func(lift.ty).ok_or(Error::Misuse("unknown function type"))?;
+    let func = task.lift().or_raise(&mut store.raiser, Bug::StartEntered)?;
+    let (lift, options, ty) = store.lifted(func)?;
+    let (func, options, ty) = (lift.func, *options, *ty);
 
     // Task.enter_implicit_thread
     if waited && entry.cancelled {
         cancel_unentered(e, thread, task_id, instance)?;
         return Ok(None);
     }
-    let inst = store.instance(instance)?;
+    let inst = store.instance_mut(instance)?;
     if ty.is_async && !waited && (inst.has_backpressure(exclusive) || inst.waiting_to_enter() > 0) {
         queue_args(e, caller, entry.args)?;
         e.store().start_waiting(thread, Point::Enter)?;
@@ -150,10 +151,10 @@ pub(crate) fn enter<E: Embedding + ?Sized>(
     let mut flat = [0u64; MAX_FLAT_PARAMS];
     let count = match start(e, task_id, caller, &options, ty, entry.args, &mut flat) {
         Ok(count) => count,
-        Err(error) => return Err(blame_caller(e, thread, caller, error)),
+        Err(raised) => return Err(blame_caller(e, thread, caller, raised)),
     };
     let flat = flat.get(..count).unwrap_or(&[]);
-    e.call(thread, lift.func, flat).map(Some)
+    e.call(thread, func, flat).map(Some).raising(&mut e.store().raiser)
 }
 
 /// A thread that the host spawned starts, as [`enter`] has it without the wait for room; or it is cancelled before, and is gone.
@@ -161,7 +162,7 @@ pub(crate) fn start_spawned<E: Embedding + ?Sized>(
     e: &mut E,
     thread: ThreadId,
     entry: Entry<'_>,
-) -> Result<Option<Outcome>, Error> {
+) -> Raises<Option<Outcome>> {
     let store = e.store();
     let task_id = store.thread_mut(thread)?.task();
     if entry.cancelled {
@@ -170,34 +171,37 @@ pub(crate) fn start_spawned<E: Embedding + ?Sized>(
     }
     let task = store.task_mut(task_id)?;
     let caller = task.caller();
-    let lift = task.lift().ok_or(Error::Bug("a spawned thread without a function"))?;
-    let lift = store.lift(lift)?;
-    let options = store.options(lift.options)?;
-    let ty = store.types().func(lift.ty).ok_or(Error::Misuse("unknown function type"))?;
+    let lift = task.lift().or_raise(&mut store.raiser, Bug::SpawnedNothing)?;
+    let (lift, options, ty) = store.lifted(lift)?;
+    let (func, options, ty) = (lift.func, *options, *ty);
     let mut flat = [0u64; MAX_FLAT_PARAMS];
     let count = start(e, task_id, caller, &options, ty, entry.args, &mut flat)?;
-    e.call(thread, lift.func, flat.get(..count).unwrap_or(&[])).map(Some)
+    let flat = flat.get(..count).unwrap_or(&[]);
+    e.call(thread, func, flat).map(Some).raising(&mut e.store().raiser)
 }
 
 /// The arguments of a call could not be passed. Unless the callee was named as being at fault (its `realloc`, its full
 /// table) it has done nothing wrong: its task goes, and it is the caller that dies.
-fn blame_caller<E: Embedding + ?Sized>(e: &mut E, thread: ThreadId, caller: Caller, error: Error) -> Error {
+fn blame_caller<E: Embedding + ?Sized>(
+    e: &mut E,
+    thread: ThreadId,
+    caller: Caller,
+    raised: Raised,
+) -> Raised {
     let store = e.store();
-    let Some(callee) = store.thread(thread).map(|t| t.instance()) else { return error };
-    if store.blamed() == Some(callee) || matches!(error, Error::Bug(_)) {
-        return error;
+    let Some(callee) = store.thread(thread).map(|t| t.instance()) else { return raised };
+    if store.blamed() == Some(callee) || store.raiser.is_bug(raised) {
+        return raised;
     }
     let guilty = match caller {
         Caller::Guest(subtask) => store.waitable(subtask).map(|w| w.instance()),
-        _ => store.host().and_then(|host| store.options(host).ok()).map(|host| host.instance),
+        _ => store.host_instance().ok(),
     };
     if let Some(guilty) = guilty {
         store.blame(guilty);
     }
-    match store.abandon_thread(thread) {
-        Ok(()) => error,
-        Err(bug) => bug,
-    }
+    // Where that goes wrong too, it is a bug, which takes the error's place.
+    store.abandon_thread(thread).err().unwrap_or(raised)
 }
 
 /// A task that waits to enter is cancelled: it resolves without ever having started.
@@ -206,7 +210,7 @@ fn cancel_unentered<E: Embedding + ?Sized>(
     thread: ThreadId,
     task: TaskId,
     instance: InstanceId,
-) -> Result<(), Error> {
+) -> Raises {
     resolve::cancel(e, task)?;
     let store = e.store();
     store.forget_unentered(thread);
@@ -214,11 +218,12 @@ fn cancel_unentered<E: Embedding + ?Sized>(
 }
 
 /// Keeps the arguments of a guest's call until the callee starts.
-fn queue_args<E: Embedding + ?Sized>(e: &mut E, caller: Caller, args: &[u64]) -> Result<(), Error> {
+fn queue_args<E: Embedding + ?Sized>(e: &mut E, caller: Caller, args: &[u64]) -> Raises {
     if let Caller::Guest(subtask) = caller {
         let store = e.store();
-        let args =
-            store.queued.insert(QueuedArgs::new(args)).map_err(|_| Error::Capacity(Resource::QueuedCalls))?;
+        let args = store
+            .queued
+            .insert(QueuedArgs::new(args)).or_raise(&mut store.raiser, Resource::QueuedCalls)?;
         store.subtask_mut(subtask)?.args = Some(args);
     }
     Ok(())
@@ -233,11 +238,13 @@ fn start<E: Embedding + ?Sized>(
     ty: FuncType,
     args: &[u64],
     flat: &mut [u64; MAX_FLAT_PARAMS],
-) -> Result<usize, Error> {
-    e.store().task_mut(task)?.start()?;
+) -> Raises<usize> {
+    let store = e.store();
+    let started = store.task_mut(task)?.start();
+    started.raising(&mut store.raiser)?;
     let to = Context { options: *options, scope: Scope::Task(task) };
     let params = ValType::Defined(ty.params);
-    let layout = e.store().types().layout(params).ok_or(Error::Misuse("unknown type"))?;
+    let layout = e.store().layout_of(params)?;
     match caller {
         Caller::Guest(subtask) => {
             let queued = super::lower::on_start(e, subtask)?;
@@ -248,7 +255,7 @@ fn start<E: Embedding + ?Sized>(
             lower_values(e, &from, source, &to, params, flat)
         }
         Caller::Host(call) => {
-            e.host_args(call, flat)?;
+            e.host_args(call, flat).raising(&mut e.store().raiser)?;
             let from = host_context(e, options, Scope::Task(task))?;
             let Some(from) = from else { return Ok(usize::from(layout.flat).min(MAX_FLAT_PARAMS)) };
             let args = *flat;
@@ -272,9 +279,10 @@ pub(super) fn host_context<E: Embedding + ?Sized>(
     e: &mut E,
     callee: &Options,
     scope: Scope,
-) -> Result<Option<Context>, Error> {
-    let host = e.store().host().ok_or(Error::Misuse("the host's options are not set: Store::set_host"))?;
-    let options = e.store().options(host)?;
+) -> Raises<Option<Context>> {
+    let store = e.store();
+    let host = store.host().or_raise(&mut store.raiser, Misuse::NoHost)?;
+    let options = *store.options_of(host)?;
     Ok((options.instance != callee.instance).then_some(Context { options, scope }))
 }
 
@@ -285,8 +293,8 @@ pub(crate) fn lift_source<'a, E: Embedding + ?Sized>(
     ty: ValType,
     max_flat: usize,
     args: &'a [u64],
-) -> Result<Source<'a>, Error> {
-    let layout = e.store().types().layout(ty).ok_or(Error::Misuse("unknown type"))?;
+) -> Raises<Source<'a>> {
+    let layout = e.store().layout_of(ty)?;
     if usize::from(layout.flat) <= max_flat {
         return Ok(Source::Flat(args));
     }
@@ -305,8 +313,8 @@ pub(super) fn lower_values<E: Embedding + ?Sized>(
     to: &Context,
     ty: ValType,
     flat: &mut [u64; MAX_FLAT_PARAMS],
-) -> Result<usize, Error> {
-    let layout = e.store().types().layout(ty).ok_or(Error::Misuse("unknown type"))?;
+) -> Raises<usize> {
+    let layout = e.store().layout_of(ty)?;
     let count = usize::from(layout.flat);
     if count <= MAX_FLAT_PARAMS {
         let values = flat.get_mut(..count).unwrap_or(&mut []);
@@ -328,30 +336,29 @@ pub(crate) fn returned<E: Embedding + ?Sized>(
     e: &mut E,
     thread: ThreadId,
     value: u64,
-) -> Result<Option<ThreadId>, Error> {
+) -> Raises<Option<ThreadId>> {
     let store = e.store();
-    let implicit = store.thread_mut(thread)?.is_implicit();
-    let task_id = store.thread_mut(thread)?.task();
-    let lift = store.task_mut(task_id)?.lift();
+    let thread_ref = store.thread_mut(thread)?;
+    let (implicit, task_id) = (thread_ref.is_implicit(), thread_ref.task());
     if !implicit {
         return store.exit_thread(thread).map(|()| None);
     }
-    let lift = store.lift(lift.ok_or(Error::Bug("a start function returned to run"))?)?;
-    let options = store.options(lift.options)?;
+    let lift = store.task_mut(task_id)?.lift().or_raise(&mut store.raiser, Bug::StartReturned)?;
+    let (_, options, ty) = store.lifted(lift)?;
+    let (options, count) = (*options, usize::from(ty.result.is_some()));
     if !options.is_async {
-        let ty = store.types().func(lift.ty).ok_or(Error::Misuse("unknown function type"))?;
         let results = [value];
-        let count = usize::from(ty.result.is_some());
         resolve::return_(e, task_id, results.get(..count).unwrap_or(&[]), MAX_FLAT_RESULTS)?;
         if let Some(post_return) = options.post_return {
             e.store().instance_mut(options.instance)?.set_may_leave(false);
-            e.call_leaf(post_return, results.get(..count).unwrap_or(&[]))?;
+            let results = results.get(..count).unwrap_or(&[]);
+            e.call_leaf(post_return, results).raising(&mut e.store().raiser)?;
             e.store().instance_mut(options.instance)?.set_may_leave(true);
         }
         return e.store().exit_thread(thread).map(|()| None);
     }
     match options.callback {
-        None => store.exit_thread(thread).map(|()| None),
+        None => e.store().exit_thread(thread).map(|()| None),
         Some(_) => event_loop(e, thread, &options, value as u32),
     }
 }
@@ -365,13 +372,13 @@ fn event_loop<E: Embedding + ?Sized>(
     thread: ThreadId,
     options: &Options,
     packed: u32,
-) -> Result<Option<ThreadId>, Error> {
+) -> Raises<Option<ThreadId>> {
     let mut packed = packed;
     let mut at_once_left = CALLED_AT_ONCE;
     loop {
         let store = e.store();
         let instance = options.instance;
-        let point = match CallbackCode::unpack(packed).ok_or(Trap::CallbackCode)? {
+        let point = match CallbackCode::unpack(packed).or_raise(&mut store.raiser, Trap::CallbackCode)? {
             CallbackCode::Exit => return store.exit_thread(thread).map(|()| None),
             CallbackCode::Yield => Point::CallbackYield,
             CallbackCode::Wait(index) => Point::CallbackWait(store.set_handle(instance, index)?),
@@ -402,7 +409,7 @@ pub(crate) fn callback<E: Embedding + ?Sized>(
     thread: ThreadId,
     point: Point,
     cancelled: bool,
-) -> Result<Outcome, Error> {
+) -> Raises<Outcome> {
     let store = e.store();
     let task_id = store.thread_mut(thread)?.task();
     let task = store.task_mut(task_id)?;
@@ -410,11 +417,11 @@ pub(crate) fn callback<E: Embedding + ?Sized>(
     if pending {
         task.deliver_cancel();
     }
-    let lift = store
-        .lift(store.task(task_id).and_then(|t| t.lift()).ok_or(Error::Bug("a task without a function"))?)?;
-    let options = store.options(lift.options)?;
-    let callback = options.callback.ok_or(Error::Bug("a callback loop without a callback"))?;
-    store.take_exclusive(options.instance, thread)?;
+    let lift = task.lift().or_raise(&mut store.raiser, Bug::NoFunction)?;
+    let (_, options, _) = store.lifted(lift)?;
+    let (callback, instance) = (options.callback, options.instance);
+    let callback = callback.or_raise(&mut store.raiser, Bug::NoCallback)?;
+    store.take_exclusive(instance, thread)?;
     let (code, p1, p2) = match point {
         Point::CallbackWait(set) if cancelled || pending => {
             // It may have been told of an event that it now leaves to the next waiter.
@@ -423,9 +430,10 @@ pub(crate) fn callback<E: Embedding + ?Sized>(
         }
         _ if cancelled || pending => (EventCode::TaskCancelled, 0, 0),
         Point::CallbackWait(set) => {
-            store.get_set_event(set)?.ok_or(Error::Bug("a callback wait was resumed without an event"))?
+            store.get_set_event(set)?.or_raise(&mut store.raiser, Bug::NoCallbackEvent)?
         }
         _ => (EventCode::None, 0, 0),
     };
-    e.call(thread, callback, &[code as u64, u64::from(p1), u64::from(p2)])
+    let args = [code as u64, u64::from(p1), u64::from(p2)];
+    e.call(thread, callback, &args).raising(&mut e.store().raiser)
 }

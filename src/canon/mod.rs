@@ -38,10 +38,11 @@ pub use waitable_set::{
 };
 
 use crate::abi::types::ValType;
-use crate::abi::{self, Context, Scope};
+use crate::abi::{Context, Scope, raising as abi};
 use crate::embedding::{Embedding, Then};
 use crate::error::Error;
 use crate::id::{FuncRef, LowerId, MemoryRef, OptsId, ResourceId, TableRef, TypeId};
+use crate::raise::Raises;
 
 /// A canonical built-in with what its definition gives it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -190,7 +191,7 @@ pub(crate) fn unpack_event<E: Embedding + ?Sized>(
     memory: MemoryRef,
     ptr: usize,
     (code, p1, p2): crate::store::EventTuple,
-) -> Result<u32, Error> {
+) -> Raises<u32> {
     let instance = e.store().current_instance()?;
     let options = crate::state::Options { memory: Some(memory), ..crate::state::Options::new(instance) };
     let context = Context { options, scope: Scope::None };

@@ -3,11 +3,14 @@
 use super::lift::{host_context, lift_source, lower_values};
 use crate::abi::{Context, Scope};
 use crate::embedding::Embedding;
-use crate::error::Error;
 use crate::id::{InstanceId, TaskId, ThreadId, WaitableId};
+use crate::message::{Bug, Misuse};
+use crate::raise::{OrRaise as _, Raises, Raising as _};
 use crate::run::{Entry, run};
 use crate::spec::MAX_FLAT_PARAMS;
 use crate::state::{Caller, Event, Point, TaskState};
+use crate::storage::Profile;
+use crate::store::Store;
 
 /// `Task.return_`, with the lifting of the result from flat values of the callee.
 pub(crate) fn return_<E: Embedding + ?Sized>(
@@ -15,15 +18,14 @@ pub(crate) fn return_<E: Embedding + ?Sized>(
     task_id: TaskId,
     results: &[u64],
     max_flat: usize,
-) -> Result<(), Error> {
+) -> Raises {
     let store = e.store();
     let task = store.task_mut(task_id)?;
-    task.check_return()?;
-    let caller = task.caller();
-    let lift = task.lift().ok_or(Error::Bug("a start function returned a value"))?;
-    let lift = store.lift(lift)?;
-    let options = store.options(lift.options)?;
-    let ty = store.types().func(lift.ty).ok_or(Error::Misuse("unknown function type"))?;
+    let (checked, caller, lift) = (task.check_return(), task.caller(), task.lift());
+    checked.raising(&mut store.raiser)?;
+    let lift = lift.or_raise(&mut store.raiser, Bug::StartReturnedValue)?;
+    let (_, options, ty) = store.lifted(lift)?;
+    let (options, ty) = (*options, *ty);
     let from = Context { options, scope: Scope::None };
     match caller {
         Caller::Guest(subtask) => {
@@ -35,10 +37,11 @@ pub(crate) fn return_<E: Embedding + ?Sized>(
             if let Some(result) = ty.result {
                 let source = lift_source(e, &from, result, max_flat, results)?;
                 let to = host_context(e, &options, Scope::None)?
-                    .ok_or(Error::Misuse("the host called a host function"))?;
+                    .or_raise(&mut e.store().raiser, Misuse::HostCalledHost)?;
                 count = lower_values(e, &from, source, &to, result, &mut flat)?;
             }
-            e.host_result(call, Some(flat.get(..count).unwrap_or(&[])))?;
+            let flat = flat.get(..count).unwrap_or(&[]);
+            e.host_result(call, Some(flat)).raising(&mut e.store().raiser)?;
         }
         Caller::Drop(_) | Caller::Start => {}
     }
@@ -46,12 +49,14 @@ pub(crate) fn return_<E: Embedding + ?Sized>(
 }
 
 /// `Task.cancel`.
-pub(crate) fn cancel<E: Embedding + ?Sized>(e: &mut E, task_id: TaskId) -> Result<(), Error> {
-    let task = e.store().task_mut(task_id)?;
-    task.check_cancel()?;
-    match task.caller() {
+pub(crate) fn cancel<E: Embedding + ?Sized>(e: &mut E, task_id: TaskId) -> Raises {
+    let store = e.store();
+    let task = store.task_mut(task_id)?;
+    let (checked, caller) = (task.check_cancel(), task.caller());
+    checked.raising(&mut store.raiser)?;
+    match caller {
         Caller::Guest(subtask) => super::lower::on_resolve(e, subtask, None, None)?,
-        Caller::Host(call) => e.host_result(call, None)?,
+        Caller::Host(call) => e.host_result(call, None).raising(&mut e.store().raiser)?,
         Caller::Drop(_) | Caller::Start => {}
     }
     e.store().resolve_task(task_id)
@@ -63,7 +68,7 @@ pub(crate) fn request_cancellation<E: Embedding + ?Sized>(
     e: &mut E,
     task_id: TaskId,
     from: Option<InstanceId>,
-) -> Result<(), Error> {
+) -> Raises {
     let store = e.store();
     store.check_depth()?;
     let task = store.task_mut(task_id)?;
@@ -71,7 +76,7 @@ pub(crate) fn request_cancellation<E: Embedding + ?Sized>(
     let implicit = task.implicit_thread();
     if state == TaskState::Initial {
         task.deliver_cancel();
-        let thread = implicit.ok_or(Error::Bug("a task without its implicit thread"))?;
+        let thread = implicit.or_raise(&mut store.raiser, Bug::NoImplicitThread)?;
         return run(e, thread, Entry { cancelled: true, args: &[] });
     }
     if state != TaskState::Started {
@@ -89,7 +94,8 @@ pub(crate) fn request_cancellation<E: Embedding + ?Sized>(
         let in_loop = matches!(thread.point(), Point::CallbackYield | Point::CallbackWait(_));
         (thread.is_waiting() && in_loop).then_some((id, thread.point()))
     });
-    let free = store.instance(instance)?.exclusive_thread().is_none() && store.may_enter_from(instance, from);
+    let free =
+        store.instance_mut(instance)?.exclusive_thread().is_none() && store.may_enter_from(instance, from);
     if let Some((thread, _)) = waiting
         && free
     {
@@ -108,7 +114,7 @@ pub(crate) fn request_cancellation<E: Embedding + ?Sized>(
 }
 
 /// A host function that was to answer later has let go: its task is cancelled, and is gone.
-pub(crate) fn cancel_host_call<E: Embedding + ?Sized>(e: &mut E, thread: ThreadId) -> Result<(), Error> {
+pub(crate) fn cancel_host_call<E: Embedding + ?Sized>(e: &mut E, thread: ThreadId) -> Raises {
     let store = e.store();
     let task_id = store.thread_mut(thread)?.task();
     store.answered(thread);
@@ -119,20 +125,19 @@ pub(crate) fn cancel_host_call<E: Embedding + ?Sized>(e: &mut E, thread: ThreadI
 }
 
 /// The caller of a subtask is told: an event where it holds a handle, else its thread is woken.
-pub(crate) fn on_progress<E: Embedding + ?Sized>(e: &mut E, subtask: WaitableId) -> Result<(), Error> {
-    let store = e.store();
+pub(crate) fn on_progress<P: Profile>(store: &mut Store<P>, subtask: WaitableId) -> Raises {
     let waitable = store.waitable_mut(subtask)?;
     if waitable.handle() != 0 {
         return store.set_pending_event(subtask, Event::Subtask);
     }
     let waiter = waitable.sync_waiter;
     match waiter {
-        Some(waiter) if store.subtask(subtask)?.resolved() => store.make_ready(waiter),
+        Some(waiter) if store.subtask_mut(subtask)?.resolved() => store.make_ready(waiter),
         _ => Ok(()),
     }
 }
 
 /// A call whose callee died is given up: it resolves as cancelled, which the caller can take and drop.
-pub(crate) fn abandon_subtask<E: Embedding + ?Sized>(e: &mut E, subtask: WaitableId) -> Result<(), Error> {
+pub(crate) fn abandon_subtask<E: Embedding + ?Sized>(e: &mut E, subtask: WaitableId) -> Raises {
     super::lower::on_resolve(e, subtask, None, None)
 }

@@ -4,6 +4,8 @@ use super::lift;
 use crate::embedding::{Embedding, Then};
 use crate::error::{Error, Trap};
 use crate::id::ResourceId;
+use crate::message::Misuse;
+use crate::raise::{OrRaise as _, caught};
 use crate::state::{Caller, Rep};
 
 /// `canon resource.new`: a handle that owns a new resource of representation `rep`, an `i32`'s zero-extended. Cost: O(1).
@@ -11,10 +13,12 @@ use crate::state::{Caller, Rep};
 /// # Errors
 /// `Trap(CannotLeave)`; `Capacity(Handles)`.
 pub fn resource_new<E: Embedding + ?Sized>(e: &mut E, rt: ResourceId, rep: u64) -> Result<Then, Error> {
-    let store = e.store();
-    let instance = store.leave_check()?;
-    let index = store.lower_own(instance, Rep::from_bits(rep), rt)?;
-    Ok(Then::Value(u64::from(index)))
+    caught(e, |e| {
+        let store = e.store();
+        let instance = store.leave_check()?;
+        let index = store.lower_own(instance, Rep::from_bits(rep), rt)?;
+        Ok(Then::Value(u64::from(index)))
+    })
 }
 
 /// `canon resource.drop`: drops handle `i`; an owned one runs the type's destructor, as a synchronous call of the
@@ -23,34 +27,37 @@ pub fn resource_new<E: Embedding + ?Sized>(e: &mut E, rt: ResourceId, rep: u64) 
 /// # Errors
 /// `Trap(CannotLeave | UnknownHandle | HandleKind | ResourceType | ResourceLent | CannotEnter)`, and the destructor's.
 pub fn resource_drop<E: Embedding + ?Sized>(e: &mut E, rt: ResourceId, i: u32) -> Result<Then, Error> {
-    let store = e.store();
-    let instance = store.leave_check()?;
-    let handle = store.resource_handle(instance, i, rt)?;
-    if handle.num_lends != 0 {
-        return Err(Trap::ResourceLent.into());
-    }
-    store.instance_mut(instance)?.handles.remove(i);
-    match handle.borrow_scope {
-        // The task is gone where its arguments could not all be passed.
-        Some(task) => {
-            if let Ok(task) = store.task_mut(task) {
-                task.drop_borrow();
+    caught(e, |e| {
+        let store = e.store();
+        let instance = store.leave_check()?;
+        let handle = *store.resource_handle(instance, i, rt)?;
+        if handle.num_lends != 0 {
+            return store.raiser.raise(Trap::ResourceLent);
+        }
+        store.instance_mut(instance)?.handles.remove(i);
+        match handle.borrow_scope {
+            // The task is gone where its arguments could not all be passed.
+            Some(task) => {
+                if let Some(task) = store.tasks.get_mut(task) {
+                    task.drop_borrow();
+                }
+            }
+            None => {
+                let resource =
+                    store.types().resource(rt).or_raise(&mut store.raiser, Misuse::UnknownResource)?;
+                match resource.dtor {
+                    Some(dtor) => {
+                        lift::call(e, dtor, Caller::Drop(handle.rep), Some(instance), &[])?;
+                    }
+                    None if !store.may_enter_from(resource.instance, Some(instance)) => {
+                        return store.raiser.raise(Trap::CannotEnter);
+                    }
+                    None => {}
+                }
             }
         }
-        None => {
-            let resource = store.types().resource(rt).ok_or(Error::Misuse("unknown resource type"))?;
-            match resource.dtor {
-                Some(dtor) => {
-                    lift::call(e, dtor, Caller::Drop(handle.rep), Some(instance), &[])?;
-                }
-                None if !store.may_enter_from(resource.instance, Some(instance)) => {
-                    return Err(Trap::CannotEnter.into());
-                }
-                None => {}
-            }
-        }
-    }
-    Ok(Then::Value(0))
+        Ok(Then::Value(0))
+    })
 }
 
 /// `canon resource.rep`: the representation behind handle `i`. Cost: O(1).
@@ -58,8 +65,10 @@ pub fn resource_drop<E: Embedding + ?Sized>(e: &mut E, rt: ResourceId, i: u32) -
 /// # Errors
 /// `Trap(UnknownHandle | HandleKind | ResourceType)`.
 pub fn resource_rep<E: Embedding + ?Sized>(e: &mut E, rt: ResourceId, i: u32) -> Result<Then, Error> {
-    let store = e.store();
-    let instance = store.current_instance()?;
-    let handle = store.resource_handle(instance, i, rt)?;
-    Ok(Then::Value(handle.rep.bits()))
+    caught(e, |e| {
+        let store = e.store();
+        let instance = store.current_instance()?;
+        let handle = store.resource_handle(instance, i, rt)?;
+        Ok(Then::Value(handle.rep.bits()))
+    })
 }

@@ -3,9 +3,11 @@
 use crate::embedding::Embedding;
 use crate::error::Error;
 use crate::id::{InstanceId, TaskId, ThreadId};
+use crate::raise::{Raises, Raising as _};
 use crate::run;
 use crate::state::{Caller, Status};
-use crate::store::Current;
+use crate::storage::Profile;
+use crate::store::{Current, Store};
 
 /// A start function on its way: see [`start_enter`].
 #[derive(Debug)]
@@ -23,23 +25,27 @@ pub struct Start {
 /// # Errors
 /// `Capacity(Tasks | Threads | ThreadIndices)`; `Trap(CannotEnter)` where the instance is poisoned or running.
 pub fn start_enter<E: Embedding + ?Sized>(e: &mut E, instance: InstanceId) -> Result<Start, Error> {
-    let store = e.store();
-    store.enter_from(instance, None)?;
-    let (task, thread) = match store.new_task(None, instance, Caller::Start, false, false) {
-        Ok(new) => new,
-        Err(error) => {
+    e.store().caught(|store| {
+        store.enter_from(instance, None)?;
+        let started = start(store, instance);
+        if started.is_err() {
             store.leave_to(instance, None);
-            return Err(error);
         }
-    };
-    if let Err(error) = store.register_thread(thread) {
+        started
+    })
+}
+
+fn start<P: Profile>(store: &mut Store<P>, instance: InstanceId) -> Raises<Start> {
+    let (task, thread) = store.new_task(None, instance, Caller::Start, false, false)?;
+    if let Err(raised) = store.register_thread(thread) {
         store.forget_unentered(thread);
-        store.leave_to(instance, None);
-        return Err(error);
+        return Err(raised);
     }
-    store.task_mut(task)?.start()?;
-    store.thread_mut(thread)?.entered(false);
-    store.thread_mut(thread)?.status = Status::Running;
+    let started = store.task_mut(task)?.start();
+    started.raising(&mut store.raiser)?;
+    let entry = store.thread_mut(thread)?;
+    entry.entered(false);
+    entry.status = Status::Running;
     let outer = core::mem::replace(&mut store.current, Current::Thread(thread));
     Ok(Start { instance, task, thread, outer })
 }
@@ -55,13 +61,10 @@ pub fn start_leave<E: Embedding + ?Sized>(
 ) -> Result<(), Error> {
     let store = e.store();
     store.current = start.outer;
-    let result = match result {
-        Ok(()) => {
-            store.task_mut(start.task)?.resolve();
-            store.exit_thread(start.thread)
-        }
-        Err(error) => Err(error),
-    };
+    let result = result.raising(&mut store.raiser).and_then(|()| {
+        store.task_mut(start.task)?.resolve();
+        store.exit_thread(start.thread)
+    });
     match result {
         Ok(()) => store.leave_to(start.instance, None),
         Err(_) => {

@@ -4,6 +4,7 @@ use super::resolve;
 use crate::embedding::{Embedding, Then};
 use crate::error::{Error, Trap};
 use crate::id::WaitableId;
+use crate::raise::{Raises, caught};
 use crate::spec::BLOCKED;
 use crate::state::Point;
 
@@ -14,60 +15,62 @@ use crate::state::Point;
 /// `Trap(CannotLeave | UnknownHandle | HandleKind | SubtaskResolved | SubtaskCancelledTwice | SyncInSet)`, where it must
 /// block `Trap(CannotBlockSync | CannotSuspend)`, and the callee's traps.
 pub fn subtask_cancel<E: Embedding + ?Sized>(e: &mut E, is_async: bool, i: u32) -> Result<Then, Error> {
-    let can_suspend = e.can_suspend();
-    let store = e.store();
-    let instance = store.leave_check()?;
-    if !is_async {
-        store.check_may_block()?;
-    }
-    let id = store.subtask_handle(instance, i)?;
-    let subtask = store.subtask(id)?;
-    if subtask.resolve_delivered() {
-        return Err(Trap::SubtaskResolved.into());
-    }
-    if subtask.cancellation_requested() {
-        return Err(Trap::SubtaskCancelledTwice.into());
-    }
-    if store.waitable_mut(id)?.in_waitable_set() && !is_async {
-        return Err(Trap::SyncInSet.into());
-    }
-    if !store.subtask(id)?.resolved() {
-        let subtask = store.subtask_mut(id)?;
-        subtask.request_cancellation();
-        match subtask.callee.filter(|callee| store.task(*callee).is_some()) {
-            Some(callee) => {
-                resolve::request_cancellation(e, callee, Some(instance))?;
-                check_again(e, id, is_async)?;
-            }
-            // The callee's instance trapped: nothing else will ever resolve it.
-            None => resolve::abandon_subtask(e, id)?,
-        }
+    caught(e, |e| {
+        let can_suspend = e.can_suspend();
         let store = e.store();
-        if !store.subtask(id)?.resolved() {
-            if is_async {
-                return Ok(Then::Value(u64::from(BLOCKED)));
-            }
-            let thread = store.check_can_block(can_suspend)?;
-            // What is pending can only be that the callee started: the wait is for how it ended. It is in no set, as
-            // was checked again after the callee ran.
-            store.waitable_mut(id)?.event = None;
-            store.start_waiting(thread, Point::Event(id))?;
-            return Ok(Then::Suspend);
+        let instance = store.leave_check()?;
+        if !is_async {
+            store.check_may_block()?;
         }
-    }
-    let (_, _, state) = e.store().get_pending_event(id)?;
-    Ok(Then::Value(u64::from(state)))
+        let id = store.subtask_at(instance, i)?;
+        let subtask = store.subtask_mut(id)?;
+        if subtask.resolve_delivered() {
+            return store.raiser.raise(Trap::SubtaskResolved);
+        }
+        if subtask.cancellation_requested() {
+            return store.raiser.raise(Trap::SubtaskCancelledTwice);
+        }
+        if store.waitable_mut(id)?.in_waitable_set() && !is_async {
+            return store.raiser.raise(Trap::SyncInSet);
+        }
+        if !store.subtask_mut(id)?.resolved() {
+            let subtask = store.subtask_mut(id)?;
+            subtask.request_cancellation();
+            match subtask.callee.filter(|callee| store.task(*callee).is_some()) {
+                Some(callee) => {
+                    resolve::request_cancellation(e, callee, Some(instance))?;
+                    check_again(e, id, is_async)?;
+                }
+                // The callee's instance trapped: nothing else will ever resolve it.
+                None => resolve::abandon_subtask(e, id)?,
+            }
+            let store = e.store();
+            if !store.subtask_mut(id)?.resolved() {
+                if is_async {
+                    return Ok(Then::Value(u64::from(BLOCKED)));
+                }
+                let thread = store.check_can_block(can_suspend)?;
+                // What is pending can only be that the callee started: the wait is for how it ended. It is in no set, as
+                // was checked again after the callee ran.
+                store.waitable_mut(id)?.event = None;
+                store.start_waiting(thread, Point::Event(id))?;
+                return Ok(Then::Suspend);
+            }
+        }
+        let (_, _, state) = e.store().deliver_event(id)?;
+        Ok(Then::Value(u64::from(state)))
+    })
 }
 
 /// The callee ran, and may have called back into this instance (a child into its parent): what was checked before holds
 /// no more. A subtask that has resolved is not waited for, and may be in a set.
-fn check_again<E: Embedding + ?Sized>(e: &mut E, id: WaitableId, is_async: bool) -> Result<(), Error> {
+fn check_again<E: Embedding + ?Sized>(e: &mut E, id: WaitableId, is_async: bool) -> Raises {
     let store = e.store();
-    if store.subtask(id).map_or(true, |subtask| subtask.resolve_delivered()) {
-        return Err(Trap::SubtaskResolved.into());
+    if store.get_subtask(id).is_none_or(|subtask| subtask.resolve_delivered()) {
+        return store.raiser.raise(Trap::SubtaskResolved);
     }
-    if !store.subtask(id)?.resolved() && store.waitable_mut(id)?.in_waitable_set() && !is_async {
-        return Err(Trap::SyncInSet.into());
+    if !store.subtask_mut(id)?.resolved() && store.waitable_mut(id)?.in_waitable_set() && !is_async {
+        return store.raiser.raise(Trap::SyncInSet);
     }
     Ok(())
 }
@@ -77,12 +80,14 @@ fn check_again<E: Embedding + ?Sized>(e: &mut E, id: WaitableId, is_async: bool)
 /// # Errors
 /// `Trap(CannotLeave | UnknownHandle | HandleKind | SubtaskNotResolved)`.
 pub fn subtask_drop<E: Embedding + ?Sized>(e: &mut E, i: u32) -> Result<Then, Error> {
-    let store = e.store();
-    let instance = store.leave_check()?;
-    let id = store.subtask_handle(instance, i)?;
-    store.check_drop_subtask(id)?;
-    store.join(id, None)?;
-    store.instance_mut(instance)?.handles.remove(i);
-    store.free_subtask(id);
-    Ok(Then::Value(0))
+    caught(e, |e| {
+        let store = e.store();
+        let instance = store.leave_check()?;
+        let id = store.subtask_at(instance, i)?;
+        store.check_drop_subtask(id)?;
+        store.move_to_set(id, None)?;
+        store.instance_mut(instance)?.handles.remove(i);
+        store.free_subtask(id);
+        Ok(Then::Value(0))
+    })
 }

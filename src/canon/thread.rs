@@ -8,17 +8,22 @@
 use crate::embedding::{Embedding, Then};
 use crate::error::{Error, Resource, Trap};
 use crate::id::{FuncRef, InstanceId, TableRef, ThreadId};
+use crate::raise::{OrRaise as _, Raises, caught};
 use crate::state::{Point, Thread};
+use crate::storage::Profile;
+use crate::store::Store;
 
 /// `canon thread.index`: the current thread's index. Cost: O(1).
 ///
 /// # Errors
 /// `Trap(CannotLeave)`.
 pub fn thread_index<E: Embedding + ?Sized>(e: &mut E) -> Result<Then, Error> {
-    let store = e.store();
-    store.leave_check()?;
-    let thread = store.current_thread()?;
-    Ok(Then::Value(u64::from(store.thread_mut(thread)?.index())))
+    caught(e, |e| {
+        let store = e.store();
+        store.leave_check()?;
+        let thread = store.current_thread()?;
+        Ok(Then::Value(u64::from(store.thread_mut(thread)?.index())))
+    })
 }
 
 /// `canon thread.new-indirect`: a suspended thread of the current task, which will call the function at `fi` of the table
@@ -32,8 +37,10 @@ pub fn thread_new_indirect<E: Embedding + ?Sized>(
     fi: u64,
     c: u64,
 ) -> Result<Then, Error> {
-    let index = new_thread(e, c, |e, thread| e.thread_func(thread, table, fi))?;
-    Ok(Then::Value(u64::from(index)))
+    caught(e, |e| {
+        let index = new_thread(e, c, Start::Element(table, fi))?;
+        Ok(Then::Value(u64::from(index)))
+    })
 }
 
 /// `canon thread.resume-later`: thread `i` becomes ready. Cost: O(1).
@@ -41,8 +48,10 @@ pub fn thread_new_indirect<E: Embedding + ?Sized>(
 /// # Errors
 /// `Trap(CannotLeave | UnknownThread | ThreadNotSuspended)`.
 pub fn thread_resume_later<E: Embedding + ?Sized>(e: &mut E, i: u32) -> Result<Then, Error> {
-    resume_later(e, i)?;
-    Ok(Then::Value(0))
+    caught(e, |e| {
+        resume_later(e, i)?;
+        Ok(Then::Value(0))
+    })
 }
 
 /// `canon thread.suspend`: until another thread resumes this one. Cost: O(1).
@@ -50,9 +59,11 @@ pub fn thread_resume_later<E: Embedding + ?Sized>(e: &mut E, i: u32) -> Result<T
 /// # Errors
 /// `Trap(CannotLeave | CannotBlockSync | CannotSuspend)`.
 pub fn thread_suspend<E: Embedding + ?Sized>(e: &mut E) -> Result<Then, Error> {
-    let (_, thread) = enter(e)?;
-    e.store().suspend(thread)?;
-    Ok(Then::Suspend)
+    caught(e, |e| {
+        let (_, thread) = enter(e)?;
+        e.store().suspend(thread)?;
+        Ok(Then::Suspend)
+    })
 }
 
 /// `canon thread.yield`: lets others run. Cost: O(1).
@@ -60,9 +71,11 @@ pub fn thread_suspend<E: Embedding + ?Sized>(e: &mut E) -> Result<Then, Error> {
 /// # Errors
 /// `Trap(CannotLeave | CannotBlockSync | CannotSuspend)`.
 pub fn thread_yield<E: Embedding + ?Sized>(e: &mut E) -> Result<Then, Error> {
-    let (_, thread) = enter(e)?;
-    e.store().start_waiting(thread, Point::Switch)?;
-    Ok(Then::Suspend)
+    caught(e, |e| {
+        let (_, thread) = enter(e)?;
+        e.store().start_waiting(thread, Point::Switch)?;
+        Ok(Then::Suspend)
+    })
 }
 
 /// `canon thread.suspend-then-resume`: suspends, and thread `i` runs at once. Cost: O(1).
@@ -70,13 +83,16 @@ pub fn thread_yield<E: Embedding + ?Sized>(e: &mut E) -> Result<Then, Error> {
 /// # Errors
 /// `Trap(CannotLeave | UnknownThread | ThreadNotSuspended | CannotBlockSync | CannotSuspend)`.
 pub fn thread_suspend_then_resume<E: Embedding + ?Sized>(e: &mut E, i: u32) -> Result<Then, Error> {
-    let instance = e.store().leave_check()?;
-    let other = suspended(e, instance, i)?;
-    let (_, thread) = enter(e)?;
-    let store = e.store();
-    store.suspend(thread)?;
-    store.switch_to = Some(other);
-    Ok(Then::Suspend)
+    caught(e, |e| {
+        let store = e.store();
+        let instance = store.leave_check()?;
+        let other = suspended(store, instance, i)?;
+        let (_, thread) = enter(e)?;
+        let store = e.store();
+        store.suspend(thread)?;
+        store.switch_to = Some(other);
+        Ok(Then::Suspend)
+    })
 }
 
 /// `canon thread.yield-then-resume`: stays ready, and thread `i` runs at once. Cost: O(1).
@@ -84,13 +100,16 @@ pub fn thread_suspend_then_resume<E: Embedding + ?Sized>(e: &mut E, i: u32) -> R
 /// # Errors
 /// `Trap(CannotLeave | UnknownThread | ThreadNotSuspended | CannotBlockSync | CannotSuspend)`.
 pub fn thread_yield_then_resume<E: Embedding + ?Sized>(e: &mut E, i: u32) -> Result<Then, Error> {
-    let instance = e.store().leave_check()?;
-    let other = suspended(e, instance, i)?;
-    let (_, thread) = enter(e)?;
-    let store = e.store();
-    store.start_waiting(thread, Point::Switch)?;
-    store.switch_to = Some(other);
-    Ok(Then::Suspend)
+    caught(e, |e| {
+        let store = e.store();
+        let instance = store.leave_check()?;
+        let other = suspended(store, instance, i)?;
+        let (_, thread) = enter(e)?;
+        let store = e.store();
+        store.start_waiting(thread, Point::Switch)?;
+        store.switch_to = Some(other);
+        Ok(Then::Suspend)
+    })
 }
 
 /// `canon thread.suspend-then-promote`: suspends, and thread `i` runs at once where it is ready. Cost: O(1).
@@ -98,14 +117,17 @@ pub fn thread_yield_then_resume<E: Embedding + ?Sized>(e: &mut E, i: u32) -> Res
 /// # Errors
 /// `Trap(CannotLeave | UnknownThread | CannotBlockSync | CannotSuspend)`.
 pub fn thread_suspend_then_promote<E: Embedding + ?Sized>(e: &mut E, i: u32) -> Result<Then, Error> {
-    let instance = e.store().leave_check()?;
-    let other = thread_at(e, instance, i)?;
-    let (_, thread) = enter(e)?;
-    let store = e.store();
-    let ready = store.is_ready(other);
-    store.suspend(thread)?;
-    store.switch_to = ready.then_some(other);
-    Ok(Then::Suspend)
+    caught(e, |e| {
+        let store = e.store();
+        let instance = store.leave_check()?;
+        let other = thread_at(store, instance, i)?;
+        let (_, thread) = enter(e)?;
+        let store = e.store();
+        let ready = store.is_ready(other);
+        store.suspend(thread)?;
+        store.switch_to = ready.then_some(other);
+        Ok(Then::Suspend)
+    })
 }
 
 /// `canon thread.yield-then-promote`: stays ready, and thread `i` runs at once where it is ready. Cost: O(1).
@@ -113,14 +135,17 @@ pub fn thread_suspend_then_promote<E: Embedding + ?Sized>(e: &mut E, i: u32) -> 
 /// # Errors
 /// `Trap(CannotLeave | UnknownThread | CannotBlockSync | CannotSuspend)`.
 pub fn thread_yield_then_promote<E: Embedding + ?Sized>(e: &mut E, i: u32) -> Result<Then, Error> {
-    let instance = e.store().leave_check()?;
-    let other = thread_at(e, instance, i)?;
-    let (_, thread) = enter(e)?;
-    let store = e.store();
-    let ready = store.is_ready(other);
-    store.start_waiting(thread, Point::Switch)?;
-    store.switch_to = ready.then_some(other);
-    Ok(Then::Suspend)
+    caught(e, |e| {
+        let store = e.store();
+        let instance = store.leave_check()?;
+        let other = thread_at(store, instance, i)?;
+        let (_, thread) = enter(e)?;
+        let store = e.store();
+        let ready = store.is_ready(other);
+        store.start_waiting(thread, Point::Switch)?;
+        store.switch_to = ready.then_some(other);
+        Ok(Then::Suspend)
+    })
 }
 
 /// `canon thread.spawn-ref`: `thread.new-ref` and `thread.resume-later` in one. The thread will call the function `f` with `c`, which
@@ -134,14 +159,16 @@ pub fn thread_yield_then_promote<E: Embedding + ?Sized>(e: &mut E, i: u32) -> Re
 /// `Trap(CannotLeave | NullThreadFunc)`; `Capacity(Threads | ThreadIndices)`; `Misuse` where the engine gives references to
 /// functions to no built-in ([`Embedding::thread_ref`]).
 pub fn thread_spawn_ref<E: Embedding + ?Sized>(e: &mut E, f: Option<FuncRef>, c: u64) -> Result<Then, Error> {
-    e.store().leave_check()?;
-    if e.store().is_deterministic() {
-        return Ok(Then::Value(0));
-    }
-    let f = f.ok_or(Trap::NullThreadFunc)?;
-    let index = new_thread(e, c, |e, thread| e.thread_ref(thread, f))?;
-    resume_later(e, index)?;
-    Ok(Then::Value(u64::from(index)))
+    caught(e, |e| {
+        e.store().leave_check()?;
+        if e.store().is_deterministic() {
+            return Ok(Then::Value(0));
+        }
+        let f = f.or_raise(&mut e.store().raiser, Trap::NullThreadFunc)?;
+        let index = new_thread(e, c, Start::Func(f))?;
+        resume_later(e, index)?;
+        Ok(Then::Value(u64::from(index)))
+    })
 }
 
 /// `canon thread.spawn-indirect`: `thread.new-indirect` and `thread.resume-later` in one; answers the index, or 0 and does
@@ -155,13 +182,15 @@ pub fn thread_spawn_indirect<E: Embedding + ?Sized>(
     fi: u64,
     c: u64,
 ) -> Result<Then, Error> {
-    e.store().leave_check()?;
-    if e.store().is_deterministic() {
-        return Ok(Then::Value(0));
-    }
-    let index = new_thread(e, c, |e, thread| e.thread_func(thread, table, fi))?;
-    resume_later(e, index)?;
-    Ok(Then::Value(u64::from(index)))
+    caught(e, |e| {
+        e.store().leave_check()?;
+        if e.store().is_deterministic() {
+            return Ok(Then::Value(0));
+        }
+        let index = new_thread(e, c, Start::Element(table, fi))?;
+        resume_later(e, index)?;
+        Ok(Then::Value(u64::from(index)))
+    })
 }
 
 /// `canon thread.available-parallelism`: 1, since no two threads of a store ever run at the same time. It may be called where
@@ -173,39 +202,46 @@ pub fn thread_available_parallelism<E: Embedding + ?Sized>(_: &mut E) -> Result<
     Ok(Then::Value(1))
 }
 
-/// A suspended thread of the current task, which will call with `c` what `fetch` keeps for it; its index.
-fn new_thread<E: Embedding + ?Sized>(
-    e: &mut E,
-    c: u64,
-    fetch: impl FnOnce(&mut E, ThreadId) -> Result<(), Error>,
-) -> Result<u32, Error> {
+/// What a thread begins with.
+enum Start {
+    /// The function at this index of a table.
+    Element(TableRef, u64),
+    Func(FuncRef),
+}
+
+/// A suspended thread of the current task, which will call `start` with `c`; its index.
+fn new_thread<E: Embedding + ?Sized>(e: &mut E, c: u64, start: Start) -> Raises<u32> {
     let store = e.store();
     let instance = store.leave_check()?;
     let current = store.current_thread()?;
     let task = store.thread_mut(current)?.task();
-    if !store.instance(instance)?.threads.has_room(1) {
-        return Err(Error::Capacity(Resource::ThreadIndices));
+    if !store.instance_mut(instance)?.threads.has_room(1) {
+        return store.raiser.raise(Resource::ThreadIndices);
     }
     let thread = Thread::explicit(task, instance, c);
-    let thread = store.threads.insert(thread).map_err(|_| Error::Capacity(Resource::Threads))?;
-    if let Err(error) = fetch(e, thread) {
-        e.store().threads.remove(thread);
-        return Err(error);
+    let thread = store.threads.insert(thread).or_raise(&mut store.raiser, Resource::Threads)?;
+    let fetched = match start {
+        Start::Element(table, index) => e.thread_func(thread, table, index),
+        Start::Func(func) => e.thread_ref(thread, func),
+    };
+    let store = e.store();
+    if let Err(error) = fetched {
+        store.threads.free(thread);
+        return store.raiser.raise(error);
     }
-    e.store().register_thread(thread)
+    store.register_thread(thread)
 }
 
-fn resume_later<E: Embedding + ?Sized>(e: &mut E, i: u32) -> Result<(), Error> {
+fn resume_later<E: Embedding + ?Sized>(e: &mut E, i: u32) -> Raises {
     let store = e.store();
     let instance = store.leave_check()?;
-    let other = suspended(e, instance, i)?;
-    let store = e.store();
+    let other = suspended(store, instance, i)?;
     let point = store.thread_mut(other)?.point;
     store.start_waiting(other, point)
 }
 
 /// `trap_if(not may_leave)`, and the current thread must be one that can be set aside.
-fn enter<E: Embedding + ?Sized>(e: &mut E) -> Result<(InstanceId, ThreadId), Error> {
+fn enter<E: Embedding + ?Sized>(e: &mut E) -> Raises<(InstanceId, ThreadId)> {
     let can_suspend = e.can_suspend();
     let store = e.store();
     let instance = store.leave_check()?;
@@ -213,15 +249,16 @@ fn enter<E: Embedding + ?Sized>(e: &mut E) -> Result<(InstanceId, ThreadId), Err
 }
 
 /// `inst.threads.get(i)`.
-fn thread_at<E: Embedding + ?Sized>(e: &mut E, instance: InstanceId, i: u32) -> Result<ThreadId, Error> {
-    Ok(*e.store().instance(instance)?.threads.get(i).ok_or(Trap::UnknownThread(i))?)
+fn thread_at<P: Profile>(store: &mut Store<P>, instance: InstanceId, i: u32) -> Raises<ThreadId> {
+    let thread = store.instance_mut(instance)?.threads.get(i).copied();
+    thread.or_raise(&mut store.raiser, Trap::UnknownThread(i))
 }
 
 /// `inst.threads.get(i)`, which must be suspended.
-fn suspended<E: Embedding + ?Sized>(e: &mut E, instance: InstanceId, i: u32) -> Result<ThreadId, Error> {
-    let other = thread_at(e, instance, i)?;
-    if !e.store().thread_mut(other)?.is_suspended() {
-        return Err(Trap::ThreadNotSuspended(i).into());
+fn suspended<P: Profile>(store: &mut Store<P>, instance: InstanceId, i: u32) -> Raises<ThreadId> {
+    let other = thread_at(store, instance, i)?;
+    if !store.thread_mut(other)?.is_suspended() {
+        return store.raiser.raise(Trap::ThreadNotSuspended(i));
     }
     Ok(other)
 }

@@ -5,6 +5,7 @@ use super::unpack_event;
 use crate::embedding::{Embedding, Then};
 use crate::error::{Error, Trap};
 use crate::id::MemoryRef;
+use crate::raise::caught;
 use crate::spec::EventCode;
 use crate::state::Point;
 
@@ -13,10 +14,12 @@ use crate::state::Point;
 /// # Errors
 /// `Trap(CannotLeave)`; `Capacity(Handles | WaitableSets)`.
 pub fn waitable_set_new<E: Embedding + ?Sized>(e: &mut E) -> Result<Then, Error> {
-    let store = e.store();
-    let instance = store.leave_check()?;
-    let index = store.new_set(instance)?;
-    Ok(Then::Value(u64::from(index)))
+    caught(e, |e| {
+        let store = e.store();
+        let instance = store.leave_check()?;
+        let index = store.new_set(instance)?;
+        Ok(Then::Value(u64::from(index)))
+    })
 }
 
 /// `canon waitable-set.wait`: waits until a member of set `si` has an event; answers its code, and writes index and payload
@@ -31,19 +34,21 @@ pub fn waitable_set_wait<E: Embedding + ?Sized>(
     si: u32,
     ptr: u64,
 ) -> Result<Then, Error> {
-    let can_suspend = e.can_suspend();
-    let store = e.store();
-    let instance = store.leave_check()?;
-    let set = store.set_handle(instance, si)?;
-    let can_wait = store.check_can_block(can_suspend).is_ok();
-    let at_once = store.set_mut(set)?.has_pending_event() && !(can_wait && store.chooses_to_wait());
-    if at_once && let Some(event) = store.get_set_event(set)? {
-        let code = unpack_event(e, memory, memory.ptr_type().word(ptr), event)?;
-        return Ok(Then::Value(u64::from(code)));
-    }
-    let thread = store.check_can_block(can_suspend)?;
-    store.start_waiting(thread, Point::Wait(set, memory, memory.ptr_type().word(ptr)))?;
-    Ok(Then::Suspend)
+    caught(e, |e| {
+        let can_suspend = e.can_suspend();
+        let store = e.store();
+        let instance = store.leave_check()?;
+        let set = store.set_handle(instance, si)?;
+        let can_wait = store.check_can_block(can_suspend).is_ok();
+        let at_once = store.set_mut(set)?.has_pending_event() && !(can_wait && store.chooses_to_wait());
+        if at_once && let Some(event) = store.get_set_event(set)? {
+            let code = unpack_event(e, memory, memory.ptr_type().word(ptr), event)?;
+            return Ok(Then::Value(u64::from(code)));
+        }
+        let thread = store.check_can_block(can_suspend)?;
+        store.start_waiting(thread, Point::Wait(set, memory, memory.ptr_type().word(ptr)))?;
+        Ok(Then::Suspend)
+    })
 }
 
 /// `canon waitable-set.poll`: as wait, but where there is no event it answers NONE at once. Cost: O(1).
@@ -56,12 +61,14 @@ pub fn waitable_set_poll<E: Embedding + ?Sized>(
     si: u32,
     ptr: u64,
 ) -> Result<Then, Error> {
-    let store = e.store();
-    let instance = store.leave_check()?;
-    let set = store.set_handle(instance, si)?;
-    let event = store.get_set_event(set)?.unwrap_or((EventCode::None, 0, 0));
-    let code = unpack_event(e, memory, memory.ptr_type().word(ptr), event)?;
-    Ok(Then::Value(u64::from(code)))
+    caught(e, |e| {
+        let store = e.store();
+        let instance = store.leave_check()?;
+        let set = store.set_handle(instance, si)?;
+        let event = store.get_set_event(set)?.unwrap_or((EventCode::None, 0, 0));
+        let code = unpack_event(e, memory, memory.ptr_type().word(ptr), event)?;
+        Ok(Then::Value(u64::from(code)))
+    })
 }
 
 /// `canon waitable-set.drop`. Cost: O(1).
@@ -69,19 +76,21 @@ pub fn waitable_set_poll<E: Embedding + ?Sized>(
 /// # Errors
 /// `Trap(CannotLeave | UnknownHandle | HandleKind | SetNotEmpty | SetHasWaiters)`.
 pub fn waitable_set_drop<E: Embedding + ?Sized>(e: &mut E, i: u32) -> Result<Then, Error> {
-    let store = e.store();
-    let instance = store.leave_check()?;
-    let id = store.set_handle(instance, i)?;
-    let set = store.set_mut(id)?;
-    if !set.is_empty() {
-        return Err(Trap::SetNotEmpty.into());
-    }
-    if set.num_waiting() > 0 {
-        return Err(Trap::SetHasWaiters.into());
-    }
-    store.instance_mut(instance)?.handles.remove(i);
-    store.sets.remove(id);
-    Ok(Then::Value(0))
+    caught(e, |e| {
+        let store = e.store();
+        let instance = store.leave_check()?;
+        let id = store.set_handle(instance, i)?;
+        let set = store.set_mut(id)?;
+        if !set.is_empty() {
+            return store.raiser.raise(Trap::SetNotEmpty);
+        }
+        if set.num_waiting() > 0 {
+            return store.raiser.raise(Trap::SetHasWaiters);
+        }
+        store.instance_mut(instance)?.handles.remove(i);
+        store.sets.free(id);
+        Ok(Then::Value(0))
+    })
 }
 
 /// `canon waitable.join`: puts waitable `wi` into set `si`, or takes it out of its set where `si` is 0. Cost: O(1).
@@ -89,16 +98,18 @@ pub fn waitable_set_drop<E: Embedding + ?Sized>(e: &mut E, i: u32) -> Result<The
 /// # Errors
 /// `Trap(CannotLeave | UnknownHandle | HandleKind | SyncInSet)`.
 pub fn waitable_join<E: Embedding + ?Sized>(e: &mut E, wi: u32, si: u32) -> Result<Then, Error> {
-    let store = e.store();
-    let instance = store.leave_check()?;
-    let waitable = store.waitable_handle(instance, wi)?;
-    if store.waitable_mut(waitable)?.has_sync_waiter() {
-        return Err(Trap::SyncInSet.into());
-    }
-    let set = match si {
-        0 => None,
-        _ => Some(store.set_handle(instance, si)?),
-    };
-    store.join(waitable, set)?;
-    Ok(Then::Value(0))
+    caught(e, |e| {
+        let store = e.store();
+        let instance = store.leave_check()?;
+        let waitable = store.waitable_handle(instance, wi)?;
+        if store.waitable_mut(waitable)?.has_sync_waiter() {
+            return store.raiser.raise(Trap::SyncInSet);
+        }
+        let set = match si {
+            0 => None,
+            _ => Some(store.set_handle(instance, si)?),
+        };
+        store.move_to_set(waitable, set)?;
+        Ok(Then::Value(0))
+    })
 }

@@ -26,7 +26,8 @@ pub fn from_error(error: Error) -> Result<ErrorContextId, Error> {
 /// An error context with another as its cause, which it keeps: the caller's is dropped.
 ///
 /// # Errors
-/// As [`error_context_new`](ErrorContextBuiltins::error_context_new), and the cause is still the caller's; `Misuse` for an unknown cause.
+/// As [`error_context_new`](ErrorContextBuiltins::error_context_new), and the cause is still the caller's; `Misuse` for an unknown cause, or one
+/// that the caller has dropped.
 pub fn wrap(
     cause: ErrorContextId,
     message: impl AsText,
@@ -34,8 +35,13 @@ pub fn wrap(
 ) -> Result<ErrorContextId, Error> {
     ErrorContextBuiltins::error_context_severity(cause)?;
     let outer = ErrorContextBuiltins::error_context_new(message, severity)?;
-    ErrorContextBuiltins::error_context_set_cause(outer, Some(cause))?;
-    ErrorContextBuiltins::error_context_drop(cause)?;
+    let wrapped = ErrorContextBuiltins::error_context_set_cause(outer, Some(cause))
+        .and_then(|()| ErrorContextBuiltins::error_context_drop(cause));
+    if let Err(error) = wrapped {
+        // The cause was not the caller's to give.
+        ErrorContextBuiltins::error_context_drop(outer)?;
+        return Err(error);
+    }
     Ok(outer)
 }
 
@@ -94,7 +100,7 @@ impl Write for Message {
         let (Some(to), Some(from)) = (self.bytes.get_mut(self.len..end), text.as_bytes().get(..fits)) else {
             return Err(core::fmt::Error);
         };
-        to.copy_from_slice(from);
+        to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
         self.len = end;
         if fits == text.len() { Ok(()) } else { Err(core::fmt::Error) }
     }

@@ -50,13 +50,7 @@ pub(crate) struct State {
 
 impl State {
     pub(crate) const fn new(epoch: u32) -> Self {
-        Self {
-            details: Pool::new(),
-            known: Room::EMPTY,
-            frames: Pairs::new(Resource::StackFrames),
-            metadata: Pairs::new(Resource::ErrorValues),
-            epoch,
-        }
+        Self { details: Pool::new(), known: Room::EMPTY, frames: Pairs::new(), metadata: Pairs::new(), epoch }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -82,7 +76,7 @@ impl State {
 
     /// Whether one more fits.
     pub(super) fn check_room(&self, limits: &Limits) -> Result<(), Error> {
-        let room = self.details.has_room(1, most(limits));
+        let room = self.details.has_room(1, limits.core.error_contexts);
         if room { Ok(()) } else { Err(Error::Capacity(Resource::ErrorContexts)) }
     }
 
@@ -127,7 +121,7 @@ impl State {
             next_frame: 0,
             metadata: PairList::EMPTY,
         };
-        let id = self.details.insert(detail, most(limits), Resource::ErrorContexts)?;
+        let id = self.details.insert(detail, limits.core.error_contexts, Resource::ErrorContexts)?;
         if let Some(known) = self.known.as_mut_slice().get_mut(behind.index()) {
             *known = Known(Some((behind, id)));
         }
@@ -142,6 +136,7 @@ impl State {
     }
 
     fn free(&mut self, core: &mut Core, id: Option<HostErrorId>) -> Result<(), Error> {
+        let host = core.host()?.instance;
         let mut next = id;
         while let Some(id) = next {
             let held = self.details.get(id).is_none_or(|detail| detail.owners > 0 || detail.outer > 0);
@@ -151,10 +146,15 @@ impl State {
             let Some(mut detail) = self.details.remove(id) else { return Ok(()) };
             while self.frames.pop(&mut detail.frames).is_some() {}
             while self.metadata.pop(&mut detail.metadata).is_some() {}
-            if let Some(known) = self.known.as_mut_slice().get_mut(detail.core.index()) {
+            if let Some(known) = self.known.as_mut_slice().get_mut(detail.core.index())
+                && known.0 == Some((detail.core, id))
+            {
                 *known = Known(None);
             }
-            core.store.drop_host_error_context(detail.handle)?;
+            // The handle may have been dropped as one, and be another's since.
+            if core.store.error_context_handle(host, detail.handle) == Ok(detail.core) {
+                core.store.drop_host_error_context(detail.handle)?;
+            }
             next = detail.cause;
             self.change_outer(next, |outer| outer.saturating_sub(1));
         }
@@ -194,7 +194,8 @@ impl State {
     ) -> Result<(), Error> {
         let id = self.id(id)?;
         let detail = self.details.get_mut(id).ok_or(GONE)?;
-        self.frames.set(&mut detail.frames, detail.next_frame, frame, limits.stack_frames)?;
+        let most = (limits.stack_frames, Resource::StackFrames);
+        self.frames.set(&mut detail.frames, detail.next_frame, frame, most)?;
         detail.next_frame = detail.next_frame.saturating_add(1);
         Ok(())
     }
@@ -212,7 +213,8 @@ impl State {
     ) -> Result<Option<ComponentValue>, Error> {
         let id = self.id(id)?;
         let detail = self.details.get_mut(id).ok_or(GONE)?;
-        self.metadata.set(&mut detail.metadata, key, value, limits.error_values)
+        let most = (limits.error_values, Resource::ErrorValues);
+        self.metadata.set(&mut detail.metadata, key, value, most)
     }
 
     pub(super) fn value(&self, id: ErrorContextId, key: &str) -> Result<Option<ComponentValue>, Error> {
@@ -243,9 +245,4 @@ impl State {
     pub(super) fn cause(&self, id: ErrorContextId) -> Result<Option<ErrorContextId>, Error> {
         Ok(self.get(id)?.cause.map(|cause| self.name(cause)))
     }
-}
-
-/// The most error contexts: the core's limit, of which 0 is none.
-fn most(limits: &Limits) -> u32 {
-    if limits.core.error_contexts == 0 { u32::MAX } else { limits.core.error_contexts }
 }

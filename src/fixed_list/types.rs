@@ -5,7 +5,7 @@ use crate::ambient::{Room, ValueType, capacity, scratch_types};
 use crate::error::{Error, Resource};
 use crate::id::TypeId;
 use crate::spec::{MAX_ELEM_SIZE, PtrType};
-use crate::storage::{Blank, Hashed, Profile, Unique};
+use crate::storage::{Blank, Hashed, Limit, Profile, Unique};
 use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::str::FromStr;
@@ -261,7 +261,7 @@ impl FixedLengthListTypeRegistry {
         if self.len() >= self.limit {
             return Err(full);
         }
-        self.types.add(hash(ty), ty, 0).ok_or(full)
+        self.types.add(hash(ty), ty, Limit::NONE).ok_or(full)
     }
 
     /// The index of the type, if it is there.

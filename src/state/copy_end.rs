@@ -12,6 +12,18 @@ pub enum Direction {
     Write,
 }
 
+impl Direction {
+    /// What a message calls such an end.
+    pub(crate) fn handle_kind(self, future: bool) -> HandleKind {
+        match (self, future) {
+            (Direction::Read, false) => HandleKind::StreamRead,
+            (Direction::Write, false) => HandleKind::StreamWrite,
+            (Direction::Read, true) => HandleKind::FutureRead,
+            (Direction::Write, true) => HandleKind::FutureWrite,
+        }
+    }
+}
+
 /// `CopyState`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CopyState {
@@ -104,11 +116,6 @@ impl CopyEnd {
 
     /// What a message calls it.
     pub fn handle_kind(&self) -> HandleKind {
-        match (self.direction, self.future) {
-            (Direction::Read, false) => HandleKind::StreamRead,
-            (Direction::Write, false) => HandleKind::StreamWrite,
-            (Direction::Read, true) => HandleKind::FutureRead,
-            (Direction::Write, true) => HandleKind::FutureWrite,
-        }
+        self.direction.handle_kind(self.future)
     }
 }

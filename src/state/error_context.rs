@@ -1,7 +1,7 @@
 //! 📝 Spec: `ErrorContext`.
 
 use crate::abi::types::push;
-use crate::storage::Slots;
+use crate::storage::{Limit, Slots};
 
 /// The spec's `ErrorContext`: a message that does not change, shared by all the handles to it.
 ///
@@ -28,12 +28,12 @@ impl<M: Slots<u8>> ErrorContext<M> {
         self.handles
     }
 
-    /// Adds a character to the message; `false` where it does not fit into `limit` bytes (0: the storage's capacity).
+    /// Adds a character to the message; `false` where it does not fit into `limit` bytes.
     pub(crate) fn push(&mut self, c: char, limit: u32) -> bool {
-        let capacity = self.message.capacity();
-        let limit = if limit == 0 { capacity } else { capacity.min(limit as usize) };
-        let fits = self.message.as_slice().len().saturating_add(c.len_utf8()) <= limit;
-        fits && c.encode_utf8(&mut [0; 4]).bytes().all(|byte| push(&mut self.message, byte, 0).is_some())
+        let len = self.message.as_slice().len().saturating_add(c.len_utf8());
+        let fits = Limit::new(limit).allows(len, self.message.capacity());
+        let limit = Limit::NONE;
+        fits && c.encode_utf8(&mut [0; 4]).bytes().all(|byte| push(&mut self.message, byte, limit).is_some())
     }
 
     pub(crate) fn add_handle(&mut self) {

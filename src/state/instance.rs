@@ -3,16 +3,17 @@
 #[cfg(doc)]
 use super::Thread;
 use super::{ResourceHandle, links::READY, links::WAIT};
-use crate::error::{Error, Trap};
+use crate::error::Trap;
 use crate::id::{ErrorContextId, InstanceId, SetId, ThreadId, WaitableId};
 use crate::spec::BACKPRESSURE_LIMIT;
 use crate::storage::{Blank, Entry, List, Slots, Table};
 
-/// What a guest's handle stands for.
+/// What a guest's handle stands for. None is zeros, which is what a free place of a table is then: see [`Entry`].
 #[derive(Clone, Copy, Debug)]
+#[repr(u32)]
 pub enum Handle {
     /// A resource.
-    Resource(ResourceHandle),
+    Resource(ResourceHandle) = 1,
     /// A subtask, or the end of a stream or future.
     Waitable(WaitableId),
     /// A waitable set.
@@ -180,16 +181,16 @@ impl<H: Slots<Entry<Handle>>, X: Slots<Entry<ThreadId>>> Instance<H, X> {
     }
 
     /// `backpressure.inc`.
-    pub(crate) fn backpressure_inc(&mut self) -> Result<(), Error> {
+    pub(crate) fn backpressure_inc(&mut self) -> Result<(), Trap> {
         self.backpressure = self.backpressure.saturating_add(1);
         if self.backpressure >= BACKPRESSURE_LIMIT {
-            return Err(Trap::BackpressureOverflow.into());
+            return Err(Trap::BackpressureOverflow);
         }
         Ok(())
     }
 
     /// `backpressure.dec`; whether it reached zero.
-    pub(crate) fn backpressure_dec(&mut self) -> Result<bool, Error> {
+    pub(crate) fn backpressure_dec(&mut self) -> Result<bool, Trap> {
         self.backpressure = self.backpressure.checked_sub(1).ok_or(Trap::BackpressureUnderflow)?;
         Ok(self.backpressure == 0)
     }

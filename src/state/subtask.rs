@@ -1,7 +1,7 @@
 //! Spec: Subtask State.
 
-use crate::error::Error;
 use crate::id::{ArgsId, LendId, LowerId, TaskId};
+use crate::message::Bug;
 use crate::spec::SubtaskState;
 
 /// A call as its caller sees it: the spec's `Subtask`.
@@ -59,21 +59,21 @@ impl Subtask {
     }
 
     /// `on_start`: the callee takes its arguments.
-    pub(crate) fn start(&mut self) -> Result<(), Error> {
+    pub(crate) fn start(&mut self) -> Result<(), Bug> {
         if self.state != SubtaskState::Starting {
-            return Err(Error::Bug("a subtask started twice"));
+            return Err(Bug::SubtaskStarted);
         }
         self.state = SubtaskState::Started;
         Ok(())
     }
 
     /// `on_resolve`: with a value, or without where the callee was cancelled.
-    pub(crate) fn resolve(&mut self, returned: bool) -> Result<(), Error> {
+    pub(crate) fn resolve(&mut self, returned: bool) -> Result<(), Bug> {
         self.state = match (self.state, returned) {
             (SubtaskState::Started, true) => SubtaskState::Returned,
             (SubtaskState::Starting, false) => SubtaskState::CancelledBeforeStarted,
             (SubtaskState::Started, false) => SubtaskState::CancelledBeforeReturned,
-            _ => return Err(Error::Bug("a subtask resolved out of order")),
+            _ => return Err(Bug::SubtaskOrder),
         };
         Ok(())
     }

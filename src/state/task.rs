@@ -1,8 +1,9 @@
 //! Spec: Tasks.
 
 use super::Rep;
-use crate::error::{Error, Trap};
+use crate::error::Trap;
 use crate::id::{HostCall, InstanceId, LendId, LiftId, ThreadId, WaitableId};
+use crate::message::Bug;
 
 /// `Task.State`.
 ///
@@ -126,44 +127,38 @@ impl Task {
     }
 
     /// `unregister_thread`, the task's part: whether it was the last.
-    pub(crate) fn unregister_thread(&mut self) -> Result<bool, Error> {
+    pub(crate) fn unregister_thread(&mut self) -> bool {
         self.threads = self.threads.saturating_sub(1);
-        if self.threads > 0 {
-            return Ok(false);
-        }
-        if self.state != TaskState::Resolved {
-            return Err(Trap::NoReturn.into());
-        }
-        Ok(true)
+        self.threads == 0
     }
 
     /// `start`.
-    pub(crate) fn start(&mut self) -> Result<(), Error> {
+    pub(crate) fn start(&mut self) -> Result<(), Bug> {
         if self.state != TaskState::Initial {
-            return Err(Error::Bug("a task started twice"));
+            return Err(Bug::TaskStarted);
         }
         self.state = TaskState::Started;
         Ok(())
     }
 
     /// What `return_` and `cancel` check first.
-    pub(crate) fn check_return(&self) -> Result<(), Error> {
+    pub(crate) fn check_return(&self) -> Result<(), Trap> {
         if self.state == TaskState::Resolved {
-            return Err(Trap::TaskResolved.into());
+            return Err(Trap::TaskResolved);
         }
         if self.num_borrows > 0 {
-            return Err(Trap::BorrowsRemain.into());
+            return Err(Trap::BorrowsRemain);
         }
         Ok(())
     }
 
     /// What `cancel` checks first.
-    pub(crate) fn check_cancel(&self) -> Result<(), Error> {
+    pub(crate) fn check_cancel(&self) -> Result<(), Trap> {
         if self.state != TaskState::CancelDelivered {
-            return Err(if self.is_resolved() { Trap::TaskResolved } else { Trap::NotCancelled }.into());
+            return Err(if self.is_resolved() { Trap::TaskResolved } else { Trap::NotCancelled });
         }
         if self.num_borrows > 0 {
-            return Err(Trap::BorrowsRemain.into());
+            return Err(Trap::BorrowsRemain);
         }
         Ok(())
     }
@@ -191,9 +186,8 @@ impl Task {
     }
 
     /// A borrow was lowered for this task.
-    pub(crate) fn add_borrow(&mut self) -> Result<(), Error> {
-        self.num_borrows = self.num_borrows.checked_add(1).ok_or(Error::Bug("borrow count overflow"))?;
-        Ok(())
+    pub(crate) fn add_borrow(&mut self) {
+        self.num_borrows = self.num_borrows.saturating_add(1);
     }
 
     /// A borrow of this task was dropped.

@@ -6,6 +6,9 @@ pub(crate) use std::thread::LocalKey;
 
 const IN_USE: Error = Error::Misuse("the ambient store is in use: it is being driven, or by another thread");
 
+#[cfg(feature = "std")]
+pub(crate) const ENDING: Error = Error::Misuse("the ambient store is gone: its thread is ending");
+
 /// With `std`: a cell of each thread.
 #[cfg(feature = "std")]
 pub(crate) struct Cell<T: 'static>(pub &'static LocalKey<core::cell::RefCell<T>>);
@@ -17,7 +20,6 @@ impl<T> Cell<T> {
     /// # Errors
     /// `Misuse` where it is in use, or the thread is ending.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> Result<R, Error> {
-        const ENDING: Error = Error::Misuse("the ambient store is gone: its thread is ending");
         let result = self.0.try_with(|cell| Ok(f(&mut *cell.try_borrow_mut().map_err(|_| IN_USE)?)));
         result.unwrap_or(Err(ENDING))
     }
@@ -57,3 +59,54 @@ macro_rules! cell {
     };
 }
 pub(crate) use cell;
+
+/// What others reach, too, than whoever has the ambient store: interrupts, or other threads of the operating system.
+pub(crate) struct Shared<T: 'static>(
+    #[cfg(feature = "std")] pub std::sync::Arc<T>,
+    #[cfg(not(feature = "std"))] pub &'static T,
+);
+
+impl<T> Shared<T> {
+    /// Whether both are one.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        core::ptr::eq::<T>(&**self, &**other)
+    }
+}
+
+impl<T> Clone for Shared<T> {
+    #[allow(noop_method_call, reason = "with `std` it is none")]
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> core::ops::Deref for Shared<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        let Self(shared) = self;
+        shared
+    }
+}
+
+/// Defines what is there once for each ambient store, and shared: `shared!(fn name() -> T = const);`.
+macro_rules! shared {
+    ($(#[$doc:meta])* $vis:vis fn $name:ident() -> $ty:ty = $value:expr) => {
+        $(#[$doc])*
+        $vis fn $name() -> Result<$crate::storage::cell::Shared<$ty>, $crate::error::Error> {
+            #[cfg(feature = "std")]
+            {
+                std::thread_local! {
+                    static HERE: $crate::storage::cell::Shared<$ty> =
+                        $crate::storage::cell::Shared(std::sync::Arc::new($value));
+                }
+                HERE.try_with(Clone::clone).map_err(|_| $crate::storage::cell::ENDING)
+            }
+            #[cfg(not(feature = "std"))]
+            {
+                static HERE: $ty = $value;
+                Ok($crate::storage::cell::Shared(&HERE))
+            }
+        }
+    };
+}
+pub(crate) use shared;

@@ -33,6 +33,26 @@ impl Blank for u8 {
     const BLANK: Self = 0;
 }
 
+/// The most elements that a table may have at run time, whatever its storage has room for; kept as its complement, so that a table
+/// without a limit is zeros.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limit(u32);
+
+impl Limit {
+    /// None beyond the storage's capacity.
+    pub(crate) const NONE: Self = Self::new(u32::MAX);
+
+    /// At most so many; 0 is none at all.
+    pub(crate) const fn new(most: u32) -> Self {
+        Self(!most)
+    }
+
+    /// Whether there may be so many, in storage of this capacity.
+    pub(crate) const fn allows(self, count: usize, capacity: usize) -> bool {
+        count <= capacity && count <= !self.0 as usize
+    }
+}
+
 /// A sequence of elements that grows at its end, up to a capacity.
 pub trait Slots<T: Blank> {
     /// No elements.

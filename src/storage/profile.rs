@@ -37,7 +37,7 @@ pub trait Profile: Sized + 'static {
 }
 
 /// How much of each role a store may hold. On the heap tier these are what bounds it; on a bounded tier they
-/// can lower the capacities of the profile, not raise them. 0 leaves the storage's own capacity.
+/// can lower the capacities of the profile, not raise them. 0 is none at all, `u32::MAX` as many as the storage has room for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
     /// Component instances.
@@ -81,24 +81,51 @@ pub struct Limits {
 impl Limits {
     /// No limit beyond the storage's capacities, and a nesting depth of 100.
     pub const STORAGE: Self = Self {
-        instances: 0,
-        handles: 0,
-        thread_indices: 0,
-        tasks: 0,
-        threads: 0,
-        waitables: 0,
-        sets: 0,
-        streams: 0,
-        error_contexts: 0,
-        message_bytes: 0,
-        queued: 0,
-        lends: 0,
-        types: 0,
-        type_items: 0,
-        resources: 0,
-        functions: 0,
+        instances: u32::MAX,
+        handles: u32::MAX,
+        thread_indices: u32::MAX,
+        tasks: u32::MAX,
+        threads: u32::MAX,
+        waitables: u32::MAX,
+        sets: u32::MAX,
+        streams: u32::MAX,
+        error_contexts: u32::MAX,
+        message_bytes: u32::MAX,
+        queued: u32::MAX,
+        lends: u32::MAX,
+        types: u32::MAX,
+        type_items: u32::MAX,
+        resources: u32::MAX,
+        functions: u32::MAX,
         depth: 100,
     };
+
+    /// Whether none is above another's.
+    pub(crate) fn is_within(&self, most: &Self) -> bool {
+        self.figures().into_iter().zip(most.figures()).all(|(limit, most)| limit <= most)
+    }
+
+    fn figures(&self) -> [u32; 17] {
+        [
+            self.instances,
+            self.handles,
+            self.thread_indices,
+            self.tasks,
+            self.threads,
+            self.waitables,
+            self.sets,
+            self.streams,
+            self.error_contexts,
+            self.message_bytes,
+            self.queued,
+            self.lends,
+            self.types,
+            self.type_items,
+            self.resources,
+            self.functions,
+            self.depth,
+        ]
+    }
 
     /// The limits of the heap tier: a hundred thousand tasks and more, a few hundred megabytes at the very most; a
     /// nesting depth that fits a thread of 2 MiB even unoptimised.

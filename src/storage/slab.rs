@@ -1,6 +1,6 @@
 //! The slab: elements with generational ids and a free list. Every operation is O(1).
 
-use super::{Blank, Slots};
+use super::{Blank, Limit, Slots};
 use core::marker::PhantomData;
 use core::num::NonZeroU32;
 
@@ -16,16 +16,37 @@ pub trait Key: Copy + PartialEq {
 
 /// A place in a slab.
 #[derive(Debug)]
-pub struct Slot<T> {
-    /// How often the slot was filled.
-    generation: u32,
-    /// The next free slot, by index + 1, where this one is free.
-    next_free: u32,
-    value: Option<T>,
+pub struct Slot<T>(Place<T>);
+
+/// What is in a slot. Its layout is said, not left to the compiler: a slot that was never used is zeros, whatever `T` is, and one in
+/// use takes no more than the element, its generation and a word.
+#[derive(Debug)]
+#[repr(u32)]
+enum Place<T> {
+    Free {
+        /// How often the slot was filled.
+        generation: u32,
+        /// The next free slot, by index + 1.
+        next: u32,
+    } = 0,
+    Used {
+        generation: NonZeroU32,
+        value: T,
+    } = 1,
 }
 
 impl<T> Blank for Slot<T> {
-    const BLANK: Self = Self { generation: 0, next_free: 0, value: None };
+    const BLANK: Self = Self(Place::Free { generation: 0, next: 0 });
+}
+
+impl<T> Slot<T> {
+    /// The element and the generation that it has.
+    fn used(&self) -> Option<(NonZeroU32, &T)> {
+        match &self.0 {
+            Place::Used { generation, value } => Some((*generation, value)),
+            Place::Free { .. } => None,
+        }
+    }
 }
 
 /// Elements of type `T`, called by ids of type `K`.
@@ -35,8 +56,9 @@ pub struct Slab<K, T, S> {
     /// Head of the free list, by index + 1: an empty slab is zeros.
     free: u32,
     live: u32,
-    /// The runtime limit; 0 means the capacity of the storage alone.
-    limit: u32,
+    limit: Limit,
+    /// What new slots count on from: the newest generation of the slab that this one came after.
+    born: u32,
     marker: PhantomData<(K, T)>,
 }
 
@@ -49,12 +71,22 @@ impl<K: Key, T, S: Slots<Slot<T>>> Default for Slab<K, T, S> {
 impl<K: Key, T, S: Slots<Slot<T>>> Slab<K, T, S> {
     /// An empty slab, limited by its storage's capacity alone.
     pub const fn new() -> Self {
-        Self { slots: S::EMPTY, free: 0, live: 0, limit: 0, marker: PhantomData }
+        Self { slots: S::EMPTY, free: 0, live: 0, limit: Limit::NONE, born: 0, marker: PhantomData }
     }
 
-    /// Sets the runtime limit; 0 leaves the storage's capacity alone.
+    /// An empty slab in the place of another: no id of that is ever one of this. O(its slots).
+    pub(crate) fn after(old: &Self) -> Self {
+        let generation = |slot: &Slot<T>| match &slot.0 {
+            Place::Free { generation, .. } => *generation,
+            Place::Used { generation, .. } => generation.get(),
+        };
+        let newest = old.slots.as_slice().iter().map(generation).max();
+        Self { born: newest.unwrap_or(0).max(old.born), ..Self::new() }
+    }
+
+    /// Sets the most elements that there may be, where the storage has room for as many.
     pub fn set_limit(&mut self, limit: u32) {
-        self.limit = limit;
+        self.limit = Limit::new(limit);
     }
 
     /// How many elements there are.
@@ -69,73 +101,74 @@ impl<K: Key, T, S: Slots<Slot<T>>> Slab<K, T, S> {
 
     /// Whether `n` more elements fit. (The allocator may still refuse on the heap tier.)
     pub fn has_room(&self, n: usize) -> bool {
-        let capacity = self.slots.capacity();
-        let limit = if self.limit == 0 { capacity } else { capacity.min(self.limit as usize) };
-        self.len().saturating_add(n) <= limit
+        self.limit.allows(self.len().saturating_add(n), self.slots.capacity())
     }
 
-    /// Adds an element; gives it back where there is no room.
-    pub fn insert(&mut self, value: T) -> Result<K, T> {
+    /// Adds an element; `None` where there is no room.
+    pub fn insert(&mut self, value: T) -> Option<K> {
         if !self.has_room(1) {
-            return Err(value);
+            return None;
         }
-        let index = match self.free.checked_sub(1) {
-            Some(index) => index,
+        let (index, born) = match self.free.checked_sub(1) {
+            Some(index) => (index, 0),
             None => {
                 let index = self.slots.as_slice().len();
                 if !self.slots.grow() {
-                    return Err(value);
+                    return None;
                 }
-                index as u32
+                (index as u32, self.born)
             }
         };
-        let Some(slot) = self.slots.as_mut_slice().get_mut(index as usize) else {
-            return Err(value);
-        };
-        self.free = slot.next_free;
-        slot.next_free = 0;
-        let generation = NonZeroU32::new(slot.generation.wrapping_add(1)).unwrap_or(NonZeroU32::MIN);
-        slot.generation = generation.get();
-        slot.value = Some(value);
+        let Slot(place) = self.slots.as_mut_slice().get_mut(index as usize)?;
+        let Place::Free { generation, next } = *place else { return None };
+        let generation = NonZeroU32::new(generation.max(born).wrapping_add(1)).unwrap_or(NonZeroU32::MIN);
+        *place = Place::Used { generation, value };
+        self.free = next;
         self.live = self.live.saturating_add(1);
-        Ok(K::new(index, generation))
+        Some(K::new(index, generation))
     }
 
     /// Takes an element out; `None` where the id is stale.
     pub fn remove(&mut self, key: K) -> Option<T> {
-        let free = self.free;
-        let slot = self.slot_mut(key)?;
-        let value = slot.value.take()?;
-        slot.next_free = free;
+        self.get(key)?;
+        let Slot(place) = self.slots.as_mut_slice().get_mut(key.index() as usize)?;
+        let free = Place::Free { generation: key.generation().get(), next: self.free };
+        let Place::Used { value, .. } = core::mem::replace(place, free) else { return None };
         self.free = key.index().wrapping_add(1);
         self.live = self.live.saturating_sub(1);
         Some(value)
     }
 
+    /// Drops an element where it lies; whether there was one.
+    pub fn free(&mut self, key: K) -> bool {
+        let Some(Slot(place)) = self.slots.as_mut_slice().get_mut(key.index() as usize) else { return false };
+        if !matches!(place, Place::Used { generation, .. } if *generation == key.generation()) {
+            return false;
+        }
+        *place = Place::Free { generation: key.generation().get(), next: self.free };
+        self.free = key.index().wrapping_add(1);
+        self.live = self.live.saturating_sub(1);
+        true
+    }
+
     /// The element; `None` where the id is stale.
     pub fn get(&self, key: K) -> Option<&T> {
-        let slot = self.slots.as_slice().get(key.index() as usize)?;
-        if slot.generation != key.generation().get() {
-            return None;
-        }
-        slot.value.as_ref()
+        let (generation, value) = self.slots.as_slice().get(key.index() as usize)?.used()?;
+        (generation == key.generation()).then_some(value)
     }
 
     /// The element, to change; `None` where the id is stale.
     pub fn get_mut(&mut self, key: K) -> Option<&mut T> {
-        self.slot_mut(key)?.value.as_mut()
-    }
-
-    fn slot_mut(&mut self, key: K) -> Option<&mut Slot<T>> {
-        let slot = self.slots.as_mut_slice().get_mut(key.index() as usize)?;
-        (slot.generation == key.generation().get()).then_some(slot)
+        match &mut self.slots.as_mut_slice().get_mut(key.index() as usize)?.0 {
+            Place::Used { generation, value } if *generation == key.generation() => Some(value),
+            _ => None,
+        }
     }
 
     /// The id of what is in a slot now; `None` where the slot is free. For links and walks.
     pub fn key_at(&self, index: u32) -> Option<K> {
-        let slot = self.slots.as_slice().get(index as usize)?;
-        slot.value.as_ref()?;
-        Some(K::new(index, NonZeroU32::new(slot.generation)?))
+        let (generation, _) = self.slots.as_slice().get(index as usize)?.used()?;
+        Some(K::new(index, generation))
     }
 
     /// How many slots were ever in use: the bound for a walk with [`Slab::key_at`].
@@ -145,9 +178,9 @@ impl<K: Key, T, S: Slots<Slot<T>>> Slab<K, T, S> {
 
     /// Every element with its id, in the order of the slots.
     pub fn iter(&self) -> impl Iterator<Item = (K, &T)> {
-        self.slots.as_slice().iter().zip(0u32..).filter_map(|(slot, index)| {
-            let value = slot.value.as_ref()?;
-            Some((K::new(index, NonZeroU32::new(slot.generation)?), value))
+        self.slots.as_slice().iter().zip(0..u32::MAX).filter_map(|(slot, index)| {
+            let (generation, value) = slot.used()?;
+            Some((K::new(index, generation), value))
         })
     }
 }

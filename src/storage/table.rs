@@ -1,9 +1,10 @@
 //! A guest-visible table: the spec's `Table`. Index 0 is reserved, freed indices are used again last in, first out.
 
-use super::{Blank, Slots};
+use super::{Blank, Limit, Slots};
 use crate::spec::TABLE_MAX_LENGTH;
 
-/// A place in a table.
+/// A place in a table. What it is of has no value that is zeros, so that a place which was never used can be zeros without a word
+/// more: `size/host` holds it to that.
 #[derive(Clone, Copy, Debug)]
 pub enum Entry<T> {
     /// Free; the next free index, 0 for none.
@@ -23,7 +24,7 @@ pub struct Table<S> {
     slots: S,
     free: u32,
     live: u32,
-    limit: u32,
+    limit: Limit,
 }
 
 impl<S> Table<S> {
@@ -39,12 +40,12 @@ impl<S> Table<S> {
 
     /// An empty table over this storage, limited by its capacity alone.
     pub const fn new(slots: S) -> Self {
-        Self { slots, free: 0, live: 0, limit: 0 }
+        Self { slots, free: 0, live: 0, limit: Limit::NONE }
     }
 
-    /// Sets the runtime limit; 0 leaves the storage's capacity alone.
+    /// Sets the most elements that there may be, where the storage has room for as many.
     pub const fn set_limit(&mut self, limit: u32) {
-        self.limit = limit;
+        self.limit = Limit::new(limit);
     }
 
     /// Whether `n` more elements fit.
@@ -53,8 +54,7 @@ impl<S> Table<S> {
         S: Slots<Entry<T>>,
     {
         let capacity = self.slots.capacity().min(TABLE_MAX_LENGTH as usize);
-        let limit = if self.limit == 0 { capacity } else { capacity.min(self.limit as usize) };
-        self.len().saturating_add(n) <= limit
+        self.limit.allows(self.len().saturating_add(n), capacity)
     }
 
     /// `Table.add`: the element's index; `None` where there is no room.

@@ -1,6 +1,6 @@
 //! Entries that are all different, found by a hash: what interning is made of.
 
-use super::{Blank, Slots};
+use super::{Blank, Limit, Slots};
 use core::marker::PhantomData;
 
 /// An entry with its place in the hash table, so that the table needs no storage of its own: the entry at `i` also holds
@@ -56,11 +56,11 @@ impl<T: Blank, S: Slots<Hashed<T>>> Unique<T, S> {
         self.bucket(hash).find(|(_, slot)| slot.hash == hash && is_it(&slot.value)).map(|(index, _)| index)
     }
 
-    /// Adds an entry that [`Unique::find`] does not find; its index, or `None` where there is no room. `limit` is the most entries,
-    /// 0 for the storage's own capacity. Amortised O(1); allocates on the heap tier.
-    pub fn add(&mut self, hash: u32, value: T, limit: u32) -> Option<u32> {
+    /// Adds an entry that [`Unique::find`] does not find; its index, or `None` where there is no room. Amortised O(1); allocates on the
+    /// heap tier.
+    pub(crate) fn add(&mut self, hash: u32, value: T, limit: Limit) -> Option<u32> {
         let index = self.len();
-        if (limit != 0 && index >= limit as usize) || index >= self.capacity() || !self.slots.grow() {
+        if !limit.allows(index.saturating_add(1), self.capacity()) || !self.slots.grow() {
             return None;
         }
         *self.slots.as_mut_slice().get_mut(index)? = Hashed { value, hash, head: 0, next: 0 };
@@ -133,7 +133,7 @@ mod tests {
                 let walked = table.bucket(hash).count();
                 (steps, longest) = (steps + walked, longest.max(walked));
                 assert_eq!(table.find(hash, |found| *found == value), None);
-                assert_eq!(table.add(hash, value, 0), Some(value));
+                assert_eq!(table.add(hash, value, Limit::NONE), Some(value));
                 assert_eq!(table.find(hash, |found| *found == value), Some(value));
             }
             assert!(steps < 2 * MANY as usize, "stride {stride}: {steps} comparisons");
@@ -145,9 +145,9 @@ mod tests {
     fn unique_equal_hashes_are_told_apart_and_full_tables_say_so() {
         let mut table = table();
         for value in 0..100 {
-            assert_eq!(table.add(7, value, 100), Some(value));
+            assert_eq!(table.add(7, value, Limit::new(100)), Some(value));
         }
-        assert_eq!(table.add(7, 100, 100), None);
+        assert_eq!(table.add(7, 100, Limit::new(100)), None);
         for value in 0..100 {
             assert_eq!(table.find(7, |found| *found == value), Some(value));
         }

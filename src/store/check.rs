@@ -75,7 +75,7 @@ impl<P: Profile> Store<P> {
         }
         for (_, shared) in self.streams.iter() {
             if let Some(pending) = shared.pending() {
-                let end = self.end(pending).map_err(|_| "the pending end of a stream is gone")?;
+                let end = self.get_end(pending).ok_or("the pending end of a stream is gone")?;
                 if !end.copying() {
                     return Err("the pending end of a stream is not copying");
                 }

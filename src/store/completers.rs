@@ -5,6 +5,8 @@
 use super::{Current, Store};
 use crate::error::Error;
 use crate::id::{TaskId, ThreadId};
+use crate::message::{Bug, Misuse};
+use crate::raise::Raises;
 use crate::state::{InstanceKind, Kind, Point, Status};
 use crate::storage::Profile;
 
@@ -15,13 +17,14 @@ impl<P: Profile> Store<P> {
     /// # Errors
     /// `Misuse` where no host function runs on this thread, or its type is not `async`.
     pub fn answer_later(&mut self, thread: ThreadId) -> Result<(), Error> {
-        if self.current != Current::Thread(thread) || !self.may_answer_later(thread).unwrap_or(false) {
-            return Err(Error::Misuse("only a host function of an `async` type may answer later"));
+        let runs = matches!(self.current, Current::Thread(current) if current == thread);
+        if !runs || !self.may_answer_later(thread).unwrap_or(false) {
+            return Err(Misuse::MayNotAnswerLater.into());
         }
         if self.is_unanswered(thread) {
-            return Err(Error::Misuse("a host function answers later once"));
+            return Err(Misuse::AnswersLaterTwice.into());
         }
-        let entry = self.thread_mut(thread)?;
+        let entry = self.threads.get_mut(thread).ok_or(Bug::StaleThread)?;
         entry.status = Status::Suspended;
         entry.point = Point::Host;
         self.unanswered = self.unanswered.saturating_add(1);
@@ -32,7 +35,7 @@ impl<P: Profile> Store<P> {
     fn may_answer_later(&self, thread: ThreadId) -> Option<bool> {
         let task = self.tasks.get(self.threads.get(thread)?.task())?;
         let lift = self.lift(task.lift()?).ok()?;
-        let host = self.instance(task.instance()).ok()?.kind() == InstanceKind::Host;
+        let host = self.get_instance(task.instance())?.kind() == InstanceKind::Host;
         Some(host && self.types().func(lift.ty)?.is_async)
     }
 
@@ -46,7 +49,7 @@ impl<P: Profile> Store<P> {
             return Ok(false);
         }
         self.answered(thread);
-        self.start_waiting(thread, Point::Host)?;
+        self.caught(|store| store.start_waiting(thread, Point::Host))?;
         Ok(true)
     }
 
@@ -68,7 +71,7 @@ impl<P: Profile> Store<P> {
     }
 
     /// What a host function borrowed goes back, where it ends without having returned. O(handles of the host).
-    pub(crate) fn end_borrows(&mut self, task: TaskId) -> Result<(), Error> {
+    pub(crate) fn end_borrows(&mut self, task: TaskId) -> Raises {
         let task_ref = self.task_mut(task)?;
         let instance = task_ref.instance();
         if task_ref.num_borrows() > 0 {
@@ -86,7 +89,7 @@ impl<P: Profile> Store<P> {
             if let Some(id) = self.waitables.key_at(index)
                 && let Some(waitable) = self.waitables.get(id)
                 && let Kind::Subtask(subtask) = waitable.kind()
-                && self.instance(waitable.instance()).is_ok_and(|i| i.is_poisoned())
+                && self.get_instance(waitable.instance()).is_some_and(|i| i.is_poisoned())
                 && let Some(thread) = subtask.callee.and_then(|task| self.tasks.get(task)?.implicit_thread())
                 && self.is_unanswered(thread)
             {

@@ -1,8 +1,9 @@
 //! Spec: Component Instances (`may_enter_from`, `entering_set`), and what a trap leaves behind.
 
 use super::{Current, Store};
-use crate::error::{Error, Trap};
+use crate::error::Trap;
 use crate::id::{HostCall, InstanceId, ThreadId};
+use crate::raise::Raises;
 use crate::spec::SubtaskState;
 use crate::state::{Caller, Handle, InstanceKind, Kind, Scope};
 use crate::storage::{Profile, Slots};
@@ -20,7 +21,7 @@ impl<P: Profile> Store<P> {
         let mut caller = caller;
         core::iter::from_fn(move || {
             let here = next?;
-            let entry = self.instance(here).ok()?;
+            let entry = self.get_instance(here)?;
             caller = caller.and_then(|c| self.climb(c, entry.level()));
             if entry.kind() == InstanceKind::Host || caller == Some(here) {
                 next = None;
@@ -35,7 +36,7 @@ impl<P: Profile> Store<P> {
     fn climb(&self, from: InstanceId, level: u32) -> Option<InstanceId> {
         let mut here = from;
         loop {
-            let entry = self.instance(here).ok()?;
+            let entry = self.get_instance(here)?;
             if entry.level() <= level {
                 return Some(here);
             }
@@ -45,30 +46,31 @@ impl<P: Profile> Store<P> {
 
     /// Whether `outer` is in `inner.self_and_ancestors()`. O(depth of the instances).
     pub(crate) fn is_around(&self, outer: InstanceId, inner: InstanceId) -> bool {
-        self.instance(outer).is_ok_and(|entry| self.climb(inner, entry.level()) == Some(outer))
+        self.get_instance(outer).is_some_and(|entry| self.climb(inner, entry.level()) == Some(outer))
     }
 
     /// Room for one more [`run`](crate::run::run) on the native stack, before anything is changed.
-    pub(crate) fn check_depth(&self) -> Result<(), Error> {
+    pub(crate) fn check_depth(&mut self) -> Raises {
         if self.depth >= self.limits().depth {
-            return Err(Trap::NestingTooDeep.into());
+            return self.raiser.raise(Trap::NestingTooDeep);
         }
         Ok(())
     }
 
+    /// Whether somebody's code is on the native stack, or was when a panic unwound through it.
+    pub(crate) fn is_running(&self) -> bool {
+        self.depth != 0 || !matches!(self.current, Current::None)
+    }
+
     /// `may_enter_from`.
     pub fn may_enter_from(&self, instance: InstanceId, caller: Option<InstanceId>) -> bool {
-        self.entering_set(instance, caller).all(|i| self.instance(i).is_ok_and(|i| i.may_enter()))
+        self.entering_set(instance, caller).all(|i| self.get_instance(i).is_some_and(|i| i.may_enter()))
     }
 
     /// `trap_if(not inst.may_enter_from(caller))` and `enter_from`.
-    pub(crate) fn enter_from(
-        &mut self,
-        instance: InstanceId,
-        caller: Option<InstanceId>,
-    ) -> Result<(), Error> {
+    pub(crate) fn enter_from(&mut self, instance: InstanceId, caller: Option<InstanceId>) -> Raises {
         if !self.may_enter_from(instance, caller) {
-            return Err(Trap::CannotEnter.into());
+            return self.raiser.raise(Trap::CannotEnter);
         }
         self.set_entered(instance, caller, false);
         Ok(())
@@ -82,10 +84,10 @@ impl<P: Profile> Store<P> {
     fn set_entered(&mut self, instance: InstanceId, caller: Option<InstanceId>, may: bool) {
         let (mut next, mut caller) = (Some(instance), caller);
         while let Some(here) = next {
-            let Ok(entry) = self.instance(here) else { return };
+            let Some(entry) = self.get_instance(here) else { return };
             let level = entry.level();
             caller = caller.and_then(|c| self.climb(c, level));
-            let Ok(entry) = self.instance_mut(here) else { return };
+            let Some(entry) = self.instances.as_mut_slice().get_mut(here.index()) else { return };
             if entry.kind() == InstanceKind::Host || caller == Some(here) {
                 return;
             }
@@ -97,7 +99,7 @@ impl<P: Profile> Store<P> {
     /// A trap unwound through `instance`: its root and everything in it is dead. Marks the instances; what
     /// they hold is freed by [`Store::purge_thread`] and [`Store::purge_instance`].
     pub(crate) fn poison(&mut self, instance: InstanceId) {
-        let Ok(entry) = self.instance(instance) else { return };
+        let Some(entry) = self.get_instance(instance) else { return };
         if entry.kind() == InstanceKind::Host || entry.is_poisoned() {
             return;
         }
@@ -118,7 +120,7 @@ impl<P: Profile> Store<P> {
             let next = index.wrapping_add(1);
             if let Some(id) = self.threads.key_at(index)
                 && let Some(thread) = self.threads.get(id)
-                && self.instance(thread.instance()).is_ok_and(|i| i.is_poisoned())
+                && self.get_instance(thread.instance()).is_some_and(|i| i.is_poisoned())
             {
                 return Some((id, next));
             }
@@ -133,40 +135,39 @@ impl<P: Profile> Store<P> {
         self.answered(id);
         // Fails only where the thread or what it waits for is gone already.
         let _ = self.stop_waiting(id);
-        let thread = self.threads.remove(id)?;
-        if thread.index() != 0
-            && let Ok(instance) = self.instance_mut(thread.instance())
+        let thread = self.threads.get(id)?;
+        let (task, instance, index) = (thread.task(), thread.instance(), thread.index());
+        self.threads.free(id);
+        if index != 0
+            && let Some(instance) = self.instances.as_mut_slice().get_mut(instance.index())
         {
-            instance.threads.remove(thread.index());
+            instance.threads.remove(index);
         }
-        // A thread that never entered is its task's only one, and is not counted.
-        let last = match self.tasks.get_mut(thread.task()) {
-            Some(task) if thread.index() != 0 => task.unregister_thread().is_err() || task.threads() == 0,
-            Some(_) => true,
-            None => false,
-        };
-        if self.current == Current::Thread(id) {
+        if matches!(self.current, Current::Thread(current) if current == id) {
             self.current = Current::None;
         }
-        if !last {
+        let entry = self.tasks.get_mut(task)?;
+        // A thread that never entered is its task's only one, and is not counted.
+        if index != 0 && !entry.unregister_thread() {
             return None;
         }
-        let task = self.remove_task(thread.task())?;
-        match task.caller() {
-            Caller::Host(call) if !task.is_resolved() => Some(call),
+        let lost = match entry.caller() {
+            Caller::Host(call) if !entry.is_resolved() => Some(call),
             _ => None,
-        }
+        };
+        self.remove_task(task);
+        lost
     }
 
     /// Frees what poisoned instances hold: their peers see their stream and future ends dropped, their calls
     /// are told nothing any more. O(what the store holds); a trap is rare.
-    pub(crate) fn purge_handles(&mut self) -> Result<(), Error> {
+    pub(crate) fn purge_handles(&mut self) -> Raises {
         let mut at = 0;
         let mut any = false;
         while let Some(instance) = self.next_to_purge(&mut at) {
             any = true;
             let mut index = 1;
-            while index <= self.instance(instance)?.handles.high_water() {
+            while index <= self.instance_mut(instance)?.handles.high_water() {
                 if let Some(handle) = self.instance_mut(instance)?.handles.remove(index) {
                     self.purge_handle(handle)?;
                 }
@@ -181,7 +182,7 @@ impl<P: Profile> Store<P> {
         while index < self.waitables.slots_in_use() {
             if let Some(id) = self.waitables.key_at(index)
                 && let Some(waitable) = self.waitables.get(id)
-                && self.instance(waitable.instance()).is_ok_and(|i| i.is_poisoned())
+                && self.get_instance(waitable.instance()).is_some_and(|i| i.is_poisoned())
             {
                 self.purge_handle(Handle::Waitable(id))?;
             }
@@ -201,7 +202,7 @@ impl<P: Profile> Store<P> {
         }
     }
 
-    fn purge_handle(&mut self, handle: Handle) -> Result<(), Error> {
+    fn purge_handle(&mut self, handle: Handle) -> Raises {
         match handle {
             Handle::Resource(resource) => {
                 if let Some(task) = resource.borrow_scope.and_then(|t| self.tasks.get_mut(t)) {
@@ -210,11 +211,11 @@ impl<P: Profile> Store<P> {
             }
             Handle::Set(set) => {
                 self.empty_set(set);
-                self.sets.remove(set);
+                self.sets.free(set);
             }
             Handle::ErrorContext(id) => self.release_error_context(id),
             Handle::Waitable(id) => {
-                self.join(id, None)?;
+                self.move_to_set(id, None)?;
                 match self.waitables.get(id).map(|w| w.kind()) {
                     Some(Kind::End(_)) => self.drop_end(id)?,
                     Some(Kind::Subtask(subtask)) => {
@@ -233,11 +234,11 @@ impl<P: Profile> Store<P> {
     }
 
     /// A call that the dead made and that has not started is never lifted.
-    fn unqueue(&mut self, thread: ThreadId) -> Result<(), Error> {
+    fn unqueue(&mut self, thread: ThreadId) -> Raises {
         let instance = self.thread_mut(thread)?.instance();
         self.stop_waiting(thread)?;
         self.forget_unentered(thread);
-        if self.instance(instance)?.is_poisoned() {
+        if self.instance_mut(instance)?.is_poisoned() {
             return Ok(());
         }
         self.signal_entry(instance)

@@ -4,141 +4,127 @@ use super::Store;
 use crate::abi::types::ValType;
 use crate::error::{EndAction, Error, HandleKind, Resource, Trap};
 use crate::id::{ErrorContextId, InstanceId, LendId, ResourceId, SetId, TaskId, WaitableId};
+use crate::message::{Bug, Misuse};
+use crate::raise::{OrRaise as _, Raises};
 use crate::state::{
     CopyEnd, CopyState, Direction, ErrorContext, Handle, Kind, Lend, Rep, ResourceHandle, Scope, Shared,
     Waitable, WaitableSet,
 };
-use crate::storage::Profile;
-
-const NOT_HELD: Error = Error::Misuse("the host holds no error context of this handle");
-const STALE_CONTEXT: Error = Error::Bug("stale error context");
+use crate::storage::{Profile, Slots as _};
 
 impl<P: Profile> Store<P> {
     /// `inst.handles.add`.
-    pub(crate) fn add_handle(&mut self, instance: InstanceId, handle: Handle) -> Result<u32, Error> {
-        self.instance_mut(instance)?.handles.add(handle).ok_or(Error::Capacity(Resource::Handles))
+    pub(crate) fn add_handle(&mut self, instance: InstanceId, handle: Handle) -> Raises<u32> {
+        self.instance_mut(instance)?.handles.add(handle).or_raise(&mut self.raiser, Resource::Handles)
     }
 
-    /// `inst.handles.get`.
-    pub(crate) fn handle(&self, instance: InstanceId, index: u32) -> Result<Handle, Error> {
-        Ok(*self.instance(instance)?.handles.get(index).ok_or(Trap::UnknownHandle(index))?)
-    }
-
-    /// What a handle is, for messages.
-    fn kind_of(&self, handle: Handle) -> HandleKind {
-        match handle {
+    /// `inst.handles.get`, and `trap_if(not isinstance(.., ..))`.
+    #[inline(never)]
+    fn handle(&mut self, instance: InstanceId, index: u32, expected: HandleKind) -> Raises<&mut Handle> {
+        let entry = self.instances.as_mut_slice().get_mut(instance.index());
+        let handle = entry.and_then(|entry| entry.handles.get_mut(index));
+        let handle = handle.or_raise(&mut self.raiser, Trap::UnknownHandle(index))?;
+        let found = match handle {
             Handle::Resource(_) => HandleKind::Resource,
             Handle::Set(_) => HandleKind::WaitableSet,
             Handle::ErrorContext(_) => HandleKind::ErrorContext,
-            Handle::Waitable(id) => self.waitables.get(id).map_or(HandleKind::Waitable, |w| w.handle_kind()),
+            Handle::Waitable(_) if expected == HandleKind::Waitable => expected,
+            Handle::Waitable(id) => self.waitables.get(*id).map_or(HandleKind::Waitable, |w| w.handle_kind()),
+        };
+        if found != expected {
+            return self.raiser.raise(Trap::HandleKind { index, expected, found });
         }
+        Ok(handle)
     }
 
-    fn wrong_kind(&self, index: u32, expected: HandleKind, handle: Handle) -> Error {
-        Trap::HandleKind { index, expected, found: self.kind_of(handle) }.into()
+    /// A handle that must be a waitable of this kind, or any.
+    fn waitable_of(&mut self, instance: InstanceId, index: u32, expected: HandleKind) -> Raises<WaitableId> {
+        match self.handle(instance, index, expected)? {
+            Handle::Waitable(id) => Ok(*id),
+            _ => self.raiser.raise(Bug::WrongHandle),
+        }
     }
 
     /// `trap_if(not isinstance(.., Waitable))`.
-    pub(crate) fn waitable_handle(&self, instance: InstanceId, index: u32) -> Result<WaitableId, Error> {
-        match self.handle(instance, index)? {
-            Handle::Waitable(id) => Ok(id),
-            other => Err(self.wrong_kind(index, HandleKind::Waitable, other)),
-        }
+    pub(crate) fn waitable_handle(&mut self, instance: InstanceId, index: u32) -> Raises<WaitableId> {
+        self.waitable_of(instance, index, HandleKind::Waitable)
     }
 
     /// `trap_if(not isinstance(.., WaitableSet))`.
-    pub(crate) fn set_handle(&self, instance: InstanceId, index: u32) -> Result<SetId, Error> {
-        match self.handle(instance, index)? {
-            Handle::Set(id) => Ok(id),
-            other => Err(self.wrong_kind(index, HandleKind::WaitableSet, other)),
+    pub(crate) fn set_handle(&mut self, instance: InstanceId, index: u32) -> Raises<SetId> {
+        match self.handle(instance, index, HandleKind::WaitableSet)? {
+            Handle::Set(id) => Ok(*id),
+            _ => self.raiser.raise(Bug::WrongHandle),
         }
     }
 
     /// `trap_if(not isinstance(.., Subtask))`.
-    pub(crate) fn subtask_handle(&self, instance: InstanceId, index: u32) -> Result<WaitableId, Error> {
-        let handle = self.handle(instance, index)?;
-        if let Handle::Waitable(id) = handle
-            && let Some(Kind::Subtask(_)) = self.waitables.get(id).map(|w| w.kind())
-        {
-            return Ok(id);
-        }
-        Err(self.wrong_kind(index, HandleKind::Subtask, handle))
+    pub(crate) fn subtask_at(&mut self, instance: InstanceId, index: u32) -> Raises<WaitableId> {
+        self.waitable_of(instance, index, HandleKind::Subtask)
     }
 
     /// `trap_if(not isinstance(.., EndT))` and `trap_if(e.shared.t != t)`.
     pub(crate) fn end_handle(
-        &self,
+        &mut self,
         instance: InstanceId,
         index: u32,
         direction: Direction,
         future: bool,
         element: Option<ValType>,
-    ) -> Result<WaitableId, Error> {
-        let handle = self.handle(instance, index)?;
-        let expected = match (direction, future) {
-            (Direction::Read, false) => HandleKind::StreamRead,
-            (Direction::Write, false) => HandleKind::StreamWrite,
-            (Direction::Read, true) => HandleKind::FutureRead,
-            (Direction::Write, true) => HandleKind::FutureWrite,
-        };
-        if let Handle::Waitable(id) = handle
-            && let Some(Kind::End(end)) = self.waitables.get(id).map(|w| w.kind())
-            && end.direction() == direction
-            && end.is_future() == future
-        {
-            let shared = self.streams.get(end.shared()).ok_or(Error::Bug("an end without a stream"))?;
-            if shared.element() != element {
-                return Err(Trap::ElementType(index).into());
-            }
-            return Ok(id);
+    ) -> Raises<WaitableId> {
+        let id = self.waitable_of(instance, index, direction.handle_kind(future))?;
+        let shared = self.end_mut(id)?.shared();
+        if self.shared_mut(shared)?.element() != element {
+            return self.raiser.raise(Trap::ElementType(index));
         }
-        Err(self.wrong_kind(index, expected, handle))
+        Ok(id)
     }
 
     /// The end of a stream or future that a waitable is.
-    pub(crate) fn end(&self, id: WaitableId) -> Result<&CopyEnd, Error> {
-        match self.waitables.get(id).map(|w| w.kind()) {
-            Some(Kind::End(end)) => Ok(end),
-            _ => Err(Error::Bug("not an end of a stream or future")),
+    pub(crate) fn get_end(&self, id: WaitableId) -> Option<&CopyEnd> {
+        match self.waitables.get(id)?.kind() {
+            Kind::End(end) => Some(end),
+            Kind::Subtask(_) => None,
         }
     }
 
-    pub(crate) fn end_mut(&mut self, id: WaitableId) -> Result<&mut CopyEnd, Error> {
+    #[inline(never)]
+    pub(crate) fn end_mut(&mut self, id: WaitableId) -> Raises<&mut CopyEnd> {
         match self.waitables.get_mut(id).map(|w| &mut w.kind) {
             Some(Kind::End(end)) => Ok(end),
-            _ => Err(Error::Bug("not an end of a stream or future")),
+            _ => self.raiser.raise(Bug::NotEnd),
         }
     }
 
     /// `waitable-set.new`.
-    pub(crate) fn new_set(&mut self, instance: InstanceId) -> Result<u32, Error> {
-        if !self.instance(instance)?.handles.has_room(1) {
-            return Err(Error::Capacity(Resource::Handles));
+    pub(crate) fn new_set(&mut self, instance: InstanceId) -> Raises<u32> {
+        if !self.instance_mut(instance)?.handles.has_room(1) {
+            return self.raiser.raise(Resource::Handles);
         }
         let set = WaitableSet::new(instance);
-        let set = self.sets.insert(set).map_err(|_| Error::Capacity(Resource::WaitableSets))?;
+        let set = self.sets.insert(set).or_raise(&mut self.raiser, Resource::WaitableSets)?;
         self.add_handle(instance, Handle::Set(set))
     }
 
     /// `{stream,future}.new`: the indices of the readable and of the writable end.
-    pub(crate) fn new_stream(
+    pub(crate) fn add_stream(
         &mut self,
         instance: InstanceId,
         element: Option<ValType>,
         future: bool,
-    ) -> Result<(u32, u32), Error> {
-        if !self.instance(instance)?.handles.has_room(2) {
-            return Err(Error::Capacity(Resource::Handles));
+    ) -> Raises<(u32, u32)> {
+        if !self.instance_mut(instance)?.handles.has_room(2) {
+            return self.raiser.raise(Resource::Handles);
         }
         if !self.waitables.has_room(2) {
-            return Err(Error::Capacity(Resource::Waitables));
+            return self.raiser.raise(Resource::Waitables);
         }
         let shared =
-            self.streams.insert(Shared::new(element)).map_err(|_| Error::Capacity(Resource::Streams))?;
+            self.streams.insert(Shared::new(element)).or_raise(&mut self.raiser, Resource::Streams)?;
         let mut indices = [0; 2];
         for (direction, index) in [Direction::Read, Direction::Write].into_iter().zip(&mut indices) {
             let end = Waitable::new(instance, Kind::End(CopyEnd::new(shared, direction, future)));
-            let end = self.waitables.insert(end).map_err(|_| Error::Capacity(Resource::Waitables))?;
+            let end = self.waitables.insert(end).or_raise(&mut self.raiser, Resource::Waitables)?;
             self.shared_mut(shared)?.set_end(direction, end);
             *index = self.add_handle(instance, Handle::Waitable(end))?;
             self.waitable_mut(end)?.set_handle(*index);
@@ -154,16 +140,16 @@ impl<P: Profile> Store<P> {
         index: u32,
         future: bool,
         element: Option<ValType>,
-    ) -> Result<WaitableId, Error> {
+    ) -> Raises<WaitableId> {
         let id = self.end_handle(instance, index, Direction::Read, future, element)?;
-        match self.end(id)?.state() {
+        match self.end_mut(id)?.state() {
             CopyState::Idle => {}
-            CopyState::Done => return Err(Trap::DoneEnd { action: EndAction::Lift, future }.into()),
-            _ => return Err(Trap::BusyEnd { action: EndAction::Lift, future }.into()),
+            CopyState::Done => return self.raiser.raise(Trap::DoneEnd { action: EndAction::Lift, future }),
+            _ => return self.raiser.raise(Trap::BusyEnd { action: EndAction::Lift, future }),
         }
         let waitable = self.waitable_mut(id)?;
         if waitable.in_waitable_set() {
-            return Err(Trap::LiftInSet { future }.into());
+            return self.raiser.raise(Trap::LiftInSet { future });
         }
         waitable.set_handle(0);
         self.instance_mut(instance)?.handles.remove(index);
@@ -171,32 +157,24 @@ impl<P: Profile> Store<P> {
     }
 
     /// `lower_stream`, `lower_future`: puts a lifted end in an instance's table.
-    pub(crate) fn lower_end(&mut self, instance: InstanceId, end: WaitableId) -> Result<u32, Error> {
+    pub(crate) fn lower_end(&mut self, instance: InstanceId, end: WaitableId) -> Raises<u32> {
         let index = self.add_handle(instance, Handle::Waitable(end))?;
         self.waitable_mut(end)?.moved_to(instance, index);
         Ok(index)
     }
 
     /// `lift_error_context`, `trap_if(not isinstance(.., ErrorContext))`.
-    pub(crate) fn error_context_handle(
-        &self,
-        instance: InstanceId,
-        index: u32,
-    ) -> Result<ErrorContextId, Error> {
-        match self.handle(instance, index)? {
-            Handle::ErrorContext(id) => Ok(id),
-            other => Err(self.wrong_kind(index, HandleKind::ErrorContext, other)),
+    pub(crate) fn error_context_at(&mut self, instance: InstanceId, index: u32) -> Raises<ErrorContextId> {
+        match self.handle(instance, index, HandleKind::ErrorContext)? {
+            Handle::ErrorContext(id) => Ok(*id),
+            _ => self.raiser.raise(Bug::WrongHandle),
         }
     }
 
     /// `lower_error_context`: one more handle to the same error context.
-    pub(crate) fn lower_error_context(
-        &mut self,
-        instance: InstanceId,
-        id: ErrorContextId,
-    ) -> Result<u32, Error> {
+    pub(crate) fn lower_error_context(&mut self, instance: InstanceId, id: ErrorContextId) -> Raises<u32> {
         let index = self.add_handle(instance, Handle::ErrorContext(id))?;
-        self.error_contexts.get_mut(id).ok_or(STALE_CONTEXT)?.add_handle();
+        self.error_contexts.get_mut(id).or_raise(&mut self.raiser, Bug::StaleErrorContext)?.add_handle();
         Ok(index)
     }
 
@@ -205,17 +183,18 @@ impl<P: Profile> Store<P> {
         &mut self,
         instance: InstanceId,
         context: ErrorContext<P::Message>,
-    ) -> Result<u32, Error> {
-        if !self.instance(instance)?.handles.has_room(1) {
-            return Err(Error::Capacity(Resource::Handles));
+    ) -> Raises<u32> {
+        if !self.instance_mut(instance)?.handles.has_room(1) {
+            return self.raiser.raise(Resource::Handles);
         }
-        let id = self.error_contexts.insert(context).map_err(|_| Error::Capacity(Resource::ErrorContexts))?;
+        let id =
+            self.error_contexts.insert(context).or_raise(&mut self.raiser, Resource::ErrorContexts)?;
         self.lower_error_context(instance, id)
     }
 
     /// `error-context.drop`.
-    pub(crate) fn drop_error_context(&mut self, instance: InstanceId, index: u32) -> Result<(), Error> {
-        let id = self.error_context_handle(instance, index)?;
+    pub(crate) fn drop_error_context(&mut self, instance: InstanceId, index: u32) -> Raises {
+        let id = self.error_context_at(instance, index)?;
         self.instance_mut(instance)?.handles.remove(index);
         self.release_error_context(id);
         Ok(())
@@ -230,7 +209,8 @@ impl<P: Profile> Store<P> {
         let mut context = ErrorContext::new();
         let limit = self.limits().message_bytes;
         let _ = message.chars().all(|c| context.push(c, limit));
-        self.add_error_context(self.host_instance()?, context)
+        let host = self.host_instance()?;
+        self.caught(|store| store.add_error_context(host, context))
     }
 
     /// 📝 The message of an error context that the host holds.
@@ -238,9 +218,12 @@ impl<P: Profile> Store<P> {
     /// # Errors
     /// `Misuse` where the host has no such handle.
     pub fn host_error_message(&self, handle: u32) -> Result<&str, Error> {
-        let id = self.error_context_handle(self.host_instance()?, handle);
-        let message = self.error_context(id.map_err(|_| NOT_HELD)?)?.message();
-        core::str::from_utf8(message).map_err(|_| Error::Bug("a message that is not UTF-8"))
+        let id = match self.instance(self.host_instance()?)?.handles.get(handle) {
+            Some(Handle::ErrorContext(id)) => *id,
+            _ => return Err(Misuse::NoHostErrorContext.into()),
+        };
+        let message = self.error_contexts.get(id).ok_or(Bug::StaleErrorContext)?.message();
+        Ok(core::str::from_utf8(message).map_err(|_| Bug::MessageEncoding)?)
     }
 
     /// 📝 The host drops a handle to an error context.
@@ -248,7 +231,8 @@ impl<P: Profile> Store<P> {
     /// # Errors
     /// `Misuse` where the host has no such handle.
     pub fn drop_host_error_context(&mut self, handle: u32) -> Result<(), Error> {
-        self.drop_error_context(self.host_instance()?, handle).map_err(|_| NOT_HELD)
+        let host = self.host_instance()?;
+        Ok(self.drop_error_context(host, handle).map_err(|_| Misuse::NoHostErrorContext)?)
     }
 
     /// A resource that the host holds: its type, its representation, and whether the host owns it.
@@ -258,54 +242,52 @@ impl<P: Profile> Store<P> {
     pub fn host_resource(&self, handle: u32) -> Result<ResourceHandle, Error> {
         match self.instance(self.host_instance()?)?.handles.get(handle) {
             Some(Handle::Resource(resource)) => Ok(*resource),
-            _ => Err(Error::Misuse("the host holds no resource of this handle")),
+            _ => Err(Misuse::NoHostResource.into()),
         }
     }
 
     pub(crate) fn host_instance(&self) -> Result<InstanceId, Error> {
-        let host = self.host().ok_or(Error::Misuse("the host's options are not set: Store::set_host"))?;
+        let host = self.host().ok_or(Misuse::NoHost)?;
         Ok(self.options(host)?.instance)
     }
 
     /// A handle to an error context is gone, and the error context with the last one.
     pub(crate) fn release_error_context(&mut self, id: ErrorContextId) {
         if self.error_contexts.get_mut(id).is_some_and(ErrorContext::drop_handle) {
-            self.error_contexts.remove(id);
+            self.error_contexts.free(id);
         }
     }
 
     /// An error context; its handle is gone where the id is stale.
-    pub(crate) fn error_context(&self, id: ErrorContextId) -> Result<&ErrorContext<P::Message>, Error> {
-        self.error_contexts.get(id).ok_or(STALE_CONTEXT)
+    pub(crate) fn error_context(&mut self, id: ErrorContextId) -> Raises<&ErrorContext<P::Message>> {
+        self.error_contexts.get(id).or_raise(&mut self.raiser, Bug::StaleErrorContext)
     }
 
     /// A handle that must be a resource of this type.
+    #[inline(never)]
     pub(crate) fn resource_handle(
-        &self,
-        instance: InstanceId,
-        index: u32,
-        ty: ResourceId,
-    ) -> Result<ResourceHandle, Error> {
-        match self.handle(instance, index)? {
-            Handle::Resource(resource) if resource.ty == ty => Ok(resource),
-            Handle::Resource(_) => Err(Trap::ResourceType(index).into()),
-            other => Err(self.wrong_kind(index, HandleKind::Resource, other)),
-        }
-    }
-
-    /// `lift_own`.
-    pub(crate) fn lift_own(
         &mut self,
         instance: InstanceId,
         index: u32,
         ty: ResourceId,
-    ) -> Result<Rep, Error> {
-        let handle = self.resource_handle(instance, index, ty)?;
+    ) -> Raises<&mut ResourceHandle> {
+        // Asked twice, so that what is answered borrows the table alone.
+        self.handle(instance, index, HandleKind::Resource)?;
+        let entry = self.instances.as_mut_slice().get_mut(instance.index());
+        match entry.and_then(|entry| entry.handles.get_mut(index)) {
+            Some(Handle::Resource(resource)) if resource.ty == ty => Ok(resource),
+            _ => self.raiser.raise(Trap::ResourceType(index)),
+        }
+    }
+
+    /// `lift_own`.
+    pub(crate) fn lift_own(&mut self, instance: InstanceId, index: u32, ty: ResourceId) -> Raises<Rep> {
+        let handle = *self.resource_handle(instance, index, ty)?;
         if handle.num_lends != 0 {
-            return Err(Trap::ResourceLent.into());
+            return self.raiser.raise(Trap::ResourceLent);
         }
         if !handle.is_owned() {
-            return Err(Trap::NotOwned(index).into());
+            return self.raiser.raise(Trap::NotOwned(index));
         }
         self.instance_mut(instance)?.handles.remove(index);
         Ok(handle.rep)
@@ -318,33 +300,42 @@ impl<P: Profile> Store<P> {
         index: u32,
         ty: ResourceId,
         to: Scope,
-    ) -> Result<Rep, Error> {
-        let handle = self.resource_handle(instance, index, ty)?;
-        let next = *self.lenders(to)?;
+    ) -> Raises<Rep> {
+        let rep = self.resource_handle(instance, index, ty)?.rep;
+        let Some(next) = self.lenders(to).map(|first| *first) else {
+            return self.raiser.raise(Misuse::NoLender);
+        };
         let lend = Lend { instance, handle: index, next };
-        let lend = self.lends.insert(lend).map_err(|_| Error::Capacity(Resource::Lends))?;
-        *self.lenders(to)? = Some(lend);
-        if let Some(Handle::Resource(entry)) = self.instance_mut(instance)?.handles.get_mut(index) {
-            entry.num_lends = entry.num_lends.saturating_add(1);
+        let lend = self.lends.insert(lend).or_raise(&mut self.raiser, Resource::Lends)?;
+        if let Some(first) = self.lenders(to) {
+            *first = Some(lend);
         }
-        Ok(handle.rep)
+        let handle = self.resource_handle(instance, index, ty)?;
+        handle.num_lends = handle.num_lends.saturating_add(1);
+        Ok(rep)
     }
 
-    /// `lenders`.
-    fn lenders(&mut self, of: Scope) -> Result<&mut Option<LendId>, Error> {
+    /// `lenders`, where somebody lends.
+    fn lenders(&mut self, of: Scope) -> Option<&mut Option<LendId>> {
         match of {
-            Scope::Subtask(subtask) => Ok(&mut self.subtask_mut(subtask)?.lenders),
-            Scope::Task(task) => Ok(&mut self.task_mut(task)?.lenders),
-            Scope::None => Err(Error::Misuse("a borrow needs somebody who lends")),
+            Scope::Subtask(subtask) => match &mut self.waitables.get_mut(subtask)?.kind {
+                Kind::Subtask(subtask) => Some(&mut subtask.lenders),
+                Kind::End(_) => None,
+            },
+            Scope::Task(task) => Some(&mut self.tasks.get_mut(task)?.lenders),
+            Scope::None => None,
         }
     }
 
     /// The half of `deliver_resolve` that gives the lent handles back.
     pub(crate) fn give_back_lends(&mut self, to: Scope) {
-        let mut next = self.lenders(to).ok().and_then(Option::take);
-        while let Some(lend) = next.and_then(|id| self.lends.remove(id)) {
+        let mut next = self.lenders(to).and_then(Option::take);
+        while let Some(id) = next
+            && let Some(lend) = self.lends.get(id).copied()
+        {
+            self.lends.free(id);
             next = lend.next;
-            if let Ok(instance) = self.instance_mut(lend.instance)
+            if let Some(instance) = self.instances.as_mut_slice().get_mut(lend.instance.index())
                 && let Some(Handle::Resource(entry)) = instance.handles.get_mut(lend.handle)
             {
                 entry.num_lends = entry.num_lends.saturating_sub(1);
@@ -353,7 +344,7 @@ impl<P: Profile> Store<P> {
     }
 
     /// `lower_own`.
-    pub(crate) fn lower_own(&mut self, instance: InstanceId, rep: Rep, ty: ResourceId) -> Result<u32, Error> {
+    pub(crate) fn lower_own(&mut self, instance: InstanceId, rep: Rep, ty: ResourceId) -> Raises<u32> {
         let handle = ResourceHandle { ty, rep, borrow_scope: None, num_lends: 0 };
         self.add_handle(instance, Handle::Resource(handle))
     }
@@ -366,14 +357,14 @@ impl<P: Profile> Store<P> {
         rep: Rep,
         ty: ResourceId,
         task: TaskId,
-    ) -> Result<u32, Error> {
-        let resource = self.types().resource(ty).ok_or(Error::Misuse("unknown resource type"))?;
+    ) -> Raises<u32> {
+        let resource = self.types.resource(ty).or_raise(&mut self.raiser, Misuse::UnknownResource)?;
         if resource.instance == instance {
-            return Ok(u32::try_from(rep.bits()).map_err(|_| Trap::WideRep)?);
+            return u32::try_from(rep.bits()).ok().or_raise(&mut self.raiser, Trap::WideRep);
         }
         let handle = ResourceHandle { ty, rep, borrow_scope: Some(task), num_lends: 0 };
         let index = self.add_handle(instance, Handle::Resource(handle))?;
-        self.task_mut(task)?.add_borrow()?;
+        self.task_mut(task)?.add_borrow();
         Ok(index)
     }
 }

@@ -6,6 +6,7 @@
 use super::Store;
 use crate::error::{Error, Resource, Trap};
 use crate::id::{HostCall, LiftId, TaskId};
+use crate::message::Misuse;
 use crate::state::{Caller, InstanceKind, Point, Priority, Task};
 use crate::storage::Profile;
 
@@ -18,7 +19,7 @@ impl<P: Profile> Store<P> {
     pub fn start_host_task(&mut self, call: HostCall) -> Result<TaskId, Error> {
         let mut task = Task::new(None, self.host_instance()?, Caller::Host(call), false);
         task.start()?;
-        self.tasks.insert(task).map_err(|_| Error::Capacity(Resource::Tasks))
+        self.tasks.insert(task).ok_or(Error::Capacity(Resource::Tasks))
     }
 
     /// `Task.return_` of a host's task, whose result is the host's alone. The task is gone. Cost: O(1).
@@ -57,25 +58,27 @@ impl<P: Profile> Store<P> {
         let options = self.options(self.lift(function)?.options)?;
         let instance = self.instance(options.instance)?;
         if instance.kind() == InstanceKind::Host || options.is_async {
-            return Err(Error::Misuse("a thread calls a guest's function that is lifted without `async`"));
+            return Err(Misuse::SpawnedFunction.into());
         }
         if instance.is_poisoned() {
             return Err(Trap::CannotEnter.into());
         }
-        let (task, thread) =
-            self.new_task(Some(function), options.instance, Caller::Host(call), false, true)?;
-        if let Err(error) = self.register_thread(thread) {
-            self.forget_unentered(thread);
-            return Err(error);
-        }
-        self.thread_mut(thread)?.spawn(priority);
-        self.start_waiting(thread, Point::Spawned)?;
-        Ok(task)
+        let instance = options.instance;
+        self.caught(|store| {
+            let (task, thread) = store.new_task(Some(function), instance, Caller::Host(call), false, true)?;
+            if let Err(raised) = store.register_thread(thread) {
+                store.forget_unentered(thread);
+                return Err(raised);
+            }
+            store.thread_mut(thread)?.spawn(priority);
+            store.start_waiting(thread, Point::Spawned)?;
+            Ok(task)
+        })
     }
 
     fn host_task(&mut self, id: TaskId) -> Result<&mut Task, Error> {
         let task = self.tasks.get_mut(id).filter(|task| task.lift().is_none());
         let own = task.filter(|task| matches!(task.caller(), Caller::Host(_)));
-        own.ok_or(Error::Misuse("no such task of the host"))
+        Ok(own.ok_or(Misuse::UnknownHostTask)?)
     }
 }

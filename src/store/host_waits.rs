@@ -1,11 +1,12 @@
 //! What the host waits for: its sets, ends and subtasks, without a thread and without a memory.
 
-use super::Store;
+use super::{EventTuple, Store};
 use crate::abi::types::ValType;
 use crate::error::Error;
-use crate::id::{SetId, WaitableId};
+use crate::id::{ErrorContextId, InstanceId, SetId, WaitableId};
+use crate::message::{Bug, Misuse};
 use crate::spec::{CopyResult, SubtaskState};
-use crate::state::{CopyState, Direction, Event, Handle, Kind, Waitable};
+use crate::state::{CopyState, Direction, Event, Handle, Kind, Subtask, Waitable};
 use crate::storage::Profile;
 
 /// An end of a stream or future that the host holds.
@@ -27,8 +28,69 @@ impl<P: Profile> Store<P> {
     /// `Capacity(Handles | WaitableSets)`; `Misuse` before [`Store::set_host`].
     pub(crate) fn new_host_set(&mut self) -> Result<(u32, SetId), Error> {
         let host = self.host_instance()?;
-        let handle = self.new_set(host)?;
-        Ok((handle, self.set_handle(host, handle)?))
+        self.caught(|store| {
+            let handle = store.new_set(host)?;
+            Ok((handle, store.set_handle(host, handle)?))
+        })
+    }
+
+    // What the core does, with the error as a value.
+
+    /// `Waitable.join`.
+    pub(crate) fn join(&mut self, id: WaitableId, set: Option<SetId>) -> Result<(), Error> {
+        self.caught(|store| store.move_to_set(id, set))
+    }
+
+    /// `get_pending_event`: takes the event, and does what its delivery does.
+    pub(crate) fn get_pending_event(&mut self, id: WaitableId) -> Result<EventTuple, Error> {
+        self.caught(|store| store.deliver_event(id))
+    }
+
+    /// `{stream,future}.new`: the indices of the readable and of the writable end.
+    pub(crate) fn new_stream(
+        &mut self,
+        instance: InstanceId,
+        element: Option<ValType>,
+        future: bool,
+    ) -> Result<(u32, u32), Error> {
+        self.caught(|store| store.add_stream(instance, element, future))
+    }
+
+    /// What `CopyEnd.drop` and `WritableFutureEnd.drop` check.
+    pub(crate) fn check_drop_end(&mut self, id: WaitableId) -> Result<(), Error> {
+        self.caught(|store| store.check_end(id))
+    }
+
+    /// The subtask at an index of a table.
+    pub(crate) fn subtask_handle(&mut self, instance: InstanceId, index: u32) -> Result<WaitableId, Error> {
+        self.caught(|store| store.subtask_at(instance, index))
+    }
+
+    /// The subtask that a waitable is.
+    pub(crate) fn subtask(&self, id: WaitableId) -> Result<&Subtask, Error> {
+        Ok(self.get_subtask(id).ok_or(Bug::NotSubtask)?)
+    }
+
+    /// The error context at an index of a table.
+    pub(crate) fn error_context_handle(
+        &mut self,
+        instance: InstanceId,
+        index: u32,
+    ) -> Result<ErrorContextId, Error> {
+        self.caught(|store| store.error_context_at(instance, index))
+    }
+
+    /// `waitable-set.drop` of a set of the host that has no members.
+    ///
+    /// # Errors
+    /// `Misuse` before [`Store::set_host`].
+    pub(crate) fn drop_host_set(&mut self, handle: u32, id: SetId) -> Result<(), Error> {
+        let host = self.host_instance()?;
+        self.caught(|store| {
+            store.instance_mut(host)?.handles.remove(handle);
+            store.sets.free(id);
+            Ok(())
+        })
     }
 
     /// The set that is at an index of the host's table.
@@ -52,10 +114,9 @@ impl<P: Profile> Store<P> {
     /// # Errors
     /// `Misuse` where there is none.
     pub(crate) fn host_end(&self, handle: u32) -> Result<HostEnd, Error> {
-        const NO_END: Error = Error::Misuse("the host holds no end of a stream or future of this handle");
-        let (id, _) = self.host_waitable(handle).ok_or(NO_END)?;
-        let end = self.end(id).map_err(|_| NO_END)?;
-        let shared = self.streams.get(end.shared()).ok_or(Error::Bug("an end without a stream"))?;
+        let (id, _) = self.host_waitable(handle).ok_or(Misuse::NoHostEnd)?;
+        let end = self.get_end(id).ok_or(Misuse::NoHostEnd)?;
+        let shared = self.streams.get(end.shared()).ok_or(Bug::NoStream)?;
         let (direction, future, state) = (end.direction(), end.is_future(), end.state());
         Ok(HostEnd { id, handle, direction, future, element: shared.element(), state })
     }
@@ -69,7 +130,7 @@ impl<P: Profile> Store<P> {
             if self.has_news(id) {
                 return Ok(Some(id));
             }
-            self.get_pending_event(id)?;
+            self.caught(|store| store.deliver_event(id))?;
         }
         Ok(None)
     }
@@ -80,6 +141,12 @@ impl<P: Profile> Store<P> {
             Kind::Subtask(subtask) => waitable.has_pending_event() && subtask.resolved(),
             Kind::End(_) => waitable.has_pending_event(),
         })
+    }
+
+    /// A member of a set, if it has one.
+    pub(crate) fn first_member(&self, id: SetId) -> Option<WaitableId> {
+        let set = self.sets.get(id)?;
+        set.pending.front(&self.waitables).or_else(|| set.idle.front(&self.waitables))
     }
 
     /// How many members a set has, and how many of them have something to tell. O(these).
@@ -103,9 +170,11 @@ impl<P: Profile> Store<P> {
     /// `Trap(BusyEnd | FutureNotWritten)`, `Misuse` where there is no such end.
     pub(crate) fn drop_host_end(&mut self, handle: u32) -> Result<(), Error> {
         let (id, host) = (self.host_end(handle)?.id, self.host_instance()?);
-        self.check_drop_end(id)?;
-        self.instance_mut(host)?.handles.remove(handle);
-        self.drop_end(id)
+        self.caught(|store| {
+            store.check_end(id)?;
+            store.instance_mut(host)?.handles.remove(handle);
+            store.drop_end(id)
+        })
     }
 
     /// Ends the copy under way at an end of the host, if there is one: `{stream,future}.cancel-{read,write}`. Whether elements moved.
@@ -113,16 +182,18 @@ impl<P: Profile> Store<P> {
     /// # Errors
     /// `Bug` alone.
     pub(crate) fn cancel_host_copy(&mut self, id: WaitableId) -> Result<bool, Error> {
-        let end = self.end(id)?;
-        let (copying, moved) = (end.copying(), end.buffer().is_some_and(|buffer| buffer.progress > 0));
-        if copying {
-            if !self.waitable_mut(id)?.has_pending_event() {
-                self.end_mut(id)?.state = CopyState::Cancelling;
-                self.reset_and_notify_pending(id, CopyResult::Cancelled)?;
+        self.caught(|store| {
+            let end = store.end_mut(id)?;
+            let (copying, moved) = (end.copying(), end.buffer().is_some_and(|buffer| buffer.progress > 0));
+            if copying {
+                if !store.waitable_mut(id)?.has_pending_event() {
+                    store.end_mut(id)?.state = CopyState::Cancelling;
+                    store.reset_and_notify_pending(id, CopyResult::Cancelled)?;
+                }
+                store.deliver_event(id)?;
             }
-            self.get_pending_event(id)?;
-        }
-        Ok(copying && moved)
+            Ok(copying && moved)
+        })
     }
 
     /// Drops both ends of a future that the host holds, written or not: a write of it would answer DROPPED.
@@ -135,7 +206,7 @@ impl<P: Profile> Store<P> {
         self.drop_host_end(readable)?;
         let writer = self.host_end(writable)?.id;
         self.end_host_copy(writer, CopyResult::Dropped)?;
-        self.get_pending_event(writer)?;
+        self.caught(|store| store.deliver_event(writer))?;
         self.drop_host_end(writable)
     }
 
@@ -144,7 +215,7 @@ impl<P: Profile> Store<P> {
     /// # Errors
     /// `Bug` alone.
     pub(crate) fn end_host_copy(&mut self, id: WaitableId, result: CopyResult) -> Result<(), Error> {
-        self.set_pending_event(id, Event::Copy { result, reclaim: false })
+        self.caught(|store| store.set_pending_event(id, Event::Copy { result, reclaim: false }))
     }
 
     /// `subtask.drop` of one whose resolution was delivered; how it resolved.
@@ -152,11 +223,13 @@ impl<P: Profile> Store<P> {
     /// # Errors
     /// `Bug` alone.
     pub(crate) fn drop_host_subtask(&mut self, id: WaitableId) -> Result<SubtaskState, Error> {
-        let (state, handle, host) =
-            (self.subtask(id)?.state(), self.waitable_mut(id)?.handle(), self.host_instance()?);
-        self.join(id, None)?;
-        self.instance_mut(host)?.handles.remove(handle);
-        self.free_subtask(id);
-        Ok(state)
+        let host = self.host_instance()?;
+        self.caught(|store| {
+            let (state, handle) = (store.subtask_mut(id)?.state(), store.waitable_mut(id)?.handle());
+            store.move_to_set(id, None)?;
+            store.instance_mut(host)?.handles.remove(handle);
+            store.free_subtask(id);
+            Ok(state)
+        })
     }
 }

@@ -19,21 +19,23 @@ pub use check::Counts;
 pub(crate) use host_waits::HostEnd;
 pub(crate) use waiting::EventTuple;
 
-use crate::abi::types::{Types, push};
+use crate::abi::types::{FuncType, Layout, Types, ValType, push};
 use crate::error::{Error, Resource};
 use crate::id::{
     ArgsId, ErrorContextId, InstanceId, LendId, LiftId, LowerId, OptsId, SetId, SharedId, TaskId, ThreadId,
     WaitableId,
 };
+use crate::message::{Bug, Misuse};
+use crate::raise::{OrRaise as _, Raiser, Raises};
 use crate::state::links::READY;
 use crate::state::{
     ErrorContext, Instance, InstanceKind, Lend, Lift, Lower, Options, Priority, QueuedArgs, Shared, Task,
     Thread, Waitable, WaitableSet,
 };
-use crate::storage::{Blank, Limits, List, Profile, Slab, Slots};
+use crate::storage::{Blank, Limit, Limits, List, Profile, Slab, Slots};
 
 /// Whose code runs now: the spec's `current_thread`.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Current {
     /// Nobody's.
     None,
@@ -65,20 +67,11 @@ pub enum Choose {
 ///
 /// A store is driven by one thread of the machine at a time. It knows no engine: built-ins and
 /// [`run`](crate::run) reach it through [`Embedding::store`](crate::Embedding::store).
+// In this order: what every built-in looks at comes first, where it is reached by short instructions.
+#[repr(C)]
 pub struct Store<P: Profile> {
-    pub(crate) instances: P::Instances,
-    pub(crate) tasks: Slab<TaskId, Task, P::Tasks>,
-    pub(crate) threads: Slab<ThreadId, Thread, P::Threads>,
-    pub(crate) waitables: Slab<WaitableId, Waitable, P::Waitables>,
-    pub(crate) sets: Slab<SetId, WaitableSet, P::Sets>,
-    pub(crate) streams: Slab<SharedId, Shared, P::Streams>,
-    pub(crate) error_contexts: Slab<ErrorContextId, ErrorContext<P::Message>, P::ErrorContexts>,
-    pub(crate) queued: Slab<ArgsId, QueuedArgs, P::Queued>,
-    pub(crate) lends: Slab<LendId, Lend, P::Lends>,
-    types: Types<P>,
-    options: P::Options,
-    lifts: P::Lifts,
-    lowers: P::Lowers,
+    /// The error that is on its way.
+    pub(crate) raiser: Raiser,
     /// Instances with ready threads, first and last, by index + 1.
     ready_head: u32,
     ready_tail: u32,
@@ -105,6 +98,19 @@ pub struct Store<P: Profile> {
     /// Runtime limits; all zero until [`Store::with_limits`] sets others than the profile's, so that an empty
     /// bounded store is zeros.
     limits: Option<Limits>,
+    pub(crate) instances: P::Instances,
+    pub(crate) tasks: Slab<TaskId, Task, P::Tasks>,
+    pub(crate) threads: Slab<ThreadId, Thread, P::Threads>,
+    pub(crate) waitables: Slab<WaitableId, Waitable, P::Waitables>,
+    pub(crate) sets: Slab<SetId, WaitableSet, P::Sets>,
+    pub(crate) streams: Slab<SharedId, Shared, P::Streams>,
+    pub(crate) error_contexts: Slab<ErrorContextId, ErrorContext<P::Message>, P::ErrorContexts>,
+    pub(crate) queued: Slab<ArgsId, QueuedArgs, P::Queued>,
+    pub(crate) lends: Slab<LendId, Lend, P::Lends>,
+    types: Types<P>,
+    options: P::Options,
+    lifts: P::Lifts,
+    lowers: P::Lowers,
 }
 
 impl<P: Profile> core::fmt::Debug for Store<P> {
@@ -127,6 +133,7 @@ impl<P: Profile> Store<P> {
     /// On the heap tier use [`Store::default`] or [`Store::with_limits`].
     pub const fn new() -> Self {
         Self {
+            raiser: Raiser::EMPTY,
             instances: P::Instances::EMPTY,
             tasks: Slab::new(),
             threads: Slab::new(),
@@ -280,7 +287,7 @@ impl<P: Profile> Store<P> {
     pub fn set_host(&mut self, options: OptsId) -> Result<(), Error> {
         let instance = self.options(options)?.instance;
         if self.instance(instance)?.kind() != InstanceKind::Host {
-            return Err(Error::Misuse("set_host needs options of a host instance"));
+            return Err(Misuse::NotHostOptions.into());
         }
         self.host = Some(options);
         Ok(())
@@ -307,9 +314,9 @@ impl<P: Profile> Store<P> {
     /// `Capacity(Functions)`; `Misuse` where its type or its options are unknown, or these are `async` and the type is not.
     pub fn add_lift(&mut self, lift: Lift) -> Result<LiftId, Error> {
         let options = self.options(lift.options)?;
-        let ty = self.types.func(lift.ty).ok_or(Error::Misuse("unknown function type"))?;
+        let ty = self.types.func(lift.ty).ok_or(Misuse::UnknownFuncType)?;
         if options.is_async && !ty.is_async {
-            return Err(Error::Misuse("`async` options need an `async` function type"));
+            return Err(Misuse::AsyncOptions.into());
         }
         let limit = self.limits().functions;
         add(&mut self.lifts, lift, limit, Resource::Functions).map(LiftId::from_index)
@@ -343,14 +350,7 @@ impl<P: Profile> Store<P> {
     /// # Errors
     /// `Misuse` where the id is not of this store.
     pub fn instance(&self, id: InstanceId) -> Result<&Instance<P::Handles, P::ThreadIndices>, Error> {
-        self.instances.as_slice().get(id.index()).ok_or(Error::Misuse("unknown instance"))
-    }
-
-    pub(crate) fn instance_mut(
-        &mut self,
-        id: InstanceId,
-    ) -> Result<&mut Instance<P::Handles, P::ThreadIndices>, Error> {
-        self.instances.as_mut_slice().get_mut(id.index()).ok_or(Error::Misuse("unknown instance"))
+        Ok(self.get_instance(id).ok_or(Misuse::UnknownInstance)?)
     }
 
     /// A set of canonical options.
@@ -358,7 +358,7 @@ impl<P: Profile> Store<P> {
     /// # Errors
     /// `Misuse` where the id is not of this store.
     pub fn options(&self, id: OptsId) -> Result<Options, Error> {
-        self.options.as_slice().get(id.index()).copied().ok_or(Error::Misuse("unknown options"))
+        Ok(self.options.as_slice().get(id.index()).copied().ok_or(Misuse::UnknownOptions)?)
     }
 
     /// A lifted function.
@@ -366,7 +366,7 @@ impl<P: Profile> Store<P> {
     /// # Errors
     /// `Misuse` where the id is not of this store.
     pub fn lift(&self, id: LiftId) -> Result<Lift, Error> {
-        self.lifts.as_slice().get(id.index()).copied().ok_or(Error::Misuse("unknown function"))
+        Ok(self.lifts.as_slice().get(id.index()).copied().ok_or(Misuse::UnknownLift)?)
     }
 
     /// A lowered function.
@@ -374,7 +374,7 @@ impl<P: Profile> Store<P> {
     /// # Errors
     /// `Misuse` where the id is not of this store.
     pub fn lower(&self, id: LowerId) -> Result<Lower, Error> {
-        self.lowers.as_slice().get(id.index()).copied().ok_or(Error::Misuse("unknown lowered function"))
+        Ok(self.lowers.as_slice().get(id.index()).copied().ok_or(Misuse::UnknownLower)?)
     }
 
     /// A task; `None` once it has exited.
@@ -392,27 +392,78 @@ impl<P: Profile> Store<P> {
         self.waitables.get(id)
     }
 
-    pub(crate) fn task_mut(&mut self, id: TaskId) -> Result<&mut Task, Error> {
-        self.tasks.get_mut(id).ok_or(Error::Bug("stale task"))
+    // The same for the core itself. Never inlined: they are asked for everywhere.
+
+    #[inline(never)]
+    pub(crate) fn get_instance(&self, id: InstanceId) -> Option<&Instance<P::Handles, P::ThreadIndices>> {
+        self.instances.as_slice().get(id.index())
     }
 
-    pub(crate) fn thread_mut(&mut self, id: ThreadId) -> Result<&mut Thread, Error> {
-        self.threads.get_mut(id).ok_or(Error::Bug("stale thread"))
+    #[inline(never)]
+    pub(crate) fn instance_mut(
+        &mut self,
+        id: InstanceId,
+    ) -> Raises<&mut Instance<P::Handles, P::ThreadIndices>> {
+        self.instances.as_mut_slice().get_mut(id.index()).or_raise(&mut self.raiser, Misuse::UnknownInstance)
     }
 
-    pub(crate) fn waitable_mut(&mut self, id: WaitableId) -> Result<&mut Waitable, Error> {
-        self.waitables.get_mut(id).ok_or(Error::Bug("stale waitable"))
+    #[inline(never)]
+    pub(crate) fn options_of(&mut self, id: OptsId) -> Raises<&Options> {
+        self.options.as_slice().get(id.index()).or_raise(&mut self.raiser, Misuse::UnknownOptions)
     }
 
-    pub(crate) fn set_mut(&mut self, id: SetId) -> Result<&mut WaitableSet, Error> {
-        self.sets.get_mut(id).ok_or(Error::Bug("stale waitable set"))
+    #[inline(never)]
+    pub(crate) fn lower_of(&mut self, id: LowerId) -> Raises<&Lower> {
+        self.lowers.as_slice().get(id.index()).or_raise(&mut self.raiser, Misuse::UnknownLower)
     }
 
-    pub(crate) fn shared_mut(&mut self, id: SharedId) -> Result<&mut Shared, Error> {
-        self.streams.get_mut(id).ok_or(Error::Bug("stale stream"))
+    /// A lifted function with its options and its type.
+    #[inline(never)]
+    pub(crate) fn lifted(&mut self, id: LiftId) -> Raises<(&Lift, &Options, &FuncType)> {
+        let lift = self.lifts.as_slice().get(id.index()).or_raise(&mut self.raiser, Misuse::UnknownLift)?;
+        let options = self.options.as_slice().get(lift.options.index());
+        let options = options.or_raise(&mut self.raiser, Misuse::UnknownOptions)?;
+        let ty = self.types.get_func(lift.ty).or_raise(&mut self.raiser, Misuse::UnknownFuncType)?;
+        Ok((lift, options, ty))
+    }
+
+    /// A type's layout.
+    #[inline(never)]
+    pub(crate) fn layout_of(&mut self, ty: ValType) -> Raises<Layout> {
+        self.types.layout(ty).or_raise(&mut self.raiser, Misuse::UnknownType)
+    }
+
+    #[inline(never)]
+    pub(crate) fn task_mut(&mut self, id: TaskId) -> Raises<&mut Task> {
+        self.tasks.get_mut(id).or_raise(&mut self.raiser, Bug::StaleTask)
+    }
+
+    #[inline(never)]
+    pub(crate) fn thread_mut(&mut self, id: ThreadId) -> Raises<&mut Thread> {
+        self.threads.get_mut(id).or_raise(&mut self.raiser, Bug::StaleThread)
+    }
+
+    #[inline(never)]
+    pub(crate) fn waitable_mut(&mut self, id: WaitableId) -> Raises<&mut Waitable> {
+        self.waitables.get_mut(id).or_raise(&mut self.raiser, Bug::StaleWaitable)
+    }
+
+    #[inline(never)]
+    pub(crate) fn set_mut(&mut self, id: SetId) -> Raises<&mut WaitableSet> {
+        self.sets.get_mut(id).or_raise(&mut self.raiser, Bug::StaleSet)
+    }
+
+    #[inline(never)]
+    pub(crate) fn shared_mut(&mut self, id: SharedId) -> Raises<&mut Shared> {
+        self.streams.get_mut(id).or_raise(&mut self.raiser, Bug::StaleStream)
+    }
+
+    /// Runs `f`; an error that comes up in it is answered by value.
+    pub(crate) fn caught<T>(&mut self, f: impl FnOnce(&mut Self) -> Raises<T>) -> Result<T, Error> {
+        f(self).map_err(|raised| self.raiser.error(raised))
     }
 }
 
 fn add<T: Blank, S: Slots<T>>(slots: &mut S, value: T, limit: u32, what: Resource) -> Result<u32, Error> {
-    push(slots, value, limit).ok_or(Error::Capacity(what))
+    push(slots, value, Limit::new(limit)).ok_or(Error::Capacity(what))
 }

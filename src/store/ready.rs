@@ -6,8 +6,9 @@
 //! ([`Store::relink`]). Whoever leaves a wait without consuming what it was told of tells the next.
 
 use super::Store;
-use crate::error::Error;
 use crate::id::{InstanceId, SetId, ThreadId};
+use crate::message::Bug;
+use crate::raise::{OrRaise as _, Raises};
 use crate::state::{Kind, Point, Priority, Queue, Status};
 use crate::storage::{Profile, Slots};
 
@@ -15,7 +16,7 @@ impl<P: Profile> Store<P> {
     /// `Thread.ready`. O(1).
     pub fn is_ready(&self, id: ThreadId) -> bool {
         let Some(thread) = self.threads.get(id) else { return false };
-        let Ok(instance) = self.instance(thread.instance()) else { return false };
+        let Some(instance) = self.get_instance(thread.instance()) else { return false };
         if thread.status != Status::Waiting {
             return false;
         }
@@ -42,7 +43,7 @@ impl<P: Profile> Store<P> {
     }
 
     /// Parks the current thread until its ready predicate holds. Reference: `start_waiting_internal`.
-    pub(crate) fn start_waiting(&mut self, id: ThreadId, point: Point) -> Result<(), Error> {
+    pub(crate) fn start_waiting(&mut self, id: ThreadId, point: Point) -> Raises {
         let thread = self.thread_mut(id)?;
         thread.status = Status::Waiting;
         thread.point = point;
@@ -77,9 +78,9 @@ impl<P: Profile> Store<P> {
     }
 
     /// Puts a thread on the list of its set's waiters that it belongs to; `again` where it had its turn and found nothing.
-    fn wait_for_set(&mut self, id: ThreadId, set: SetId, again: bool) -> Result<(), Error> {
-        let thread = self.threads.get(id).ok_or(Error::Bug("stale thread"))?;
-        let entry = self.sets.get_mut(set).ok_or(Error::Bug("stale waitable set"))?;
+    fn wait_for_set(&mut self, id: ThreadId, set: SetId, again: bool) -> Raises {
+        let thread = self.threads.get(id).or_raise(&mut self.raiser, Bug::StaleThread)?;
+        let entry = self.sets.get_mut(set).or_raise(&mut self.raiser, Bug::StaleSet)?;
         let list = match thread.point {
             Point::CallbackWait(_) => &mut entry.callbacks,
             // The holder of the exclusive lock, which `signal_set` finds by its instance.
@@ -94,15 +95,12 @@ impl<P: Profile> Store<P> {
         Ok(())
     }
 
-    fn push_entry(
-        &mut self,
-        id: ThreadId,
-        instance: InstanceId,
-        exclusive: bool,
-        front: bool,
-    ) -> Result<(), Error> {
-        let entry =
-            self.instances.as_mut_slice().get_mut(instance.index()).ok_or(Error::Bug("unknown instance"))?;
+    fn push_entry(&mut self, id: ThreadId, instance: InstanceId, exclusive: bool, front: bool) -> Raises {
+        let entry = self
+            .instances
+            .as_mut_slice()
+            .get_mut(instance.index())
+            .or_raise(&mut self.raiser, Bug::UnknownInstance)?;
         let list = if exclusive { &mut entry.entry_exclusive } else { &mut entry.entry_shared };
         if front {
             list.push_front(&mut self.threads, id);
@@ -114,7 +112,7 @@ impl<P: Profile> Store<P> {
 
     /// Puts a thread that waits in the queue of the ready of its instance, and the instance in that of the
     /// store. Does nothing where it stands in a queue.
-    pub(crate) fn make_ready(&mut self, id: ThreadId) -> Result<(), Error> {
+    pub(crate) fn make_ready(&mut self, id: ThreadId) -> Raises {
         let thread = self.thread_mut(id)?;
         if thread.queue == Queue::Ready {
             return Ok(());
@@ -125,8 +123,11 @@ impl<P: Profile> Store<P> {
             return Ok(());
         }
         let (instance, gated, queue) = (thread.instance(), thread.is_gated(), thread.queue);
-        let entry =
-            self.instances.as_mut_slice().get_mut(instance.index()).ok_or(Error::Bug("unknown instance"))?;
+        let entry = self
+            .instances
+            .as_mut_slice()
+            .get_mut(instance.index())
+            .or_raise(&mut self.raiser, Bug::UnknownInstance)?;
         if queue == Queue::Exclusive {
             entry.want_exclusive.remove(&mut self.threads, id);
         }
@@ -136,7 +137,7 @@ impl<P: Profile> Store<P> {
         self.enqueue_instance(instance)
     }
 
-    fn enqueue_instance(&mut self, id: InstanceId) -> Result<(), Error> {
+    fn enqueue_instance(&mut self, id: InstanceId) -> Raises {
         let own = id.as_u32().wrapping_add(1);
         let entry = self.instance_mut(id)?;
         if entry.queued {
@@ -152,7 +153,7 @@ impl<P: Profile> Store<P> {
         Ok(())
     }
 
-    fn dequeue_instance(&mut self) -> Result<Option<InstanceId>, Error> {
+    fn dequeue_instance(&mut self) -> Raises<Option<InstanceId>> {
         let Some(index) = self.ready_head.checked_sub(1) else { return Ok(None) };
         let id = InstanceId::from_index(index);
         let entry = self.instance_mut(id)?;
@@ -166,7 +167,7 @@ impl<P: Profile> Store<P> {
     }
 
     /// The next ready thread, for [`tick`](crate::run::tick). Those that the host spawned and all others take turns.
-    pub(crate) fn next_ready(&mut self) -> Result<Option<ThreadId>, Error> {
+    pub(crate) fn next_ready(&mut self) -> Raises<Option<ThreadId>> {
         self.spawned_last = !self.spawned_last;
         if self.spawned_last {
             let spawned = self.next_spawned()?;
@@ -176,10 +177,16 @@ impl<P: Profile> Store<P> {
         if other.is_some() { Ok(other) } else { self.next_spawned() }
     }
 
+    /// Whether a thread may be ready. O(1).
+    pub(crate) fn has_ready(&self) -> bool {
+        self.ready_head != 0 || self.spawned_mask != 0
+    }
+
     /// The most urgent of the threads that the host spawned and that are ready; those of one priority take turns. O(1).
-    fn next_spawned(&mut self) -> Result<Option<ThreadId>, Error> {
+    fn next_spawned(&mut self) -> Raises<Option<ThreadId>> {
         while let Some(priority) = self.spawned_mask.checked_ilog2() {
-            let list = self.spawned.get_mut(priority as usize).ok_or(Error::Bug("a ninth priority"))?;
+            let list =
+                self.spawned.get_mut(priority as usize).or_raise(&mut self.raiser, Bug::NinthPriority)?;
             let id = list.pop_front(&mut self.threads);
             if list.is_empty() {
                 self.spawned_mask &= !1u8.wrapping_shl(priority);
@@ -211,14 +218,14 @@ impl<P: Profile> Store<P> {
     }
 
     /// The next ready thread of any instance. Instances take turns; in each, the gated and the other threads take turns.
-    fn next_of_instances(&mut self) -> Result<Option<ThreadId>, Error> {
+    fn next_of_instances(&mut self) -> Raises<Option<ThreadId>> {
         while let Some(instance) = self.dequeue_instance()? {
             if self.draws() {
                 self.enqueue_instance(instance)?;
                 continue;
             }
             let found = self.next_ready_of(instance, true)?;
-            let entry = self.instance(instance)?;
+            let entry = self.instance_mut(instance)?;
             if !entry.ready.is_empty() || !entry.ready_gated.is_empty() {
                 self.enqueue_instance(instance)?;
             }
@@ -230,18 +237,14 @@ impl<P: Profile> Store<P> {
     }
 
     /// The next ready thread of one instance; without `gated`, one that a synchronous call may run in between.
-    pub(crate) fn next_ready_of(
-        &mut self,
-        instance: InstanceId,
-        gated: bool,
-    ) -> Result<Option<ThreadId>, Error> {
+    pub(crate) fn next_ready_of(&mut self, instance: InstanceId, gated: bool) -> Raises<Option<ThreadId>> {
         loop {
             let draws = self.draws();
             let entry = self
                 .instances
                 .as_mut_slice()
                 .get_mut(instance.index())
-                .ok_or(Error::Bug("unknown instance"))?;
+                .or_raise(&mut self.raiser, Bug::UnknownInstance)?;
             let from_gated =
                 gated && !entry.ready_gated.is_empty() && (entry.gated_next || entry.ready.is_empty());
             entry.gated_next = !from_gated;
@@ -260,17 +263,20 @@ impl<P: Profile> Store<P> {
     }
 
     /// Whether a synchronous call of this instance finds a thread that it may run in between.
-    pub(crate) fn has_ready_of(&mut self, instance: InstanceId) -> Result<bool, Error> {
+    pub(crate) fn has_ready_of(&mut self, instance: InstanceId) -> Raises<bool> {
         let Some(id) = self.next_ready_of(instance, false)? else { return Ok(false) };
-        let entry =
-            self.instances.as_mut_slice().get_mut(instance.index()).ok_or(Error::Bug("unknown instance"))?;
+        let entry = self
+            .instances
+            .as_mut_slice()
+            .get_mut(instance.index())
+            .or_raise(&mut self.raiser, Bug::UnknownInstance)?;
         entry.ready.push_front(&mut self.threads, id);
         self.thread_mut(id)?.queue = Queue::Ready;
         Ok(true)
     }
 
     /// A thread was taken for ready and is not: back to where it waits, and whoever else may be ready is told.
-    fn relink(&mut self, id: ThreadId) -> Result<(), Error> {
+    fn relink(&mut self, id: ThreadId) -> Raises {
         let thread = self.thread_mut(id)?;
         if thread.status != Status::Waiting {
             return Ok(());
@@ -301,9 +307,12 @@ impl<P: Profile> Store<P> {
         }
     }
 
-    fn want_exclusive(&mut self, id: ThreadId, instance: InstanceId) -> Result<(), Error> {
-        let entry =
-            self.instances.as_mut_slice().get_mut(instance.index()).ok_or(Error::Bug("unknown instance"))?;
+    fn want_exclusive(&mut self, id: ThreadId, instance: InstanceId) -> Raises {
+        let entry = self
+            .instances
+            .as_mut_slice()
+            .get_mut(instance.index())
+            .or_raise(&mut self.raiser, Bug::UnknownInstance)?;
         entry.want_exclusive.push_back(&mut self.threads, id);
         self.thread_mut(id)?.queue = Queue::Exclusive;
         Ok(())
@@ -311,7 +320,7 @@ impl<P: Profile> Store<P> {
 
     /// A set may have an event. One waiter of each kind that was not told yet looks: not each kind can run at any time, a
     /// synchronous call runs only the first. Of each kind as many have been told as there are events, or all.
-    pub(crate) fn signal_set(&mut self, set: SetId) -> Result<(), Error> {
+    pub(crate) fn signal_set(&mut self, set: SetId) -> Raises {
         let Some(entry) = self.sets.get_mut(set) else { return Ok(()) };
         if !entry.has_pending_event() {
             return Ok(());
@@ -319,7 +328,7 @@ impl<P: Profile> Store<P> {
         let waiter = entry.waiters.pop_front(&mut self.threads);
         let callback = entry.callbacks.pop_front(&mut self.threads);
         let instance = entry.instance();
-        let holder = self.instance(instance)?.exclusive_thread().filter(|holder| {
+        let holder = self.instance_mut(instance)?.exclusive_thread().filter(|holder| {
             let point = self.threads.get(*holder).filter(|t| t.is_waiting()).map(|t| t.point);
             matches!(point, Some(Point::Wait(of, ..)) if of == set)
         });
@@ -330,7 +339,7 @@ impl<P: Profile> Store<P> {
     }
 
     /// This waiter of a set looks.
-    pub(crate) fn signal_thread(&mut self, id: ThreadId, set: SetId) -> Result<(), Error> {
+    pub(crate) fn signal_thread(&mut self, id: ThreadId, set: SetId) -> Raises {
         if let Some(entry) = self.sets.get_mut(set)
             && let Some(thread) = self.threads.get(id)
             && thread.queue == Queue::None
@@ -345,9 +354,12 @@ impl<P: Profile> Store<P> {
     }
 
     /// The exclusive lock is free: the first thread that wants it looks, and the first that waits to enter.
-    pub(crate) fn signal_exclusive(&mut self, instance: InstanceId) -> Result<(), Error> {
-        let entry =
-            self.instances.as_mut_slice().get_mut(instance.index()).ok_or(Error::Bug("unknown instance"))?;
+    pub(crate) fn signal_exclusive(&mut self, instance: InstanceId) -> Raises {
+        let entry = self
+            .instances
+            .as_mut_slice()
+            .get_mut(instance.index())
+            .or_raise(&mut self.raiser, Bug::UnknownInstance)?;
         if entry.exclusive_thread().is_some() {
             return Ok(());
         }
@@ -359,13 +371,13 @@ impl<P: Profile> Store<P> {
     }
 
     /// Backpressure may be over: the first thread of each kind that waits to enter looks.
-    pub(crate) fn signal_entry(&mut self, instance: InstanceId) -> Result<(), Error> {
+    pub(crate) fn signal_entry(&mut self, instance: InstanceId) -> Raises {
         for exclusive in [true, false] {
             let entry = self
                 .instances
                 .as_mut_slice()
                 .get_mut(instance.index())
-                .ok_or(Error::Bug("unknown instance"))?;
+                .or_raise(&mut self.raiser, Bug::UnknownInstance)?;
             if entry.has_backpressure(exclusive) || !entry.threads.has_room(1) {
                 continue;
             }
@@ -380,7 +392,7 @@ impl<P: Profile> Store<P> {
     /// Takes a thread off every list: it is about to run. Reference: `stop_waiting_internal`.
     ///
     /// Tells nobody: whose thread may leave an event behind calls [`Store::signal_set`].
-    pub(crate) fn stop_waiting(&mut self, id: ThreadId) -> Result<(), Error> {
+    pub(crate) fn stop_waiting(&mut self, id: ThreadId) -> Raises {
         let thread = self.thread_mut(id)?;
         let (status, point, instance) = (thread.status, thread.point, thread.instance());
         self.unlink_everywhere(id);

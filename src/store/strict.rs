@@ -1,8 +1,10 @@
 //! What the pinned reference tests refuse, and the spec allows: see [`Store::set_strict`].
 
 use super::Store;
-use crate::error::{Error, Trap};
+use crate::error::Trap;
 use crate::id::InstanceId;
+use crate::message::Bug;
+use crate::raise::{OrRaise as _, Raises};
 use crate::storage::Profile;
 
 impl<P: Profile> Store<P> {
@@ -17,28 +19,29 @@ impl<P: Profile> Store<P> {
     }
 
     /// Strict, before a synchronous form that may block: `trap_if` the current task may not.
-    pub(crate) fn check_may_block(&mut self) -> Result<(), Error> {
+    pub(crate) fn check_may_block(&mut self) -> Raises {
         if !self.strict {
             return Ok(());
         }
         let thread = self.current_thread()?;
-        let thread = self.threads.get(thread).ok_or(Error::Bug("the current thread is gone"))?;
+        let thread = self.threads.get(thread).or_raise(&mut self.raiser, Bug::CurrentGone)?;
         let (instance, starts) = (thread.instance(), !thread.can_suspend());
         let Some(task) = self.tasks.get(thread.task()) else { return Ok(()) };
-        let is_async = match task.lift() {
-            Some(lift) => self.types().func(self.lift(lift)?.ty).is_some_and(|ty| ty.is_async),
+        let (lift, resolved) = (task.lift(), task.is_resolved());
+        let is_async = match lift {
+            Some(lift) => self.lifted(lift)?.2.is_async,
             None => false,
         };
-        if is_async || task.is_resolved() || (!starts && self.has_ready_of(instance)?) {
+        if is_async || resolved || (!starts && self.has_ready_of(instance)?) {
             return Ok(());
         }
-        Err(Trap::CannotBlockSync.into())
+        self.raiser.raise(Trap::CannotBlockSync)
     }
 
     /// Strict, before a call: `trap_if` the callee is around the caller, or in it.
-    pub(crate) fn check_related(&self, callee: InstanceId, caller: InstanceId) -> Result<(), Error> {
+    pub(crate) fn check_related(&mut self, callee: InstanceId, caller: InstanceId) -> Raises {
         if self.strict && (self.is_around(callee, caller) || self.is_around(caller, callee)) {
-            return Err(Trap::CannotEnter.into());
+            return self.raiser.raise(Trap::CannotEnter);
         }
         Ok(())
     }

@@ -1,8 +1,10 @@
 //! Spec: Waitable State, Stream State: pending events, and the sets and threads that wait for them.
 
 use super::Store;
-use crate::error::{EndAction, Error, Trap};
+use crate::error::{EndAction, Trap};
 use crate::id::{SetId, WaitableId};
+use crate::message::Bug;
+use crate::raise::{OrRaise as _, Raises};
 use crate::spec::{CopyResult, EventCode};
 use crate::state::{Buffer, CopyState, Direction, Event, Kind, Scope};
 use crate::storage::Profile;
@@ -12,7 +14,7 @@ pub(crate) type EventTuple = (EventCode, u32, u32);
 
 impl<P: Profile> Store<P> {
     /// `set_pending_event`. Replaces one that is pending.
-    pub(crate) fn set_pending_event(&mut self, id: WaitableId, event: Event) -> Result<(), Error> {
+    pub(crate) fn set_pending_event(&mut self, id: WaitableId, event: Event) -> Raises {
         let waitable = self.waitable_mut(id)?;
         let (set, waiter) = (waitable.set, waitable.sync_waiter);
         let had = waitable.event.replace(event).is_some();
@@ -29,8 +31,8 @@ impl<P: Profile> Store<P> {
     }
 
     /// Moves a member between the set's lists: to those with a pending event, or from them.
-    fn move_member(&mut self, id: WaitableId, set: SetId, pending: bool) -> Result<(), Error> {
-        let set = self.sets.get_mut(set).ok_or(Error::Bug("stale waitable set"))?;
+    fn move_member(&mut self, id: WaitableId, set: SetId, pending: bool) -> Raises {
+        let set = self.sets.get_mut(set).or_raise(&mut self.raiser, Bug::StaleSet)?;
         let (from, to) =
             if pending { (&mut set.idle, &mut set.pending) } else { (&mut set.pending, &mut set.idle) };
         from.remove(&mut self.waitables, id);
@@ -39,17 +41,17 @@ impl<P: Profile> Store<P> {
     }
 
     /// `get_pending_event`: takes the event, and does what its delivery does.
-    pub(crate) fn get_pending_event(&mut self, id: WaitableId) -> Result<EventTuple, Error> {
+    pub(crate) fn deliver_event(&mut self, id: WaitableId) -> Raises<EventTuple> {
         let waitable = self.waitable_mut(id)?;
-        let event = waitable.event.take().ok_or(Error::Bug("an event was taken that is not there"))?;
-        let (set, index) = (waitable.set, waitable.handle());
+        let (event, set, index) = (waitable.event.take(), waitable.set, waitable.handle());
+        let event = event.or_raise(&mut self.raiser, Bug::NoEvent)?;
         if let Some(set) = set {
             self.move_member(id, set, false)?;
         }
         match event {
             Event::Subtask => {
-                let state = self.subtask(id)?.state();
-                if self.subtask(id)?.resolved() {
+                let state = self.subtask_mut(id)?.state();
+                if self.subtask_mut(id)?.resolved() {
                     self.deliver_resolve(id)?;
                 }
                 Ok((EventCode::Subtask, index, state as u32))
@@ -65,7 +67,7 @@ impl<P: Profile> Store<P> {
         index: u32,
         result: CopyResult,
         reclaim: bool,
-    ) -> Result<EventTuple, Error> {
+    ) -> Raises<EventTuple> {
         let end = self.end_mut(id)?;
         let (shared, future, direction) = (end.shared(), end.is_future(), end.direction());
         let progress = end.buffer.map_or(0, |b| b.progress);
@@ -86,39 +88,39 @@ impl<P: Profile> Store<P> {
     }
 
     /// `Subtask.deliver_resolve`.
-    pub(crate) fn deliver_resolve(&mut self, id: WaitableId) -> Result<(), Error> {
+    pub(crate) fn deliver_resolve(&mut self, id: WaitableId) -> Raises {
         self.give_back_lends(Scope::Subtask(id));
         self.subtask_mut(id)?.deliver_resolve();
         Ok(())
     }
 
     /// `WaitableSet.get_pending_event`, if there is one.
-    pub(crate) fn get_set_event(&mut self, set: SetId) -> Result<Option<EventTuple>, Error> {
+    pub(crate) fn get_set_event(&mut self, set: SetId) -> Raises<Option<EventTuple>> {
         while self.draws() {
-            let entry = self.sets.get_mut(set).ok_or(Error::Bug("stale waitable set"))?;
+            let entry = self.sets.get_mut(set).or_raise(&mut self.raiser, Bug::StaleSet)?;
             if let Some(first) = entry.pending.pop_front(&mut self.waitables) {
                 entry.pending.push_back(&mut self.waitables, first);
             }
         }
-        let entry = self.sets.get(set).ok_or(Error::Bug("stale waitable set"))?;
+        let entry = self.sets.get(set).or_raise(&mut self.raiser, Bug::StaleSet)?;
         match entry.pending.front(&self.waitables) {
-            Some(waitable) => self.get_pending_event(waitable).map(Some),
+            Some(waitable) => self.deliver_event(waitable).map(Some),
             None => Ok(None),
         }
     }
 
     /// `Waitable.join`.
-    pub(crate) fn join(&mut self, id: WaitableId, set: Option<SetId>) -> Result<(), Error> {
+    pub(crate) fn move_to_set(&mut self, id: WaitableId, set: Option<SetId>) -> Raises {
         let waitable = self.waitable_mut(id)?;
         let old = core::mem::replace(&mut waitable.set, set);
         let pending = waitable.has_pending_event();
         if let Some(old) = old {
-            let entry = self.sets.get_mut(old).ok_or(Error::Bug("stale waitable set"))?;
+            let entry = self.sets.get_mut(old).or_raise(&mut self.raiser, Bug::StaleSet)?;
             let list = if pending { &mut entry.pending } else { &mut entry.idle };
             list.remove(&mut self.waitables, id);
         }
         if let Some(new) = set {
-            let entry = self.sets.get_mut(new).ok_or(Error::Bug("stale waitable set"))?;
+            let entry = self.sets.get_mut(new).or_raise(&mut self.raiser, Bug::StaleSet)?;
             let list = if pending { &mut entry.pending } else { &mut entry.idle };
             list.push_back(&mut self.waitables, id);
             if pending {
@@ -140,7 +142,7 @@ impl<P: Profile> Store<P> {
     }
 
     /// `set_pending`: the buffer waits for the other end.
-    pub(crate) fn start_copy(&mut self, id: WaitableId, buffer: Buffer) -> Result<(), Error> {
+    pub(crate) fn start_copy(&mut self, id: WaitableId, buffer: Buffer) -> Raises {
         let end = self.end_mut(id)?;
         end.state = CopyState::Copying;
         end.buffer = Some(buffer);
@@ -149,7 +151,7 @@ impl<P: Profile> Store<P> {
 
     /// A stream's copy was cancelled after some elements had moved, and their event was not delivered yet: it tells of
     /// both, CANCELLED with the count, as the reference tests have it (`cancel-stream.wast`).
-    pub(crate) fn end_was_cancelled(&mut self, id: WaitableId) -> Result<(), Error> {
+    pub(crate) fn end_was_cancelled(&mut self, id: WaitableId) -> Raises {
         if let Some(Event::Copy { result: result @ CopyResult::Completed, .. }) =
             &mut self.waitable_mut(id)?.event
         {
@@ -159,12 +161,8 @@ impl<P: Profile> Store<P> {
     }
 
     /// `reset_and_notify_pending`.
-    pub(crate) fn reset_and_notify_pending(
-        &mut self,
-        id: WaitableId,
-        result: CopyResult,
-    ) -> Result<(), Error> {
-        let shared = self.end(id)?.shared();
+    pub(crate) fn reset_and_notify_pending(&mut self, id: WaitableId, result: CopyResult) -> Raises {
+        let shared = self.end_mut(id)?.shared();
         let pending = self.shared_mut(shared)?.pending.take();
         match pending {
             Some(end) => self.set_pending_event(end, Event::Copy { result, reclaim: false }),
@@ -173,28 +171,28 @@ impl<P: Profile> Store<P> {
     }
 
     /// What `CopyEnd.drop` and `WritableFutureEnd.drop` check.
-    pub(crate) fn check_drop_end(&self, id: WaitableId) -> Result<(), Error> {
-        let end = self.end(id)?;
+    pub(crate) fn check_end(&mut self, id: WaitableId) -> Raises {
+        let end = self.end_mut(id)?;
         let future = end.is_future();
         if future && end.direction() == Direction::Write && end.state() != CopyState::Done {
             if end.copying() {
-                return Err(Trap::BusyEnd { action: EndAction::DropWritable, future }.into());
+                return self.raiser.raise(Trap::BusyEnd { action: EndAction::DropWritable, future });
             }
-            return Err(Trap::FutureNotWritten.into());
+            return self.raiser.raise(Trap::FutureNotWritten);
         }
         if end.copying() {
             let action = match end.direction() {
                 Direction::Read => EndAction::DropReadable,
                 Direction::Write => EndAction::DropWritable,
             };
-            return Err(Trap::BusyEnd { action, future }.into());
+            return self.raiser.raise(Trap::BusyEnd { action, future });
         }
         Ok(())
     }
 
     /// `SharedBase.drop` and the end itself: the peer's pending copy ends with DROPPED.
-    pub(crate) fn drop_end(&mut self, id: WaitableId) -> Result<(), Error> {
-        let end = self.end(id)?;
+    pub(crate) fn drop_end(&mut self, id: WaitableId) -> Raises {
+        let end = self.end_mut(id)?;
         let (shared, direction) = (end.shared(), end.direction());
         let own_pending = self.shared_mut(shared)?.pending == Some(id);
         if own_pending {
@@ -205,18 +203,18 @@ impl<P: Profile> Store<P> {
         }
         let last = self.shared_mut(shared)?.drop_end(direction);
         if last {
-            self.streams.remove(shared);
+            self.streams.free(shared);
         }
-        self.join(id, None)?;
-        self.waitables.remove(id);
+        self.move_to_set(id, None)?;
+        self.waitables.free(id);
         Ok(())
     }
 
     /// What `subtask.drop` checks.
-    pub(crate) fn check_drop_subtask(&self, id: WaitableId) -> Result<(), Error> {
+    pub(crate) fn check_drop_subtask(&mut self, id: WaitableId) -> Raises {
         match self.waitables.get(id).map(|w| w.kind()) {
             Some(Kind::Subtask(subtask)) if !subtask.resolve_delivered() => {
-                Err(Trap::SubtaskNotResolved.into())
+                self.raiser.raise(Trap::SubtaskNotResolved)
             }
             _ => Ok(()),
         }

@@ -1,25 +1,29 @@
 //! How tasks of the host run: in the core, with their context as the current one.
 
-use super::state::{self, Flat, Job, Kind};
-use super::threads::{Destructor, Local, Next};
+use super::flat::Flat;
+use super::state::{self, Job, Kind};
+use super::threads::{Begin, Destructor, GuestDestructor, Next};
 use crate::abi::types::{Items, TypeDef};
-use crate::ambient::{self, ComponentValue, FunctionAt, Tier, ValueType};
+use crate::ambient::{self, ComponentValue, FlatType, Tier, ValueType, signal};
 use crate::embedding::Embedding;
-use crate::error::{Error, Trap};
+use crate::error::Error;
 use crate::id::{ContextId, HostCall, HostTaskId, LiftId, TaskId, ThreadId};
 use crate::run;
-use crate::state::{Caller, Priority};
+use crate::state::Caller;
 use crate::store::Store;
 
 type Driven<'a> = &'a mut dyn Embedding<Profile = Tier>;
 
-/// While it lives, a task runs: its context is the current one.
+/// While it lives, code of a task runs: the task's context is the current one. Each task has one, wherever its code is on the stack: where
+/// it runs inside of itself, across others or not, it goes on with that, and what it sets it has set.
 pub(super) struct Inside {
     task: HostTaskId,
-    /// The context before; `None` where the task ran already.
-    before: Option<Option<ContextId>>,
-    /// The task that ran before.
+    /// The task whose code ran before, which keeps its context itself.
     outer: Option<HostTaskId>,
+    /// The context before, where no task's code ran.
+    found: Option<ContextId>,
+    /// For [`State::task_is_over`](crate::context::State::task_is_over).
+    scopes: u32,
     /// Tells a reset.
     epoch: u32,
 }
@@ -29,12 +33,15 @@ impl Inside {
         ambient::host(|host| {
             let context = host.task.enter(task)?;
             let outer = host.task.running.replace(task);
-            Ok(Self {
-                task,
-                before: context.map(|context| host.context.switch(context)),
-                outer,
-                epoch: host.context.next_epoch(),
-            })
+            let (scopes, epoch) = (host.context.task_begins(), host.context.next_epoch());
+            let mut found = None;
+            if outer != Some(task) {
+                found = host.context.switch(context);
+                if let Some(outer) = outer {
+                    found = host.task.set_aside(outer, found);
+                }
+            }
+            Ok(Self { task, outer, found, scopes, epoch })
         })?
     }
 }
@@ -46,11 +53,21 @@ impl Drop for Inside {
             if host.context.next_epoch() != self.epoch {
                 return;
             }
+            host.context.end_scopes();
             host.task.running = self.outer;
-            let Some(before) = self.before.take() else { return };
-            let kept = host.context.switch(before);
-            let over = host.task.leave(self.task, kept);
-            host.context.release(over);
+            let needed = host.task.leave(self.task);
+            if self.outer != Some(self.task) {
+                let found = match self.outer {
+                    Some(outer) => host.task.set_aside(outer, None),
+                    None => self.found.take(),
+                };
+                let mut kept = host.context.switch(found);
+                if needed {
+                    kept = host.task.set_aside(self.task, kept);
+                }
+                host.context.release(kept);
+            }
+            host.context.task_is_over(self.scopes);
         });
     }
 }
@@ -82,23 +99,22 @@ fn began(id: HostTaskId, core: Result<TaskId, Error>) -> Result<HostTaskId, Erro
 
 /// A task that is a thread of the host: a guest's function that a later tick calls, with the arguments that `flatten` answers.
 pub(crate) fn spawn(
-    at: FunctionAt,
-    priority: Priority,
+    how: Begin,
     parent: Option<HostTaskId>,
     flatten: impl FnOnce(&Store<Tier>, LiftId) -> Result<(Flat, Option<ValueType>), Error>,
 ) -> Result<HostTaskId, Error> {
     if let Some(parent) = parent {
         ambient::host(|host| host.task.thread_at(parent))??;
     }
-    let function = ambient::function(at)?;
+    let function = ambient::function(how.at)?;
     ambient::drive(|e| {
         settle(e)?;
         let (flat, result) = flatten(e.store(), function)?;
-        let id = begin(Kind::Call(result), Some(flat))?;
+        let id = begin(Kind::Call(result.map(FlatType::Plain)), Some(flat))?;
         // Room for it may have cost the parent, which had finished.
-        let made = ambient::host(|host| host.task.make_thread(id, at, priority, parent))?;
-        let core =
-            made.and_then(|()| e.store().spawn(function, ambient::own_call(state::index(id)), priority));
+        let made = ambient::host(|host| host.task.make_thread(id, how, parent))?;
+        let call = ambient::own_call(state::index(id));
+        let core = made.and_then(|()| e.store().spawn(function, call, how.priority));
         began(id, core)
     })?
 }
@@ -143,22 +159,21 @@ fn flatten(
     store: &Store<Tier>,
     function: LiftId,
     args: &[ComponentValue],
-) -> Result<(Flat, Option<ValueType>), Error> {
+) -> Result<(Flat, Option<FlatType>), Error> {
+    const RESULT: Error =
+        Error::Misuse("the host calls functions whose result is a number, a bool, a char or a handle");
+    const ARGUMENT: Error =
+        Error::Misuse("an argument is not of its parameter's type, or no number, bool, char or handle");
     let (params, result) = types(store, function)?;
-    if result.is_some_and(|result| !result.is_scalar()) {
-        return Err(Error::Misuse("the host calls functions whose result is a number, a bool or a char"));
-    }
+    let result = result.map(|ty| FlatType::of(ty, store.types()).ok_or(RESULT)).transpose()?;
     if params.len() as usize != args.len() {
         return Err(Error::Misuse("the function takes another number of arguments"));
     }
     let mut flat = Flat::new();
-    for (index, arg) in (0u32..).zip(args) {
+    for (index, arg) in (0..params.len()).zip(args) {
         let param = store.types().item(params, index).flatten();
-        let bits =
-            arg.to_bits().filter(|_| param.is_some_and(ValueType::is_scalar) && param == arg.value_type());
-        flat.push(bits.ok_or(Error::Misuse(
-            "an argument is not of its parameter's type, or no number, bool or char",
-        ))?)?;
+        let param = param.and_then(|ty| FlatType::of(ty, store.types()));
+        flat.push(param.and_then(|ty| ty.lower(arg)).ok_or(ARGUMENT)?)?;
     }
     Ok((flat, result))
 }
@@ -172,8 +187,9 @@ pub(crate) fn types(store: &Store<Tier>, function: LiftId) -> Result<(Items, Opt
     }
 }
 
-/// Tells the core what was done while it was in use.
+/// Before anything is run: tells the core what was done while it was in use, and takes what was lost until now for lost.
 fn settle(e: Driven<'_>) -> Result<bool, Error> {
+    ambient::host(|host| host.task.forget_lost())?;
     let mut told = false;
     while let Some(job) = ambient::host(|host| host.task.next_job())? {
         told = true;
@@ -206,11 +222,19 @@ fn explain(error: Error) -> Result<(), Error> {
     }
 }
 
-/// Runs one ready thread of whatever task; where none is ready and `idle` is set, waits for host functions that will answer. `false`
-/// where nothing happened and nothing will.
-pub(crate) fn turn(idle: bool) -> Result<bool, Error> {
+/// Does what signals are armed with that were given, and runs one ready thread of whatever task. `false` where nothing happened.
+pub(crate) fn turn() -> Result<bool, Error> {
+    let result = turn_quietly();
+    if result != Ok(false) {
+        signal::changed();
+    }
+    result
+}
+
+fn turn_quietly() -> Result<bool, Error> {
     // Nothing is taken out to be destroyed while the store is driven.
     ambient::core(|_| ())?;
+    let reacted = signal::react()?;
     // What has no room now is tried again when somebody has run.
     let no_room = match destroy_next() {
         Ok(true) => return Ok(true),
@@ -218,31 +242,14 @@ pub(crate) fn turn(idle: bool) -> Result<bool, Error> {
         Err(error @ Error::Capacity(_)) => Some(error),
         Err(error) => return Err(error),
     };
-    ambient::drive(|e| {
-        if settle(e)? {
-            return Ok(true);
-        }
+    ambient::drive_quietly(|e| {
+        let told = settle(e)?;
         match run::tick_inside(e, enter) {
-            Ok(true) => {
-                // A guest that yields until its answer is there leaves the store never idle.
-                if e.store().unanswered() > 0 {
-                    e.poll_answers()?;
-                }
-                return Ok(true);
-            }
-            Ok(false) => {}
-            Err(error) => return explain(error).map(|()| true),
+            Ok(false) if told || reacted => Ok(true),
+            Ok(false) => no_room.map_or(Ok(false), Err),
+            Ok(true) => Ok(true),
+            Err(error) => explain(error).map(|()| true),
         }
-        if let Some(error) = no_room {
-            return Err(error);
-        }
-        if !idle || e.store().unanswered() == 0 {
-            return Ok(false);
-        }
-        if !e.idle()? {
-            return Err(Error::Misuse("a host function will answer later, and the engine does not wait"));
-        }
-        Ok(true)
     })?
 }
 
@@ -255,33 +262,36 @@ fn destroy_next() -> Result<bool, Error> {
         }
         next => next,
     })?;
-    let (id, key, local) = match next {
+    match next {
         Next::Nothing => return Ok(false),
-        Next::Over(_) => return Ok(true),
-        Next::Destroy(id, key, local) => (id, key, local),
-    };
-    match local.destructor {
-        Destructor::None => {}
-        Destructor::Host(destroy) => {
+        Next::Over(_) => {}
+        Next::Host(id) => {
             let _inside = Inside::enter(id)?;
-            destroy(key, local.value);
+            if let Some((key, local)) = ambient::host(|host| host.task.take_local(id))?
+                && let Destructor::Host(destroy) = local.destructor
+            {
+                destroy(key, local.value);
+            }
         }
-        Destructor::Guest(function) => ambient::drive(|e| destroy(e, id, key, local, function))??,
+        Next::Guest(id, call) => ambient::drive(|e| destroy(e, id, call))??,
     }
     Ok(true)
 }
 
-/// Spawns a thread for a guest's destructor, as its own was.
-fn destroy(e: Driven<'_>, id: HostTaskId, key: u32, local: Local, function: LiftId) -> Result<(), Error> {
-    let args = [u64::from(key), local.value.to_bits().unwrap_or(0)];
-    let priority = ambient::host(|host| host.task.call_destructor(id, args))??;
-    let Err(error) = e.store().spawn(function, ambient::own_call(state::index(id)), priority) else {
-        return Ok(());
-    };
-    ambient::host(|host| match error {
-        Error::Capacity(_) => host.task.keep_local(id, key, local).and(Err(error)),
-        _ => {
-            host.task.end_destructor(id, false);
+/// Spawns a thread for a guest's destructor, as its own was. The value stays until there is one.
+fn destroy(e: Driven<'_>, id: HostTaskId, call: GuestDestructor) -> Result<(), Error> {
+    let spawned = e.store().spawn(call.function, ambient::own_call(state::index(id)), call.priority);
+    ambient::host(|host| match spawned {
+        Ok(_) => {
+            host.task.destructor_called(id, call.args);
+            Ok(())
+        }
+        Err(error @ Error::Capacity(_)) => {
+            host.task.let_others_end(id);
+            Err(error)
+        }
+        Err(error) => {
+            host.task.destructor_failed(id);
             // How the thread ended, it has ended; that its instance is dead is counted.
             if matches!(error, Error::Trap(_)) { Ok(()) } else { Err(error) }
         }
@@ -290,10 +300,21 @@ fn destroy(e: Driven<'_>, id: HostTaskId, key: u32, local: Local, function: Lift
 
 /// The context of the task that a thread is of, where that is one of the host's.
 fn enter(store: &Store<Tier>, thread: ThreadId) -> Option<Inside> {
+    Inside::enter(task_behind(store, thread)?).ok()
+}
+
+/// The bytes of stack that were asked for, where a thread is one of the host's.
+pub(crate) fn stack_bytes(store: &Store<Tier>, thread: ThreadId) -> Option<u32> {
+    let id = task_behind(store, thread)?;
+    ambient::host(|host| host.task.stack_bytes(id)).ok()?
+}
+
+/// The task of the host that a thread runs for.
+fn task_behind(store: &Store<Tier>, thread: ThreadId) -> Option<HostTaskId> {
     // What has resolved may go on, but is nobody's any more: its name may be another's.
     let task = store.task(store.thread(thread)?.task()).filter(|task| !task.is_resolved())?;
     match task.caller() {
-        Caller::Host(call) => Inside::enter(task_of(call)?).ok(),
+        Caller::Host(call) => task_of(call),
         _ => None,
     }
 }
@@ -328,16 +349,4 @@ pub(crate) fn host_lost(call: HostCall) {
         let context = host.task.lose(id);
         host.context.release(context);
     });
-}
-
-/// Drives the store until a task has finished.
-pub(super) fn wait<T>(mut poll: impl FnMut() -> Result<Option<T>, Error>) -> Result<T, Error> {
-    loop {
-        if let Some(outcome) = poll()? {
-            return Ok(outcome);
-        }
-        if !turn(true)? {
-            return Err(Trap::Deadlock.into());
-        }
-    }
 }

@@ -1,12 +1,12 @@
 //! What the host keeps about its tasks, beside what the core does.
 
+use super::flat::Flat;
 use super::threads::{ENDING, Local, Part};
 use super::{TaskFailure, TaskOutcome, TaskReturn, TaskState};
 use crate::ambient::table::{PairList, Pairs, Pool};
-use crate::ambient::{ComponentValue, Limits, Text, ValueType, capacity};
+use crate::ambient::{ComponentValue, FlatType, Limits, Text, capacity};
 use crate::error::{Error, Resource, Trap};
 use crate::id::{ContextId, HostTaskId, TaskId};
-use crate::spec::MAX_FLAT_PARAMS;
 use crate::storage::{Key, Link, List, Node};
 
 /// A task that is not there: ids are never used again.
@@ -18,27 +18,7 @@ pub(super) enum Kind {
     /// The host, which said that it started.
     Own,
     /// A guest's function, whose result is of this type.
-    Call(Option<ValueType>),
-}
-
-/// Flat arguments.
-#[derive(Clone, Debug)]
-pub(crate) struct Flat {
-    values: [u64; MAX_FLAT_PARAMS],
-    len: usize,
-}
-
-impl Flat {
-    pub(crate) const fn new() -> Self {
-        Self { values: [0; MAX_FLAT_PARAMS], len: 0 }
-    }
-
-    pub(crate) fn push(&mut self, value: u64) -> Result<(), Error> {
-        const TOO_MANY: Error = Error::Misuse("the host calls functions of up to 16 parameters");
-        *self.values.get_mut(self.len).ok_or(TOO_MANY)? = value;
-        self.len = self.len.saturating_add(1);
-        Ok(())
-    }
+    Call(Option<FlatType>),
 }
 
 #[derive(Debug)]
@@ -67,10 +47,10 @@ pub(super) struct Record {
     progress: Progress,
     /// The core's task, while it is there.
     core: Option<TaskId>,
-    /// The context that is current while it runs; not here then.
+    /// The context that is current while it runs; not here then, but while another's code runs in the midst of its own.
     context: Option<ContextId>,
-    /// It runs.
-    inside: bool,
+    /// How often its code is on the stack.
+    inside: u32,
     metadata: PairList,
     /// Its cancellation was asked for.
     cancelled: bool,
@@ -134,15 +114,20 @@ impl State {
     pub(crate) const fn new() -> Self {
         Self {
             tasks: Pool::new(),
-            metadata: Pairs::new(Resource::TaskMetadata),
+            metadata: Pairs::new(),
             known: List::EMPTY,
             deferred: List::EMPTY,
             lost: List::EMPTY,
-            locals: Pairs::new(Resource::ThreadLocals),
+            locals: Pairs::new(),
             ending: List::EMPTY,
             lost_destructors: 0,
             running: None,
         }
+    }
+
+    /// No tasks, in the place of others, whose ids name none of these.
+    pub(crate) fn after(old: &Self) -> Self {
+        Self { tasks: Pool::after(&old.tasks), ..Self::new() }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -176,7 +161,7 @@ impl State {
             progress,
             core: None,
             context,
-            inside: false,
+            inside: 0,
             metadata: PairList::EMPTY,
             cancelled: false,
             known: false,
@@ -269,17 +254,18 @@ impl State {
         Ok(Some(outcome))
     }
 
-    /// Somebody knows how a task has finished. What the core has still to be told comes first.
+    /// Somebody knows how a task has finished. What the core has still to be told comes first, and while its code is on the stack it
+    /// is not freed.
     fn know(&mut self, id: HostTaskId) {
         let Some(record) = self.tasks.get_mut(id) else { return };
         record.known = true;
-        if record.is_over() && matches!(record.listed, Listed::None | Listed::Lost) {
+        if record.is_over() && record.inside == 0 && matches!(record.listed, Listed::None | Listed::Lost) {
             self.list(id, Listed::Known);
         }
     }
 
     /// Whether somebody may still resolve the task.
-    fn is_live(&self, id: HostTaskId) -> bool {
+    pub(crate) fn is_live(&self, id: HostTaskId) -> bool {
         self.tasks.get(id).is_some_and(|record| !matches!(record.progress, Progress::Finished(_)))
     }
 
@@ -303,7 +289,9 @@ impl State {
     /// A task has finished and has nothing more to run; the context that it kept.
     pub(super) fn end_over(&mut self, id: HostTaskId) -> Option<ContextId> {
         let record = self.tasks.get_mut(id)?;
-        let (known, context) = (record.known, record.context.take());
+        let known = record.known;
+        // What its code goes on with that is on the stack goes with that.
+        let context = if record.inside == 0 { record.context.take() } else { None };
         if known {
             self.know(id);
         }
@@ -351,16 +339,16 @@ impl State {
             let id = self.deferred.front(self.tasks.slab())?;
             self.list(id, Listed::None);
             let record = self.tasks.get_mut(id)?;
-            let (state, core) = (matches!(record.progress, Progress::Finished(_)), record.core);
+            let (finished, core) = (matches!(record.progress, Progress::Finished(_)), record.core);
             let cancelled = record.cancelled;
-            if state {
+            if finished {
                 record.core = None;
-            }
-            if state && record.known {
-                self.list(id, Listed::Known);
+                if record.known {
+                    self.know(id);
+                }
             }
             match core {
-                Some(core) if !state => return Some(Job::Request(id, core)),
+                Some(core) if !finished => return Some(Job::Request(id, core)),
                 Some(core) if cancelled => return Some(Job::Cancel(core)),
                 Some(core) => return Some(Job::Return(core)),
                 None => {}
@@ -374,12 +362,11 @@ impl State {
         if record.thread.start_destructor(args) {
             return Ok(());
         }
-        let Progress::Pending(flat) = core::mem::replace(&mut record.progress, Progress::Running) else {
+        let Progress::Pending(flat) = &record.progress else {
             return Err(Error::Bug("a call of the host started twice"));
         };
-        for (arg, value) in args.iter_mut().zip(flat.values).take(flat.len) {
-            *arg = value;
-        }
+        flat.write(args);
+        record.progress = Progress::Running;
         Ok(())
     }
 
@@ -392,13 +379,18 @@ impl State {
         if self.end_destructor(id, results.is_some()) {
             return Ok(None);
         }
-        let outcome = match (results, self.get(id)?.kind) {
+        let record = self.get(id)?;
+        let outcome = match (results, record.kind) {
+            (_, Kind::Call(_)) if matches!(record.progress, Progress::Finished(_)) => {
+                return Err(Error::Bug("a call of the host resolved twice"));
+            }
+            (_, Kind::Own) => return Err(Error::Bug("the host's own task is no call")),
             (None, _) => TaskOutcome::Cancelled,
             (Some(results), Kind::Call(Some(ty))) => {
                 let bits = results.first().copied().ok_or(Error::Bug("a result without a value"))?;
-                TaskOutcome::Completed(TaskReturn::from_component_value(ComponentValue::from_bits(ty, bits)?))
+                TaskOutcome::Completed(TaskReturn::from_component_value(ty.lift(bits)?))
             }
-            (Some(_), _) => TaskOutcome::Completed(TaskReturn::void()),
+            (Some(_), Kind::Call(None)) => TaskOutcome::Completed(TaskReturn::void()),
         };
         Ok(self.finish(id, outcome))
     }
@@ -415,6 +407,14 @@ impl State {
         let context = self.finish(id, TaskOutcome::Failed(TaskFailure::Error(Trap::CannotEnter.into())));
         self.list(id, Listed::Lost);
         context
+    }
+
+    /// Nobody will say any more which error ended those that were lost until now: whoever drove the store then kept it.
+    pub(super) fn forget_lost(&mut self) {
+        self.lost_destructors = 0;
+        while let Some(id) = self.lost.front(self.tasks.slab()) {
+            self.list(id, Listed::None);
+        }
     }
 
     /// The error that ended the calls which are lost; how many there were, destructors among them.
@@ -445,18 +445,28 @@ impl State {
         }
     }
 
-    /// A task runs: the context to make the current one. `None` where it runs already, and its context is current.
-    pub(super) fn enter(&mut self, id: HostTaskId) -> Result<Option<Option<ContextId>>, Error> {
+    /// Code of a task runs: its context, which is the current one then.
+    pub(super) fn enter(&mut self, id: HostTaskId) -> Result<Option<ContextId>, Error> {
         let record = self.get_mut(id)?;
-        let runs = core::mem::replace(&mut record.inside, true);
-        Ok((!runs).then(|| record.context.take()))
+        record.inside = record.inside.saturating_add(1);
+        Ok(record.context.take())
     }
 
-    /// A task runs no longer: the context that it keeps now. The one that it does not, since it has finished.
-    pub(super) fn leave(&mut self, id: HostTaskId, context: Option<ContextId>) -> Option<ContextId> {
+    /// Another's code runs in the midst of a task's own: the context that it goes on with then, which is here until then. The one that was.
+    pub(super) fn set_aside(&mut self, id: HostTaskId, context: Option<ContextId>) -> Option<ContextId> {
         let Some(record) = self.tasks.get_mut(id) else { return context };
-        record.inside = false;
-        if !record.is_over() { core::mem::replace(&mut record.context, context) } else { context }
+        core::mem::replace(&mut record.context, context)
+    }
+
+    /// Code of a task runs no longer. Whether the task needs a context still: it has not finished, or other code of it is on the stack.
+    pub(super) fn leave(&mut self, id: HostTaskId) -> bool {
+        let Some(record) = self.tasks.get_mut(id) else { return false };
+        record.inside = record.inside.saturating_sub(1);
+        let needed = record.inside > 0 || !record.is_over();
+        if !needed && record.known {
+            self.know(id);
+        }
+        needed
     }
 
     pub(super) fn set_metadata(
@@ -467,7 +477,8 @@ impl State {
         limits: &Limits,
     ) -> Result<Option<ComponentValue>, Error> {
         let record = self.tasks.get_mut(id).ok_or(FREED)?;
-        self.metadata.set(&mut record.metadata, key, value, limits.task_metadata)
+        let most = (limits.task_metadata, Resource::TaskMetadata);
+        self.metadata.set(&mut record.metadata, key, value, most)
     }
 
     pub(super) fn metadata(&self, id: HostTaskId, key: &str) -> Result<Option<ComponentValue>, Error> {

@@ -3,7 +3,7 @@
 use super::state::{Record, State};
 use crate::ambient::table::PairList;
 use crate::ambient::{ComponentValue, FunctionAt, Limits};
-use crate::error::Error;
+use crate::error::{Error, Resource};
 use crate::id::{ContextId, HostTaskId, LiftId};
 use crate::state::Priority;
 use crate::storage::{Link, List, Node};
@@ -31,6 +31,24 @@ pub(crate) struct Local {
     pub(crate) destructor: Destructor,
 }
 
+/// How a thread begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Begin {
+    /// Where its function was found.
+    pub(crate) at: FunctionAt,
+    pub(crate) priority: Priority,
+    /// Bytes of stack that were asked for.
+    pub(crate) stack: Option<u32>,
+}
+
+/// A call of a guest's destructor, which is a thread as the one that ends.
+pub(super) struct GuestDestructor {
+    pub(super) function: LiftId,
+    /// The key, and the value.
+    pub(super) args: [u64; 2],
+    pub(super) priority: Priority,
+}
+
 /// Where the end of a thread is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Stage {
@@ -45,8 +63,8 @@ enum Stage {
 /// What a task is as a thread.
 #[derive(Debug)]
 pub(crate) struct Part {
-    /// Where its function was found, and how urgent it is; `None` for what is no thread.
-    at: Option<(FunctionAt, Priority)>,
+    /// `None` for what is no thread.
+    begin: Option<Begin>,
     parent: Option<HostTaskId>,
     children: List<HostTaskId, SIBLING>,
     sibling: Link,
@@ -59,7 +77,7 @@ pub(crate) struct Part {
 
 impl Part {
     pub(super) const NONE: Self = Self {
-        at: None,
+        begin: None,
         parent: None,
         children: List::EMPTY,
         sibling: Link::NONE,
@@ -108,8 +126,10 @@ pub(super) enum Next {
     Nothing,
     /// One has no more values; the context that it kept.
     Over(Option<ContextId>),
-    /// A value is to be destroyed.
-    Destroy(HostTaskId, u32, Local),
+    /// A value is the host's to destroy, if there is anything to do.
+    Host(HostTaskId),
+    /// A value is a guest's to destroy.
+    Guest(HostTaskId, GuestDestructor),
 }
 
 impl State {
@@ -117,12 +137,11 @@ impl State {
     pub(crate) fn make_thread(
         &mut self,
         id: HostTaskId,
-        at: FunctionAt,
-        priority: Priority,
+        begin: Begin,
         parent: Option<HostTaskId>,
     ) -> Result<(), Error> {
         let part = &mut self.get_mut(id)?.thread;
-        (part.at, part.parent) = (Some((at, priority)), parent);
+        (part.begin, part.parent) = (Some(begin), parent);
         let Some(parent) = parent else { return Ok(()) };
         self.with_children(parent, |children, state| children.push_back(state.tasks.slab_mut(), id))
     }
@@ -175,11 +194,16 @@ impl State {
 
     /// Where a thread's function was found.
     pub(crate) fn thread_at(&self, id: HostTaskId) -> Result<FunctionAt, Error> {
-        self.part(id).map(|(at, _)| at)
+        self.begin(id).map(|begin| begin.at)
     }
 
-    fn part(&self, id: HostTaskId) -> Result<(FunctionAt, Priority), Error> {
-        self.get(id)?.thread.at.ok_or(Error::Misuse("the task is no thread"))
+    /// The bytes of stack that were asked for, where the task is a thread.
+    pub(super) fn stack_bytes(&self, id: HostTaskId) -> Option<u32> {
+        self.begin(id).ok()?.stack
+    }
+
+    fn begin(&self, id: HostTaskId) -> Result<Begin, Error> {
+        self.get(id)?.thread.begin.ok_or(Error::Misuse("the task is no thread"))
     }
 
     /// How many destructors of the guest were lost.
@@ -197,7 +221,8 @@ impl State {
         self.thread_at(id)?;
         self.check_live(id)?;
         let record = self.tasks.get_mut(id).ok_or(Error::Bug("a live task is gone"))?;
-        let old = self.locals.set_first(&mut record.thread.locals, key, local, limits.thread_locals)?;
+        let most = (limits.thread_locals, Resource::ThreadLocals);
+        let old = self.locals.set_first(&mut record.thread.locals, key, local, most)?;
         Ok(old.map(|local| local.value))
     }
 
@@ -223,24 +248,50 @@ impl State {
         true
     }
 
-    /// What is next to be done. The values of a thread are destroyed one after another, the one that was set last first.
+    /// Takes the value out that is next to be destroyed.
+    pub(super) fn take_local(&mut self, id: HostTaskId) -> Option<(u32, Local)> {
+        self.locals.pop(&mut self.tasks.get_mut(id)?.thread.locals)
+    }
+
+    /// What is next to be done, before which the value is there still. The values of a thread are destroyed one after another, the one that was set last first.
     pub(super) fn next_destructor(&mut self) -> Next {
         let Some(id) = self.ending.front(self.tasks.slab()) else { return Next::Nothing };
         let Some(record) = self.tasks.get_mut(id) else { return Next::Nothing };
-        if let Some((key, local)) = self.locals.pop(&mut record.thread.locals) {
-            return Next::Destroy(id, key, local);
+        match (self.locals.iter(&record.thread.locals).next(), record.thread.begin) {
+            (None, _) => {}
+            (Some((key, Local { value, destructor: Destructor::Guest(function) })), Some(begin)) => {
+                let args = [u64::from(*key), value.to_bits().unwrap_or(0)];
+                return Next::Guest(
+                    id,
+                    GuestDestructor { function: *function, args, priority: begin.priority },
+                );
+            }
+            (Some(_), _) => return Next::Host(id),
         }
         record.thread.stage = Stage::None;
         self.ending.remove(self.tasks.slab_mut(), id);
         Next::Over(self.end_over(id))
     }
 
-    /// A guest's destructor is about to be called: how urgent it is.
-    pub(super) fn call_destructor(&mut self, id: HostTaskId, args: [u64; 2]) -> Result<Priority, Error> {
-        let (_, priority) = self.part(id)?;
-        self.get_mut(id)?.thread.stage = Stage::Called(args);
+    /// The guest's destructor is called of the value that is next to be destroyed: it is there no longer.
+    pub(super) fn destructor_called(&mut self, id: HostTaskId, args: [u64; 2]) {
+        self.take_local(id);
+        let Some(record) = self.tasks.get_mut(id) else { return };
+        record.thread.stage = Stage::Called(args);
         self.ending.remove(self.tasks.slab_mut(), id);
-        Ok(priority)
+    }
+
+    /// The guest's destructor can't be called of the value that is next to be destroyed, and never will: it is lost.
+    pub(super) fn destructor_failed(&mut self, id: HostTaskId) {
+        self.take_local(id);
+        let Some(record) = self.tasks.get_mut(id) else { return };
+        record.thread.lost = record.thread.lost.saturating_add(1);
+    }
+
+    /// There is no room to call a guest's destructor: those are next that end after this one.
+    pub(super) fn let_others_end(&mut self, id: HostTaskId) {
+        self.ending.remove(self.tasks.slab_mut(), id);
+        self.ending.push_back(self.tasks.slab_mut(), id);
     }
 
     /// A guest's destructor has ended, if one was called: run to its end, or lost.
@@ -256,15 +307,5 @@ impl State {
         // It goes on where it was.
         self.ending.push_front(self.tasks.slab_mut(), id);
         true
-    }
-
-    /// A guest's destructor could not be called, for want of room: the value stays, for another time.
-    pub(super) fn keep_local(&mut self, id: HostTaskId, key: u32, local: Local) -> Result<(), Error> {
-        let record = self.get_mut(id)?;
-        record.thread.stage = Stage::Listed;
-        self.ending.push_back(self.tasks.slab_mut(), id);
-        let record = self.tasks.get_mut(id).ok_or(Error::Bug("a thread is gone that ends"))?;
-        // There is the room that it had.
-        self.locals.set_first(&mut record.thread.locals, key, local, u32::MAX).map(drop)
     }
 }

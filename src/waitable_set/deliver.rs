@@ -1,11 +1,12 @@
 //! Copies of the host's: how one begins, and what its event becomes.
 
-use super::state::{Own, State};
+use super::state::{Own, Registered, State};
 use super::types::*;
 use crate::abi::types::{TypeDef, Types};
-use crate::ambient::{ComponentValue, Core, Limits, Scalars, Tier, ValueType};
+use crate::ambient::{ComponentValue, Core, FlatType, Limits, NoEngine, Scalars, Tier, ValueType};
 use crate::error::Error;
-use crate::id::{OptsId, SetId, WaitableId};
+use crate::id::{self, OptsId, SetId};
+use crate::run;
 use crate::spec::{CopyResult, EventCode, PtrType, SubtaskState};
 use crate::state::{CopyState, Direction};
 use crate::store::HostEnd;
@@ -38,12 +39,14 @@ pub(super) fn check_element(element: Option<ValueType>, types: &Types<Tier>) -> 
 
 /// Whether a value is of a type.
 fn is_of(value: &ComponentValue, ty: ValueType, types: &Types<Tier>) -> bool {
-    let ValueType::Defined(id) = ty else { return value.value_type() == Some(ty) };
-    match (types.def(id), value) {
-        (Some(TypeDef::Own(_) | TypeDef::Borrow(_)), ComponentValue::Resource(_))
-        | (Some(TypeDef::Stream(_)), ComponentValue::Stream(_))
-        | (Some(TypeDef::Future(_)), ComponentValue::Future(_)) => true,
-        (Some(TypeDef::List(element)), ComponentValue::List(list)) => list.element() == element,
+    if let Some(flat) = FlatType::of(ty, types) {
+        return flat.lower(value).is_some();
+    }
+    match (ty, value) {
+        (ValueType::String, ComponentValue::String(_)) => true,
+        (ValueType::Defined(id), ComponentValue::List(list)) => {
+            matches!(types.def(id), Some(TypeDef::List(element)) if element == list.element())
+        }
         _ => false,
     }
 }
@@ -131,7 +134,7 @@ impl State {
         let size = size(types, end.element)?;
         let block = if size == 0 || n == 0 { 0 } else { core.memory.alloc(size.saturating_mul(n))? };
         let stored = match batch {
-            Some(list) => (0u32..).zip(list.iter()).try_for_each(|(index, item)| {
+            Some(list) => (0..u32::MAX).zip(list.iter()).try_for_each(|(index, item)| {
                 item.store_in(&mut core.memory, block.saturating_add(index.saturating_mul(size)))
             }),
             None => value.map_or(Ok(()), |value| value.store_in(&mut core.memory, block)),
@@ -265,39 +268,125 @@ impl State {
 
     /// A future or stream is over: its end goes, and what the host knows of it.
     pub(super) fn end(&mut self, core: &mut Core, key: u32) -> Result<(), Error> {
-        // Nothing is to be dropped of what was given away.
-        let end = self.end_of(core, key);
-        let Some(registered) = self.unregister(key) else { return Ok(()) };
+        let registered = self.find(key)?;
         match registered.own {
             Some(Own { writable, .. }) if writable != 0 => {
-                core.store.drop_host_future(registered.end, writable)
+                core.store.drop_host_future(registered.end, writable)?;
             }
-            _ => end.map_or(Ok(()), |end| core.store.drop_host_end(end.handle)),
+            // Nothing is to be dropped of what was given away.
+            _ => self.end_of(core, key).map_or(Ok(()), |end| core.store.drop_host_end(end.handle))?,
         }
+        self.unregister(key);
+        Ok(())
+    }
+
+    /// A new future that is the host's alone, in a set. Where there is no room nothing of it is left.
+    pub(super) fn add_own(
+        &mut self,
+        core: &mut Core,
+        key: u32,
+        set: SetId,
+        outcome: FutureState,
+        limits: &Limits,
+    ) -> Result<WaitableId, Error> {
+        outcome.check(limits)?;
+        self.check_room(limits)?;
+        let host = core.host()?.instance;
+        let (readable, writable) = core.store.new_stream(host, None, true)?;
+        let added = self.begin_own(core, key, (readable, writable), set, outcome, limits);
+        if added.is_err() {
+            self.unregister(key);
+            core.store.drop_host_future(readable, writable)?;
+        }
+        added
+    }
+
+    fn begin_own(
+        &mut self,
+        core: &mut Core,
+        key: u32,
+        (readable, writable): (u32, u32),
+        set: SetId,
+        outcome: FutureState,
+        limits: &Limits,
+    ) -> Result<WaitableId, Error> {
+        let own = Own { writable, outcome: FutureState::Pending, first: set };
+        self.register(core, key, readable, Some(own), limits)?;
+        let end = core.store.host_end(readable)?;
+        copy_nothing(core, end)?;
+        core.store.join(end.id, Some(set))?;
+        if outcome != FutureState::Pending {
+            self.settle(core, key, outcome, limits)?;
+        }
+        Ok(self.name(end.id, end.handle))
+    }
+
+    /// Takes all out of a set that are in it; futures that were registered for it are not any more.
+    pub(super) fn undo(&mut self, core: &mut Core, set: SetId) -> Result<(), Error> {
+        while let Some(member) = core.store.first_member(set) {
+            let registered = self.key_of(member).and_then(|key| Ok((key, self.find(key)?)));
+            match registered {
+                Ok((key, Registered { own: Some(own), .. })) if own.first == set => {
+                    core.store.cancel_host_copy(member)?;
+                    self.end(core, key)?;
+                }
+                _ => core.store.join(member, None)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends a future that is the host's alone.
+    ///
+    /// # Errors
+    /// `Misuse` where it has ended; `Capacity` of its value. Nothing is changed.
+    pub(super) fn settle(
+        &mut self,
+        core: &mut Core,
+        key: u32,
+        outcome: FutureState,
+        limits: &Limits,
+    ) -> Result<(), Error> {
+        outcome.check(limits)?;
+        let own = self.find_mut(key)?.own.as_mut().filter(|own| own.writable != 0).ok_or(OVER)?;
+        let end = core.store.host_end(own.writable)?;
+        copy_nothing(core, end)?;
+        core.store.get_pending_event(end.id)?;
+        core.store.drop_host_end(end.handle)?;
+        (own.writable, own.outcome) = (0, outcome);
+        Ok(())
     }
 
     /// What nobody waits for and was read is over.
     pub(super) fn reap(&mut self, core: &mut Core, limits: &Limits) -> Result<(), Error> {
-        let Some(set) = self.reaped() else { return Ok(()) };
+        let Some((handle, set)) = self.reaped else { return Ok(()) };
         while self.take(core, set, limits)?.is_some() {}
+        if core.store.first_member(set).is_none() {
+            self.reaped = None;
+            core.store.drop_host_set(handle, set)?;
+        }
         Ok(())
     }
 
-    /// A write waits for its reader, and nobody for the write: its event is seen to by [`State::reap`].
-    pub(super) fn leave_to_reap(&mut self, core: &mut Core, id: WaitableId) -> Result<(), Error> {
+    /// A write waits for its reader, and where nobody waits for the write, which is the answer, its event is seen to by [`State::reap`].
+    pub(super) fn leave_to_reap(&mut self, core: &mut Core, id: id::WaitableId) -> Result<bool, Error> {
         if core.store.waitable(id).is_none_or(|waitable| waitable.in_waitable_set()) {
-            return Ok(());
+            return Ok(false);
         }
-        let set = match self.reaped() {
-            Some(set) => set,
-            None => {
-                let (_, set) = core.store.new_host_set()?;
-                self.set_reaped(set);
-                set
-            }
+        let (_, set) = match self.reaped {
+            Some(reaped) => reaped,
+            None => *self.reaped.insert(core.store.new_host_set()?),
         };
-        core.store.join(id, Some(set))
+        core.store.join(id, Some(set))?;
+        Ok(true)
     }
 }
 
+/// Begins the copy of an end of a future that is the host's alone and so carries nothing: no engine has a part in it.
+fn copy_nothing(core: &mut Core, end: HostEnd) -> Result<(), Error> {
+    let options = core.host()?.async_options;
+    run::begin_copy(&mut NoEngine(core), end, options, 0, 1)
+}
+
+const OVER: Error = Error::Misuse("the future has its value or is cancelled already");
 const OTHER_TYPE: Error = Error::Misuse("the value is not of the type that the stream or future carries");

@@ -1,14 +1,13 @@
 //! What the host does with its futures and streams.
 
 use super::deliver::check_element;
+use super::state::Registered;
 use super::types::*;
 use super::{start, with};
-use crate::ambient::{ComponentValue, ValueType};
+use crate::ambient::{ComponentValue, ValueType, signal};
 use crate::error::Error;
 use crate::spec::CopyResult;
-use crate::state::Direction;
-
-const OVER: Error = Error::Misuse("the future has its value or is cancelled already");
+use crate::state::{CopyState, Direction};
 
 impl FutureHandle {
     /// A new future that a guest reads: its handle, and its readable end for an argument or a result of the guest's. `carries` is the
@@ -70,6 +69,17 @@ impl FutureHandle {
     /// `Misuse` where the store is in use.
     pub fn is_registered(self) -> Result<bool, Error> {
         with(|_, state, _| Ok(state.find(self.0).is_ok()))
+    }
+
+    /// Whether the host can still complete it.
+    pub(crate) fn is_open(self) -> Result<bool, Error> {
+        with(|core, state, _| match state.find(self.0) {
+            Ok(Registered { own: Some(own), .. }) => Ok(own.writable != 0),
+            Ok(_) => Ok(state
+                .end_of(core, self.0)
+                .is_ok_and(|end| end.direction == Direction::Write && end.state == CopyState::Idle)),
+            Err(_) => Ok(false),
+        })
     }
 
     /// Lets go of a future that nobody will wait for. A set that it is in loses it.
@@ -139,46 +149,34 @@ fn is_own(key: u32) -> Result<bool, Error> {
 }
 
 /// Ends a future that is the host's alone.
-pub(super) fn settle(key: u32, outcome: FutureState) -> Result<(), Error> {
-    let copy = with(|core, state, limits| {
-        if let FutureState::Ready(Some(value)) = &outcome {
-            value.check(limits)?;
-        }
-        let options = core.host()?.async_options;
-        let own = state.find_mut(key)?.own.as_mut().filter(|own| own.writable != 0).ok_or(OVER)?;
-        own.outcome = outcome;
-        let end = core.store.host_end(own.writable)?;
-        Ok(super::Copy { key, end, options, ptr: 0, n: 1 })
-    })?;
-    start(copy)??;
-    with(|core, state, _| {
-        core.store.get_pending_event(copy.end.id)?;
-        core.store.drop_host_end(copy.end.handle)?;
-        if let Some(own) = &mut state.find_mut(key)?.own {
-            own.writable = 0;
-        }
-        Ok(())
-    })
+fn settle(key: u32, outcome: FutureState) -> Result<(), Error> {
+    with(|core, state, limits| state.settle(core, key, outcome, limits))?;
+    // No guest is ready by it, but who waits in the host.
+    signal::changed();
+    Ok(())
 }
 
 /// Writes what a guest reads.
 fn write(key: u32, value: Option<&ComponentValue>) -> Result<(), Error> {
-    let copy = with(|core, state, limits| {
+    let (copy, alone) = with(|core, state, limits| {
         state.reap(core, limits)?;
         let copy = state.write(core, key, value, limits)?;
-        if let Err(error) = state.leave_to_reap(core, copy.end.id) {
+        let alone = state.leave_to_reap(core, copy.end.id);
+        if alone.is_err() {
             state.free_block(core, key, copy.end.element, true)?;
-            return Err(error);
         }
-        Ok(copy)
+        Ok((copy, alone?))
     })?;
-    let started = start(copy)?;
+    let started = start(copy).flatten();
     with(|core, state, limits| {
         if started.is_err() {
             // As if it had not begun.
             core.store.end_host_copy(copy.end.id, CopyResult::Cancelled)?;
             core.store.get_pending_event(copy.end.id)?;
             state.free_block(core, key, copy.end.element, true)?;
+            if alone {
+                core.store.join(copy.end.id, None)?;
+            }
         }
         state.reap(core, limits)
     })?;
@@ -220,14 +218,15 @@ fn from_guest(key: u32, readable: u32, future: bool) -> Result<(), Error> {
 fn close(key: u32) -> Result<(), Error> {
     with(|core, state, limits| {
         state.reap(core, limits)?;
-        let registered = state.find(key)?;
-        if registered.own.is_some() {
-            return state.end(core, key);
-        }
+        let own = state.find(key)?.own.is_some();
         let Ok(end) = state.end_of(core, key) else {
             state.free_block(core, key, None, false)?;
             return state.end(core, key);
         };
+        if own {
+            core.store.cancel_host_copy(end.id)?;
+            return state.end(core, key);
+        }
         let writes = end.direction == Direction::Write;
         if writes && end.future {
             core.store.check_drop_end(end.id)?;

@@ -7,11 +7,16 @@ use core::time::Duration;
 /// A new set with these members.
 ///
 /// # Errors
-/// As [`waitable_set_add`](WaitableSetBuiltins::waitable_set_add), and then there is no set.
+/// As [`waitable_set_add`](WaitableSetBuiltins::waitable_set_add), and then there is no set, and no future that was registered for it. What was in
+/// another set is in none.
 pub fn create_set_with(waitables: impl IntoIterator<Item = Waitable>) -> Result<WaitableSetId, Error> {
     let set = WaitableSetBuiltins::waitable_set_new()?;
     for waitable in waitables {
         if let Err(error) = WaitableSetBuiltins::waitable_set_add(set, waitable) {
+            super::with(|core, state, _| {
+                let id = state.set(core, set)?;
+                state.undo(core, id)
+            })?;
             dissolve(set)?;
             return Err(error);
         }

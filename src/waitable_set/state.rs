@@ -29,8 +29,11 @@ pub(super) struct Registered {
 /// A future that is the host's alone: the core has the future, which carries nothing, and the value is here.
 #[derive(Clone, Debug)]
 pub(super) struct Own {
+    /// The other end; 0 once the future has its value or is cancelled.
     pub writable: u32,
     pub outcome: FutureState,
+    /// The set to which it was added first.
+    pub first: SetId,
 }
 
 /// Which future or stream an end is.
@@ -63,8 +66,8 @@ pub(crate) struct State {
     ends: Room<End, { capacity::WAITABLES }>,
     /// By the index of the set.
     nests: Room<Nest, { capacity::SETS }>,
-    /// The set in which the ends wait that nobody else waits for, until what they wrote was read.
-    reaped: Option<SetId>,
+    /// The set in which the ends wait that nobody else waits for, until what they wrote was read; while there are some.
+    pub(super) reaped: Option<(u32, SetId)>,
     epoch: u32,
 }
 
@@ -75,7 +78,7 @@ const NOT_REGISTERED: Error =
 impl State {
     pub(crate) const fn new(epoch: u32) -> Self {
         Self {
-            registered: Pairs::new(Resource::HostWaitables),
+            registered: Pairs::new(),
             buckets: [const { PairList::EMPTY }; BUCKETS],
             ends: Room::EMPTY,
             nests: Room::EMPTY,
@@ -133,7 +136,7 @@ impl State {
         let place = grown(&mut self.ends, id.index(), Resource::Waitables)?;
         let list = self.buckets.get_mut(key as usize % BUCKETS).ok_or(NOT_REGISTERED)?;
         let registered = Registered { end, id, block: 0, own, failed: None };
-        self.registered.set(list, key, registered, limits.host_waitables)?;
+        self.registered.set(list, key, registered, (limits.host_waitables, Resource::HostWaitables))?;
         *place = End(Some((id, key)));
         Ok(())
     }
@@ -175,15 +178,6 @@ impl State {
     pub(super) fn add_set(&mut self, handle: u32, id: SetId) -> Result<WaitableSetId, Error> {
         *grown(&mut self.nests, id.index(), Resource::WaitableSets)? = Nest { handle, ..Nest::BLANK };
         Ok(WaitableSetId(self.held(handle, id)))
-    }
-
-    /// The set of those that nobody waits for.
-    pub(super) fn reaped(&self) -> Option<SetId> {
-        self.reaped
-    }
-
-    pub(super) fn set_reaped(&mut self, set: SetId) {
-        self.reaped = Some(set);
     }
 }
 

@@ -1,6 +1,6 @@
 //! What can be waited for, and what a wait answers.
 
-use crate::ambient::ComponentValue;
+use crate::ambient::{ComponentValue, Limits};
 use crate::error::Error;
 use crate::spec::SubtaskState;
 use crate::storage::Blank;
@@ -120,6 +120,16 @@ pub enum FutureState {
     Cancelled,
     /// There was one, which the host could not take.
     Failed(Error),
+}
+
+impl FutureState {
+    /// Whether its value is within the limits.
+    pub(super) fn check(&self, limits: &Limits) -> Result<(), Error> {
+        match self {
+            Self::Ready(Some(value)) => value.check(limits),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A stream, and what came of its last read or write.

@@ -117,7 +117,7 @@ fn every_limit_of_a_store_is_exact() {
         let (free, none) = play::<Heap>(&tape, Heap::LIMITS);
         assert_eq!(none, None);
         for ((resource, set), most) in ROLES.into_iter().zip(&mut most) {
-            let mut enough = 1;
+            let mut enough = 0;
             loop {
                 let (trace, full) = play::<Heap>(&tape, limited(Heap::LIMITS, set, enough));
                 let bounded = play::<Large>(&tape, limited(Large::LIMITS, set, enough));
@@ -154,8 +154,8 @@ fn every_limit_of_what_is_linked_is_exact() {
     };
     for (resource, set) in LINKED {
         let error = |n| link(limited(Heap::LIMITS, set, n));
-        let enough = (1..).find(|n| error(*n).is_none()).expect("enough");
-        for few in 1..enough {
+        let enough = (0..).find(|n| error(*n).is_none()).expect("enough");
+        for few in 0..enough {
             assert_eq!(error(few), Some(Error::Capacity(resource)), "{few} of {enough}");
         }
         let bounded = |n| {
@@ -164,16 +164,19 @@ fn every_limit_of_what_is_linked_is_exact() {
                 .err()
         };
         assert_eq!(bounded(enough), None);
-        if enough > 1 {
-            assert_eq!(bounded(enough - 1), Some(Error::Capacity(resource)));
-        }
+        assert!(enough > 0, "nothing is linked: {resource}");
+        assert_eq!(bounded(enough - 1), Some(Error::Capacity(resource)));
     }
 }
 
+/// Limits of 0 are none, on a heap too.
 #[test]
 fn a_store_without_room_links_and_calls_nothing() {
+    let none = ROLES.into_iter().fold(Heap::LIMITS, |limits, (_, set)| limited(limits, set, 0));
+    let none = Limits { thread_indices: 0, message_bytes: 0, ..none };
     for tape in tapes(8, 60) {
-        let (trace, _) = play::<Nothing>(&tape, Nothing::LIMITS);
+        let (trace, capacity) = play::<Nothing>(&tape, Nothing::LIMITS);
+        assert_eq!(play::<Heap>(&tape, none), (trace.clone(), capacity));
         let entered = |line: &&String| line.starts_with("enter") || line.starts_with("op");
         assert_eq!(trace.iter().find(entered), None);
     }

@@ -48,7 +48,7 @@ fn every_test_of_a_rule_is_there() {
         tests_below(&root.join(folder), &mut tests);
     }
     let cases = no_std_tests::cases::lists::<Heap>();
-    tests.extend(cases.into_iter().flatten().map(|case| case.name.to_string()));
+    tests.extend(cases.into_iter().flat_map(|list| list.cases).map(|case| case.name.to_string()));
     let mut missing = Vec::new();
     for (rule, names) in rules() {
         for name in names {

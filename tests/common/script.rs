@@ -7,7 +7,11 @@ use canon_async::canon::{self, Builtin};
 use canon_async::id::{FuncRef, HostCall, InstanceId, LiftId, MemoryRef, TableRef, ThreadId};
 use canon_async::state::{Lift, Options};
 use canon_async::{Embedding, Error, Outcome, Store, Then};
+use core::cell::Cell;
+use core::task::{Context, Waker};
+use core::time::Duration;
 use std::boxed::Box;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::vec::Vec;
 
 /// A function of a guest.
@@ -49,11 +53,34 @@ pub struct Script {
     instances: Vec<InstanceId>,
     lifts: Vec<(u32, u32, LiftId)>,
     frames: Vec<(ThreadId, u32, u32)>,
+    /// What the host asked for, of each function that began.
+    stacks: Vec<Option<u32>>,
+}
+
+std::thread_local! {
+    static RUNS: Cell<bool> = const { Cell::new(true) };
+}
+
+/// Whether the engine runs what it is given, from now on: one that does not is broken.
+pub fn set_runs(runs: bool) {
+    RUNS.set(runs);
+}
+
+/// The stacks that the host asked for, one for each function that has begun.
+pub fn stacks() -> Result<Vec<Option<u32>>, Error> {
+    ambient::with_engine(|engine: &mut Script, _| core::mem::take(&mut engine.stacks))
 }
 
 /// Registers an engine with these functions; in each module there are the same. Element `n` of each table is function `n`.
 pub fn register(functions: &'static [Function]) -> Result<(), Error> {
-    let engine = Script { functions, instances: Vec::new(), lifts: Vec::new(), frames: Vec::new() };
+    let engine = Script {
+        functions,
+        instances: Vec::new(),
+        lifts: Vec::new(),
+        frames: Vec::new(),
+        stacks: Vec::new(),
+    };
+    *host() = Host { answers: false, asked: answers_when_idle, log: Vec::new(), waker: None };
     ambient::register(Box::leak(Box::new(engine)))
 }
 
@@ -77,7 +104,10 @@ pub fn is_idle() -> Result<bool, Error> {
 
 impl Engine for Script {
     fn with(&mut self, core: &mut Core, f: &mut dyn FnMut(&mut dyn Embedding<Profile = Tier>)) {
-        f(&mut Guest { core, functions: self.functions, frames: &mut self.frames });
+        if RUNS.get() {
+            let Self { functions, frames, stacks, .. } = self;
+            f(&mut Guest { core, functions, frames, stacks });
+        }
     }
 
     fn function(&mut self, store: &mut Store<Tier>, at: FunctionAt) -> Result<LiftId, Error> {
@@ -115,6 +145,7 @@ pub struct Guest<'a> {
     core: &'a mut Core,
     functions: &'static [Function],
     frames: &'a mut Vec<(ThreadId, u32, u32)>,
+    stacks: &'a mut Vec<Option<u32>>,
 }
 
 impl Guest<'_> {
@@ -168,15 +199,10 @@ impl Embedding for Guest<'_> {
         own::memory(&mut self.core.memory, memory).ok_or(Error::Misuse("no such memory"))
     }
     fn call(&mut self, thread: ThreadId, func: FuncRef, args: &[u64]) -> Result<Outcome, Error> {
-        match own::call(&mut self.core.store, thread, func, args) {
-            Some(outcome) => outcome,
-            None => self.run(thread, func.as_u32(), 0, args),
-        }
+        self.stacks.push(own::stack_bytes(&self.core.store, thread));
+        self.run(thread, func.as_u32(), 0, args)
     }
     fn resume(&mut self, thread: ThreadId, value: u64) -> Result<Outcome, Error> {
-        if let Some(outcome) = own::resume(&mut self.core.store, thread) {
-            return outcome;
-        }
         let at = self.frames.iter().position(|(of, ..)| *of == thread).expect("it has blocked");
         let (_, function, step) = self.frames.remove(at);
         self.run(thread, function, step, &[value])
@@ -194,23 +220,72 @@ impl Embedding for Guest<'_> {
         unreachable!("guests make no threads")
     }
     fn host_args(&mut self, call: HostCall, args: &mut [u64]) -> Result<(), Error> {
-        own::host_args(call, args).expect("the ambient store's calls alone")
+        own::host_args(call, args).unwrap_or(Ok(()))
     }
     fn host_result(&mut self, call: HostCall, results: Option<&[u64]>) -> Result<(), Error> {
-        own::host_result(call, results).expect("the ambient store's calls alone")
+        own::host_result(call, results).unwrap_or(Ok(()))
     }
     fn host_lost(&mut self, call: HostCall) {
-        own::host_lost(call).expect("the ambient store's calls alone");
+        own::host_lost(call);
     }
-    fn host_cancel(&mut self, thread: ThreadId) -> bool {
-        own::host_cancel(&self.core.store, thread).unwrap_or(false)
+    fn poll_answers(&mut self) -> Result<(), Error> {
+        self.ask(Asked::Poll).map(drop)
+    }
+    fn poll_answers_with(&mut self, context: &mut Context<'_>) -> Result<bool, Error> {
+        host().waker = Some(context.waker().clone());
+        self.ask(Asked::PollWith)
     }
     fn idle(&mut self) -> Result<bool, Error> {
-        for (thread, ..) in &*self.frames {
-            if self.core.store.answer(*thread)? {
-                return Ok(true);
+        self.ask(Asked::Idle)
+    }
+    fn idle_for(&mut self, most: Duration) -> Result<bool, Error> {
+        self.ask(Asked::IdleFor(most))
+    }
+}
+
+/// What the engine was asked about its host functions that answer later.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Asked {
+    Poll,
+    PollWith,
+    Idle,
+    IdleFor(Duration),
+}
+
+/// What the engine's host functions that answer later do.
+pub struct Host {
+    /// The first that is asked for can answer.
+    pub answers: bool,
+    /// What happens when the engine is asked; whether it can do that.
+    pub asked: fn(Asked) -> bool,
+    pub log: Vec<Asked>,
+    pub waker: Option<Waker>,
+}
+
+/// Those of the engine that is registered.
+pub fn host() -> MutexGuard<'static, Host> {
+    static HOST: Mutex<Host> =
+        Mutex::new(Host { answers: false, asked: answers_when_idle, log: Vec::new(), waker: None });
+    HOST.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn answers_when_idle(asked: Asked) -> bool {
+    host().answers |= asked == Asked::Idle;
+    asked == Asked::Idle
+}
+
+impl Guest<'_> {
+    fn ask(&mut self, asked: Asked) -> Result<bool, Error> {
+        host().log.push(asked);
+        let does = host().asked;
+        let can = does(asked);
+        if core::mem::take(&mut host().answers) {
+            for (thread, ..) in &*self.frames {
+                if self.core.store.answer(*thread)? {
+                    break;
+                }
             }
         }
-        Ok(false)
+        Ok(can)
     }
 }

@@ -90,6 +90,8 @@ pub const YIELDING: u32 = 5;
 pub const TRAPPING: u32 = 6;
 pub const CALLBACK: u32 = 7;
 pub const TEXT: u32 = 8;
+pub const WIDE_KEY: u32 = 9;
+pub const CHAR_KEY: u32 = 10;
 pub const WORKER: u32 = 42;
 pub const DESTRUCTOR: u32 = 100;
 
@@ -115,6 +117,10 @@ pub static FUNCTIONS: [Function; 101] = {
         Function { code: worker, params: &[], result: None, abi: Abi::Callback(0) };
     functions[TEXT as usize] =
         Function { code: worker, params: &[ValueType::String], result: None, abi: Abi::Sync };
+    functions[WIDE_KEY as usize] =
+        Function { code: destructor, params: &[ValueType::S64], result: None, abi: Abi::Sync };
+    functions[CHAR_KEY as usize] =
+        Function { code: destructor, params: &[ValueType::Char], result: None, abi: Abi::Sync };
     functions[WORKER as usize] = Function { code: worker, params: &[S32], result: Some(S32), abi: Abi::Sync };
     functions[DESTRUCTOR as usize] =
         Function { code: destructor, params: &[U32, S32], result: None, abi: Abi::Sync };

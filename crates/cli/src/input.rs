@@ -1,4 +1,4 @@
-//! Files: WebAssembly binaries, or text.
+//! Files: WebAssembly binaries, or text, or plans.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -14,13 +14,37 @@ const MAGIC: &[u8] = b"\0asm";
 /// How a core module goes on; a component has a layer here.
 const MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
-/// Reads a component, or a core module that carries its component type, and translates it.
+/// Reads a component, or a core module that carries its component type, and translates it; or reads a plan.
 ///
 /// # Errors
 /// No such file, no WebAssembly, no component: exit code 2. A component that is invalid, uses what is not implemented or
-/// is too large: exit code 1.
+/// is too large, a plan that is damaged or of another format: exit code 1.
 pub fn component(path: &Path) -> Result<Plan, Failure> {
-    let mut bytes = binary(path)?;
+    let bytes = read(path)?;
+    match Plan::is_plan(&bytes) {
+        true => Plan::from_bytes(&bytes)
+            .map_err(|error| Failure::component(format_args!("{}: {error}", path.display()))),
+        false => translated(path, bytes),
+    }
+}
+
+/// Translates what [`component`] does but for plans.
+///
+/// # Errors
+/// Those of [`component`]; a plan: exit code 2.
+pub fn untranslated(path: &Path) -> Result<Plan, Failure> {
+    let bytes = read(path)?;
+    match Plan::is_plan(&bytes) {
+        true => Err(Failure::usage(format_args!(
+            "{}: this is a plan already; expected a component",
+            path.display()
+        ))),
+        false => translated(path, bytes),
+    }
+}
+
+fn translated(path: &Path, bytes: Vec<u8>) -> Result<Plan, Failure> {
+    let mut bytes = binary(path, bytes)?;
     let at = path.display();
     if bytes.starts_with(MODULE) {
         bytes = wrap::component(&bytes).map_err(|error| match error {
@@ -46,16 +70,16 @@ pub fn name(plan: &Plan, path: &Path) -> String {
 }
 
 /// A file's bytes as a WebAssembly binary; text is assembled.
-fn binary(path: &Path) -> Result<Vec<u8>, Failure> {
+fn binary(path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>, Failure> {
     let at = path.display();
-    let bytes = read(path)?;
     if bytes.starts_with(MAGIC) {
         return Ok(bytes);
     }
     let text = std::str::from_utf8(&bytes).ok().filter(|text| looks_like_text(text));
     let Some(text) = text else {
         return Err(Failure::usage(format_args!(
-            "{at}: not WebAssembly: expected a binary, which begins with \"\\0asm\", or text, which begins with \"(\""
+            "{at}: not WebAssembly: expected a binary, which begins with \"\\0asm\", or text, which begins with \"(\", or a plan \
+             of `canon compile`"
         )));
     };
     let assembled = wat::parse_str(text).map_err(|mut error| {

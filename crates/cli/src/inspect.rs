@@ -11,13 +11,13 @@ const AFTER_HELP: &str = "\
 Example:
   canon inspect examples/pipeline.wat
 
-Exit codes: 0, 1 where the component is invalid or too large, 2 for usage.";
+Exit codes: 0, 1 where the component is invalid or too large or the plan damaged, 2 for usage.";
 
 /// Show what a component imports and exports, the built-ins that it uses and what it needs of a store
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Inspect {
-    /// The component: .wasm, or .wat
+    /// The component: .wasm, or .wat; or a plan
     file: PathBuf,
 }
 

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `run` | `canon run` |
 //! | [`wast`] | `canon wast` |
+//! | `compile` | `canon compile` |
 //! | `inspect` | `canon inspect` |
 //! | `wave` | values as WAVE text |
 //! | `input` | files |
@@ -13,6 +14,7 @@
 //! | `console` | what is printed, and exit codes |
 #![forbid(unsafe_code)]
 
+mod compile;
 mod console;
 mod input;
 mod inspect;
@@ -30,6 +32,7 @@ Examples:
   canon run examples/pipeline.wat
   canon run examples/cancel.wat --invoke 'race(1000)'
   canon inspect examples/pipeline.wat
+  canon compile examples/pipeline.wat -o pipeline.canon
   canon wast tests/
 
 `canon help COMMAND` says more about each.
@@ -48,6 +51,7 @@ struct Cli {
 enum Command {
     Run(run::Run),
     Wast(wast::Wast),
+    Compile(compile::Compile),
     Inspect(inspect::Inspect),
 }
 
@@ -58,6 +62,7 @@ pub fn main() -> ExitCode {
     let done = match &cli.command {
         Command::Run(args) => run::run(args).map(|()| ExitCode::SUCCESS),
         Command::Wast(args) => wast::wast(args),
+        Command::Compile(args) => compile::compile(args).map(|()| ExitCode::SUCCESS),
         Command::Inspect(args) => inspect::inspect(args).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|failure| failure.report())

@@ -36,9 +36,9 @@ Exit codes: 0; 1 for a trap, or a component that is invalid, too large or can't 
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Run {
-    /// The component: .wasm, or .wat
+    /// The component: .wasm, or .wat; or a plan of `canon compile`
     file: PathBuf,
-    /// A component that provides what it exports; may be given more than once
+    /// A component, or a plan, that provides what it exports; may be given more than once
     #[arg(long, value_name = "FILE")]
     with: Vec<PathBuf>,
     /// The export to call, with its arguments as WAVE text

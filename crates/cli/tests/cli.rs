@@ -1,54 +1,8 @@
 //! The `canon` binary as its users see it: what it prints and how it exits.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+mod common;
 
-/// What a run of the binary left behind.
-struct Ran {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-fn canon(args: &[&str]) -> Ran {
-    let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_canon"))
-        .args(args)
-        .current_dir(root())
-        .output()
-        .expect("the binary runs");
-    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-    Ran { code: status.code(), out: text(stdout), err: text(stderr) }
-}
-
-/// The repository.
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-/// A file for one test.
-fn file(name: &str, bytes: impl AsRef<[u8]>) -> String {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    fs::write(&path, bytes).expect("a file in the target folder");
-    path.to_str().expect("UTF-8").into()
-}
-
-#[track_caller]
-fn returns(args: &[&str], out: &str) {
-    let ran = canon(args);
-    assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (Some(0), out, ""), "{args:?}");
-}
-
-/// It exits with the code, prints nothing on stdout, and each text is in its message.
-#[track_caller]
-fn fails(args: &[&str], code: i32, texts: &[&str]) {
-    let ran = canon(args);
-    assert_eq!((ran.code, ran.out.as_str()), (Some(code), ""), "{args:?}: {}", ran.err);
-    assert!(ran.err.starts_with("error: "), "{args:?}: {}", ran.err);
-    for text in texts {
-        assert!(ran.err.contains(text), "{args:?}: expected \"{text}\" in: {}", ran.err);
-    }
-}
+use common::{canon, fails, file, returns};
 
 /// `add(a: u32, b: u32) -> u32`, `greet(name: string)`, and a trap.
 const ADD: &str = r#"(component $adder
@@ -439,7 +393,7 @@ fn usage() {
 
 #[test]
 fn every_command_has_an_example() {
-    for command in ["run", "wast", "inspect"] {
+    for command in ["run", "wast", "compile", "inspect"] {
         let ran = canon(&[command, "--help"]);
         assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
         assert!(ran.out.contains("Example"), "{}", ran.out);

@@ -5,7 +5,7 @@ use alloc::string::String;
 use core::fmt;
 
 use canon_async::canon::Builtin;
-use canon_async::id::{FuncRef, MemoryRef, TableRef};
+use canon_async::id::{FuncRef, InstanceId, MemoryRef, TableRef};
 use canon_async::{Embedding, Error};
 
 use crate::host::{HostCalls, HostSig};
@@ -46,7 +46,7 @@ pub trait Engine: Embedding {
     /// Text that says why the engine can't take the module.
     fn compile(&mut self, wasm: &[u8]) -> Result<Self::Module, EngineError>;
 
-    /// Makes a core instance, and runs its start function.
+    /// Makes a core instance, which is part of this component instance, and runs its start function.
     ///
     /// The imports are in the order of the module's import section, each with its two names. One that the
     /// engine finds to be of another type than the module says is an error, not a trap.
@@ -56,6 +56,7 @@ pub trait Engine: Embedding {
     /// [`EngineError::Run`]; everything else as text.
     fn instantiate(
         &mut self,
+        instance: InstanceId,
         module: &Self::Module,
         imports: &[ImportArg<'_>],
     ) -> Result<Self::Instance, EngineError>;

@@ -9,12 +9,10 @@ use core::fmt;
 use canon_async::Limits;
 
 use crate::plan::{
-    Attributes, Builtin, BuiltinKind, Export, ExportItem, Import, ImportItem, ModuleRef, Plan, Step,
+    Attributes, Builtin, BuiltinKind, Export, ExportItem, Import, ImportItem, MAX_NESTING, ModuleRef, Plan,
+    Step,
 };
 use crate::types::{TypeDef, TypeTable};
-
-/// How deep imports and exports are listed.
-const MAX_NESTING: u32 = 200;
 
 /// What there is to know about a plan. Its `Display` is the text of `canon inspect`.
 #[derive(Clone, Debug, PartialEq)]
@@ -123,7 +121,7 @@ impl Needs {
     /// These limits, with link-time capacities raised where they are too small.
     pub fn raise(&self, limits: Limits) -> Limits {
         // 0 stands for the storage's own capacity.
-        let raise = |limit: u32, need: u32| if limit == 0 { 0 } else { limit.max(need) };
+        let raise = |limit: u32, need: u32| limit.max(need);
         Limits {
             instances: raise(limits.instances, self.instances),
             types: raise(limits.types, self.types),

@@ -52,7 +52,7 @@ pub use instance::{Extern, Func, Instance};
 pub use link::{
     Compiled, LinkError, Linker, compile, define_host_resource, instantiate, instantiate_compiled,
 };
-pub use plan::Plan;
+pub use plan::{Plan, PlanError};
 #[cfg(feature = "translate")]
 pub use translate::{CoreFeatures, PlanLimits, TranslateError, TranslateOptions, translate};
 pub use val::{Val, ValError};

@@ -1,4 +1,4 @@
-//! The core signatures of what has to do with memory, which are as wide as its addresses.
+//! The core signatures of built-ins; those of what has to do with memory are as wide as its addresses.
 //!
 //! Spec: Explainer, "Canonical Built-ins" (`memory.addrtype`); Canonical ABI, "Canonical Definitions".
 
@@ -6,7 +6,7 @@ use canon_async::spec::PtrType;
 
 use crate::layout::{Context, Layouts, TypeError, pointer};
 use crate::plan::{BuiltinKind, CoreFuncType, CoreType, Options, Plan};
-use crate::types::{Field, FuncType, ValType};
+use crate::types::{Field, FuncType, Origin, ValType};
 
 const I32: CoreType = CoreType::I32;
 
@@ -16,26 +16,63 @@ pub fn realloc(pointers: PtrType) -> CoreFuncType {
     CoreFuncType::new(&[ptr; 4], &[ptr])
 }
 
-/// Of a built-in that takes pointers and is always of one type; `None` for the others.
+/// Of a built-in that is always of one type, but for its pointers, which are as wide as `pointers` says (`context.get` and
+/// `context.set` take or give one); `None` for the others.
 pub fn builtin(kind: &BuiltinKind, pointers: PtrType) -> Option<CoreFuncType> {
     let ptr = pointer(pointers);
-    Some(match kind {
-        BuiltinKind::WaitableSetWait { .. } | BuiltinKind::WaitableSetPoll { .. } => {
-            CoreFuncType::new(&[I32, ptr], &[I32])
-        }
-        BuiltinKind::StreamRead { .. } | BuiltinKind::StreamWrite { .. } => {
-            CoreFuncType::new(&[I32, ptr, ptr], &[ptr])
-        }
-        BuiltinKind::FutureRead { .. } | BuiltinKind::FutureWrite { .. } => {
-            CoreFuncType::new(&[I32, ptr], &[I32])
-        }
-        BuiltinKind::ErrorContextNew { .. } => CoreFuncType::new(&[ptr, ptr], &[I32]),
-        BuiltinKind::ErrorContextDebugMessage { .. } => CoreFuncType::new(&[I32, ptr], &[]),
-        _ => return None,
-    })
+    let (params, results): (&[CoreType], &[CoreType]) = match kind {
+        BuiltinKind::BackpressureInc | BuiltinKind::BackpressureDec | BuiltinKind::TaskCancel => (&[], &[]),
+        BuiltinKind::WaitableSetNew
+        | BuiltinKind::ThreadIndex
+        | BuiltinKind::ThreadSuspend
+        | BuiltinKind::ThreadYield => (&[], &[I32]),
+        BuiltinKind::StreamNew { .. } | BuiltinKind::FutureNew { .. } => (&[], &[CoreType::I64]),
+        BuiltinKind::ContextGet { .. } => (&[], &[ptr]),
+        BuiltinKind::ContextSet { .. } => (&[ptr], &[]),
+        BuiltinKind::ResourceDrop { .. }
+        | BuiltinKind::WaitableSetDrop
+        | BuiltinKind::SubtaskDrop
+        | BuiltinKind::StreamDropReadable { .. }
+        | BuiltinKind::StreamDropWritable { .. }
+        | BuiltinKind::FutureDropReadable { .. }
+        | BuiltinKind::FutureDropWritable { .. }
+        | BuiltinKind::ThreadResumeLater
+        | BuiltinKind::ErrorContextDrop => (&[I32], &[]),
+        BuiltinKind::SubtaskCancel { .. }
+        | BuiltinKind::StreamCancelRead { .. }
+        | BuiltinKind::StreamCancelWrite { .. }
+        | BuiltinKind::FutureCancelRead { .. }
+        | BuiltinKind::FutureCancelWrite { .. }
+        | BuiltinKind::ThreadSuspendThenResume
+        | BuiltinKind::ThreadYieldThenResume
+        | BuiltinKind::ThreadSuspendThenPromote
+        | BuiltinKind::ThreadYieldThenPromote => (&[I32], &[I32]),
+        BuiltinKind::WaitableJoin => (&[I32, I32], &[]),
+        BuiltinKind::WaitableSetWait { .. } | BuiltinKind::WaitableSetPoll { .. } => (&[I32, ptr], &[I32]),
+        BuiltinKind::StreamRead { .. } | BuiltinKind::StreamWrite { .. } => (&[I32, ptr, ptr], &[ptr]),
+        BuiltinKind::FutureRead { .. } | BuiltinKind::FutureWrite { .. } => (&[I32, ptr], &[I32]),
+        BuiltinKind::ErrorContextNew { .. } => (&[ptr, ptr], &[I32]),
+        BuiltinKind::ErrorContextDebugMessage { .. } => (&[I32, ptr], &[]),
+        BuiltinKind::ThreadNewIndirect { start, .. } => (&[ptr, pointer(*start)], &[I32]),
+        BuiltinKind::Lower { .. }
+        | BuiltinKind::TaskReturn { .. }
+        | BuiltinKind::ResourceNew { .. }
+        | BuiltinKind::ResourceRep { .. } => return None,
+    };
+    Some(CoreFuncType::new(params, results))
 }
 
-/// Of `canon lower` and `task.return`, too; `None` for those without pointers, or where the plan does not have what they name.
+/// `resource.new`, for representations of this type.
+pub fn resource_new(rep: PtrType) -> CoreFuncType {
+    CoreFuncType::new(&[pointer(rep)], &[I32])
+}
+
+/// `resource.rep`, for representations of this type.
+pub fn resource_rep(rep: PtrType) -> CoreFuncType {
+    CoreFuncType::new(&[I32], &[pointer(rep)])
+}
+
+/// Of any built-in of a plan; `None` where the plan does not have what it names.
 ///
 /// # Errors
 /// `Unknown`, for a type that the plan does not have.
@@ -45,6 +82,10 @@ pub fn of(
     kind: &BuiltinKind,
     pointers: PtrType,
 ) -> Result<Option<CoreFuncType>, TypeError> {
+    let rep = |resource: &u32| match plan.types.resource(*resource).map(|resource| &resource.origin) {
+        Some(Origin::Defined { rep, .. }) => Some(*rep),
+        _ => None,
+    };
     match kind {
         BuiltinKind::Lower { func, options } => {
             let is_async = |options: &Options| options.is_async;
@@ -54,6 +95,8 @@ pub fn of(
             }
         }
         BuiltinKind::TaskReturn { result, .. } => task_return(layouts, *result, pointers).map(Some),
+        BuiltinKind::ResourceNew { resource } => Ok(rep(resource).map(resource_new)),
+        BuiltinKind::ResourceRep { resource } => Ok(rep(resource).map(resource_rep)),
         _ => Ok(builtin(kind, pointers)),
     }
 }

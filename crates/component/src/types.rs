@@ -9,11 +9,12 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use canon_async::spec::PtrType;
+use serde::{Deserialize, Serialize};
 
 pub use crate::print::DisplayType;
 
 /// The types of a plan.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct TypeTable {
     /// The value types that are not primitive. Equal types have equal indices.
     pub defs: Vec<TypeDef>,
@@ -24,7 +25,7 @@ pub struct TypeTable {
 }
 
 /// A value type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each is the spec's type of that name")]
 pub enum ValType {
     Bool,
@@ -46,7 +47,7 @@ pub enum ValType {
 }
 
 /// A value type that is not primitive.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each is the spec's type of that name")]
 pub enum TypeDef {
     Record(Vec<Field>),
@@ -75,7 +76,7 @@ pub enum TypeDef {
 }
 
 /// A field of a record, or a parameter.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Field {
     /// Its label.
     pub name: String,
@@ -84,7 +85,7 @@ pub struct Field {
 }
 
 /// A case of a variant.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Case {
     /// Its label.
     pub name: String,
@@ -93,7 +94,7 @@ pub struct Case {
 }
 
 /// A component function type.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FuncType {
     /// The parameters.
     pub params: Vec<Field>,
@@ -104,7 +105,7 @@ pub struct FuncType {
 }
 
 /// A resource type: one for each definition in each instance, and one for each that is imported.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resource {
     /// A name to show; not unique. Empty where it was never imported or exported.
     pub name: String,
@@ -113,13 +114,14 @@ pub struct Resource {
 }
 
 /// Whose a resource type is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Origin {
     /// Defined in this component instance.
     Defined {
         /// The instance.
         instance: u32,
         /// The type of its representation.
+        #[serde(with = "PtrTypeDef")]
         rep: PtrType,
     },
     /// Imported by the root.
@@ -127,6 +129,14 @@ pub enum Origin {
         /// Where: `name`, or `instance#name`.
         path: String,
     },
+}
+
+/// [`PtrType`], for serde.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "PtrType")]
+pub(crate) enum PtrTypeDef {
+    I32,
+    I64,
 }
 
 impl TypeTable {

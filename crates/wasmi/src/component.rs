@@ -41,11 +41,35 @@ impl Component {
 
     /// Compiles the core modules of a plan. wasmi validates them, so that the plan need not be trusted.
     ///
+    /// A device has plans, and no translation: `canon compile` makes them, and [`Plan::from_static`] reads one that lies in
+    /// flash, with its core modules left where they are.
+    ///
     /// # Errors
     /// `Module`: a core module is invalid, or wasmi has not what it uses.
+    ///
+    /// ```
+    /// use canon_async_wasmi::{Component, Engine, Linker, Plan, Store, Val};
+    ///
+    /// # fn main() -> Result<(), canon_async_wasmi::Error> {
+    /// # let wasm = wat::parse_str(r#"(component
+    /// #   (core module $M (func (export "run") (result i32) (i32.const 42)))
+    /// #   (core instance $m (instantiate $M))
+    /// #   (func (export "run") (result u32) (canon lift (core func $m "run"))))"#).unwrap();
+    /// # let plan = Component::new(&Engine::default(), &wasm)?.plan().to_bytes()?;
+    /// // `static PLAN: &[u8] = include_bytes!("run.canon");`
+    /// # let PLAN: &'static [u8] = plan.leak();
+    /// let engine = Engine::default();
+    /// let component = Component::from_plan(&engine, Plan::from_static(PLAN)?)?;
+    /// let mut store = Store::new(&engine, ());
+    /// let instance = Linker::new(&engine).instantiate(&mut store, &component)?;
+    /// let run = instance.func(&store, "run").expect("an export");
+    /// assert_eq!(run.call(&mut store, &[])?, Some(Val::U32(42)));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn from_plan(engine: &Engine, plan: Plan) -> Result<Self, Error> {
         let compile = |module: &canon_async_component::plan::Module| {
-            wasmi::Module::new(engine.wasmi(), &module.bytes)
+            wasmi::Module::new(engine.wasmi(), &*module.bytes)
                 .map_err(|error| Error::Module(error.to_string()))
         };
         let modules = plan.modules.iter().map(compile).collect::<Result<_, _>>()?;
@@ -65,7 +89,7 @@ impl Component {
     /// The compiled module of these very bytes.
     pub(crate) fn compiled(&self, wasm: &[u8]) -> Option<&wasmi::Module> {
         let at =
-            self.0.plan.modules.iter().position(|module| core::ptr::eq(module.bytes.as_slice(), wasm))?;
+            self.0.plan.modules.iter().position(|module| core::ptr::eq(&*module.bytes, wasm))?;
         self.0.modules.get(at)
     }
 }

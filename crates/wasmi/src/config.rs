@@ -12,7 +12,8 @@ use canon_async_component::{CoreFeatures, PlanLimits, TranslateOptions};
 /// What components may use and how much. The default is what a PC can give to code that it doesn't trust.
 #[derive(Clone, Debug)]
 pub struct Config {
-    limits: Limits,
+    /// `None`: nobody said any.
+    limits: Option<Limits>,
     features: Features,
     #[cfg(feature = "translate")]
     core_features: CoreFeatures,
@@ -40,11 +41,12 @@ struct Stack {
 /// A level takes 5 KiB of native stack, and 35 KiB unoptimised, beside what host functions take: this many fit
 /// the 2 MiB that Rust gives a thread.
 const DEPTH: u32 = 40;
+const DEFAULT_LIMITS: Limits = Limits { depth: DEPTH, ..Limits::HEAP };
 
 impl Default for Config {
     fn default() -> Self {
         Self {
-            limits: Limits { depth: DEPTH, ..Limits::HEAP },
+            limits: None,
             features: Features::ALL,
             #[cfg(feature = "translate")]
             core_features: CoreFeatures::default(),
@@ -71,9 +73,9 @@ impl Config {
     }
 
     /// How much of everything that the Component Model keeps: tasks, handles, and so on. Default:
-    /// [`Limits::HEAP`].
+    /// [`Limits::HEAP`], with a `depth` of 40.
     pub fn limits(&mut self, limits: Limits) -> &mut Self {
-        self.limits = limits;
+        self.limits = Some(limits);
         self
     }
 
@@ -227,7 +229,16 @@ impl Engine {
     }
 
     pub(crate) fn limits(&self) -> Limits {
+        self.said_limits().unwrap_or(DEFAULT_LIMITS)
+    }
+
+    /// The limits that somebody said.
+    pub(crate) fn said_limits(&self) -> Option<Limits> {
         self.0.config.limits
+    }
+
+    pub(crate) fn max_stack_bytes(&self) -> usize {
+        self.0.config.stack.max
     }
 
     pub(crate) fn choose(&self) -> Choose {

@@ -6,7 +6,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::task::{Context, Waker};
+#[cfg(feature = "std")]
+use core::time::Duration;
 
+use canon_async::ambient::own;
 use canon_async::canon::Builtin;
 use canon_async::id::{FuncRef, HostCall, MemoryRef, TableRef, TaskId, ThreadId};
 use canon_async::run;
@@ -17,7 +20,7 @@ use canon_async_component::plan::{CoreFuncType, CoreType};
 use wasmi::{AsContextMut as _, Nullable, Ref, StoreContextMut, TrapCode, Val as CoreVal};
 
 use crate::continuation::{Parked, Ran};
-use crate::later::{Answer, Due};
+use crate::later::{Answer, Due, guarded};
 use crate::linker::Given;
 use crate::state::{CoreFunc, HOST_MEMORY, HostEntry, State, WasmFunc};
 use crate::store::Caller;
@@ -98,6 +101,7 @@ type Args = [CoreVal; MAX_CORE_PARAMS];
 
 const NO_ARGS: Args = [const { CoreVal::I32(0) }; MAX_CORE_PARAMS];
 const UNCALLABLE: Error = Error::Misuse("a core function of a type that can't be called");
+const NO_FUNC: Error = Error::Misuse("an unknown core function");
 const NO_HOST_CALL: Error = Error::Misuse("a host function was called where it can't be");
 /// [`Trap::Engine`] of a guest that ran out of fuel.
 const OUT_OF_FUEL: u32 = 0x102;
@@ -156,7 +160,7 @@ impl<T> Wx<'_, T> {
             }
             Some(CoreFunc::Host(entry)) => Ok(Target::Host(entry.clone())),
             Some(CoreFunc::HostRealloc) => Ok(Target::HostRealloc),
-            None => Err(Error::Misuse("an unknown core function")),
+            None => Err(NO_FUNC),
         }
     }
 
@@ -212,7 +216,8 @@ impl<T> Wx<'_, T> {
         let args = args.map_err(|error| self.host_error(error.into()))?;
         let task = self.store().thread(thread).map(|thread| thread.task());
         let due = Due { sig: entry.sig.clone(), borrowed: self.borrowed(task, &args), task };
-        match (entry.func.0)(Caller(Wx(self.0.as_context_mut())), &args) {
+        let given = guarded(|| (entry.func.0)(Caller(Wx(self.0.as_context_mut())), &args));
+        match given.unwrap_or_else(|error| Given::Now(Err(error))) {
             Given::Now(answer) => self.host_answer(answer, &due).map(Outcome::Returned),
             Given::Later(future) => {
                 self.answer_later(thread, future, due)?;
@@ -280,8 +285,11 @@ impl<T> Embedding for Wx<'_, T> {
         if memory == HOST_MEMORY {
             return Ok(self.state_mut().host_memory.bytes_mut());
         }
-        let memory = self.state().wasm_memory(memory).ok_or(Error::Misuse("an unknown memory"))?;
-        Ok(memory.data_mut(&mut self.0))
+        if let Some(memory) = self.state().wasm_memory(memory) {
+            return Ok(memory.data_mut(&mut self.0));
+        }
+        let own = own::memory(&mut self.state_mut().ambient_memory, memory);
+        own.ok_or(Error::Misuse("an unknown memory"))
     }
 
     fn call(&mut self, thread: ThreadId, func: FuncRef, args: &[u64]) -> Result<Outcome, Error> {
@@ -318,7 +326,14 @@ impl<T> Embedding for Wx<'_, T> {
     }
 
     fn call_leaf(&mut self, func: FuncRef, args: &[u64]) -> Result<u64, Error> {
-        match self.target(func, args)? {
+        let target = match self.target(func, args) {
+            Ok(target) => target,
+            Err(error) => {
+                let own = own::call_leaf(&mut self.state_mut().ambient_memory, func, args);
+                return own.unwrap_or(Err(error));
+            }
+        };
+        match target {
             #[cfg(feature = "std")]
             Target::Typed(typed) => {
                 self.run_plain(|ctx| typed.call(ctx, args).transpose())?.ok_or(UNCALLABLE)
@@ -382,17 +397,25 @@ impl<T> Embedding for Wx<'_, T> {
     }
 
     fn host_args(&mut self, call: HostCall, args: &mut [u64]) -> Result<(), Error> {
+        if let Some(done) = own::host_args(call, args) {
+            return done;
+        }
         let State { host_calls, host_memory, .. } = self.state_mut();
         host_calls.write_args(call, host_memory, args)
     }
 
     fn host_result(&mut self, call: HostCall, results: Option<&[u64]>) -> Result<(), Error> {
+        if let Some(done) = own::host_result(call, results) {
+            return done;
+        }
         let State { host_calls, host_memory, .. } = self.state_mut();
         host_calls.read_result(call, host_memory, results)
     }
 
     fn host_lost(&mut self, call: HostCall) {
-        self.state_mut().host_calls.lost(call);
+        if own::host_lost(call).is_none() {
+            self.state_mut().host_calls.lost(call);
+        }
     }
 
     fn host_cancel(&mut self, thread: ThreadId) -> bool {
@@ -403,11 +426,18 @@ impl<T> Embedding for Wx<'_, T> {
         self.poll_later(&Context::from_waker(Waker::noop())).map(drop)
     }
 
+    fn poll_answers_with(&mut self, context: &mut Context<'_>) -> Result<bool, Error> {
+        self.poll_later(context).map(|_| true)
+    }
+
+    #[cfg(feature = "std")]
     fn idle(&mut self) -> Result<bool, Error> {
-        #[cfg(feature = "std")]
-        return self.wait_for_answer();
-        #[cfg(not(feature = "std"))]
-        Ok(false)
+        self.wait_for_answer(None)
+    }
+
+    #[cfg(feature = "std")]
+    fn idle_for(&mut self, most: Duration) -> Result<bool, Error> {
+        self.wait_for_answer(Some(most))
     }
 
     fn copy(

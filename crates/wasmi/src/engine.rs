@@ -8,15 +8,17 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use canon_async::canon::Builtin;
-use canon_async::id::{FuncRef, MemoryRef, TableRef};
+use canon_async::id::{FuncRef, InstanceId, MemoryRef, TableRef};
 use canon_async::spec::PtrType;
+use canon_async::{Error, Resource};
 use canon_async_component::plan::{CoreFuncType, CoreItemType, CoreKind, CoreType, ModuleType};
 use canon_async_component::{CoreExtern, Engine, EngineError, HostCalls, HostSig, ImportArg};
 use wasmi::errors::{ErrorKind, InstantiationError};
-use wasmi::{Extern, ExternType, FuncType, Instance, Memory, Module, TrapCode, ValType};
+use wasmi::{AsContext as _, Extern, ExternType, FuncType, Instance, Memory, Module, TrapCode, ValType};
 
 use crate::embedding::{Carried, Wx};
 use crate::linker::HostFunc;
+use crate::places::Exports;
 use crate::shim;
 use crate::state::{CoreFunc, HOST_MEMORY, HOST_REALLOC, HostEntry, WasmFunc};
 
@@ -32,7 +34,12 @@ impl<T> Engine for Wx<'_, T> {
         Module::new(self.0.engine(), wasm).map_err(|error| EngineError::Text(error.to_string()))
     }
 
-    fn instantiate(&mut self, module: &Module, imports: &[ImportArg<'_>]) -> Result<Instance, EngineError> {
+    fn instantiate(
+        &mut self,
+        instance: InstanceId,
+        module: &Module,
+        imports: &[ImportArg<'_>],
+    ) -> Result<Instance, EngineError> {
         let mut given = BTreeMap::new();
         for import in imports {
             let item = self.extern_of(import.item).ok_or_else(|| refused(import.module, import.field))?;
@@ -48,7 +55,11 @@ impl<T> Engine for Wx<'_, T> {
         let plain = core::mem::replace(&mut self.state_mut().plain, true);
         let made = Instance::new(&mut self.0, module, &externs);
         self.state_mut().plain = plain;
-        made.map_err(|error| self.instantiation_error(&error))
+        let made = made.map_err(|error| self.instantiation_error(&error))?;
+        if self.state().places.is_some() {
+            self.add_place(instance, made);
+        }
+        Ok(made)
     }
 
     fn export(&mut self, instance: Instance, name: &str) -> Option<CoreExtern> {
@@ -151,6 +162,23 @@ impl<T> Wx<'_, T> {
             ty,
         };
         self.state_mut().add_func(CoreFunc::Wasm(entry)).ok_or_else(too_many)
+    }
+
+    /// A function of numbers, and its type.
+    pub(crate) fn add_number_func(&mut self, func: wasmi::Func) -> Result<(FuncRef, CoreFuncType), Error> {
+        const NO_NUMBER: Error = Error::Misuse("a thread's function takes numbers, and gives one or none");
+        let ty = core_type(&func.ty(&self.0)).ok_or(NO_NUMBER)?;
+        let func = self.add_func(func).map_err(|_| Error::Capacity(Resource::Functions))?;
+        Ok((func, ty))
+    }
+
+    /// Numbers a core instance, whose functions threads of the host may call.
+    fn add_place(&mut self, instance: InstanceId, made: Instance) {
+        let exports = made.exports(self.0.as_context());
+        let exports: Exports = exports.map(|export| (export.name().into(), export.into_extern())).collect();
+        if let Some(places) = &mut self.state_mut().places {
+            places.add(instance, exports);
+        }
     }
 
     /// The same reference for the same memory: the core compares them.

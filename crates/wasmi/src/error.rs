@@ -5,7 +5,7 @@ use core::fmt;
 
 #[cfg(feature = "translate")]
 use canon_async_component::TranslateError;
-use canon_async_component::{LinkError, ValError};
+use canon_async_component::{LinkError, PlanError, ValError};
 
 /// Why something failed.
 #[derive(Clone, Debug)]
@@ -14,6 +14,8 @@ pub enum Error {
     /// The bytes are no component that can run here.
     #[cfg(feature = "translate")]
     Component(TranslateError),
+    /// The bytes are no plan, or a damaged one.
+    Plan(PlanError),
     /// wasmi refused a core module; its own text.
     Module(String),
     /// A component could not be instantiated.
@@ -67,6 +69,7 @@ impl fmt::Display for Error {
         match self {
             #[cfg(feature = "translate")]
             Self::Component(error) => error.fmt(f),
+            Self::Plan(error) => error.fmt(f),
             Self::Module(text) => write!(f, "core module: {text}"),
             Self::Link(error) => error.fmt(f),
             Self::Trap { error: canon_async::Error::Trap(_), text } => write!(f, "wasm trap: {text}"),
@@ -80,10 +83,22 @@ impl fmt::Display for Error {
 
 impl core::error::Error for Error {}
 
+impl From<canon_async::Error> for Error {
+    fn from(error: canon_async::Error) -> Self {
+        Self::plain(error)
+    }
+}
+
 #[cfg(feature = "translate")]
 impl From<TranslateError> for Error {
     fn from(error: TranslateError) -> Self {
         Self::Component(error)
+    }
+}
+
+impl From<PlanError> for Error {
+    fn from(error: PlanError) -> Self {
+        Self::Plan(error)
     }
 }
 

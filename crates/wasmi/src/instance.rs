@@ -3,10 +3,11 @@
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use core::future::Future;
+use core::ops::Range;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
-use canon_async::id::{HostCall, TaskId};
+use canon_async::id::{HostCall, LiftId, TaskId};
 use canon_async::{Trap, run};
 use canon_async_component::host::CallState;
 use canon_async_component::types::{FuncType, TypeTable};
@@ -26,6 +27,7 @@ pub type Extern = instance::Extern<wasmi::Module>;
 pub struct Instance {
     pub(crate) store: StoreId,
     pub(crate) inner: instance::Instance<wasmi::Module>,
+    pub(crate) modules: Range<u32>,
 }
 
 impl Instance {
@@ -48,6 +50,12 @@ impl Instance {
         self.inner.exports()
     }
 
+    /// The numbers of the core instances that were made for it, in the order in which the component makes them: see
+    /// [`ambient`](crate::ambient). None where its store is not the ambient one.
+    pub fn modules(&self) -> Range<u32> {
+        self.modules.clone()
+    }
+
     /// The types that its exports mention.
     pub fn types(&self) -> &TypeTable {
         &self.inner.types().table
@@ -62,6 +70,10 @@ pub struct Func {
 }
 
 impl Func {
+    pub(crate) fn lift(&self) -> LiftId {
+        self.inner.lift()
+    }
+
     /// Its type.
     pub fn ty(&self) -> &FuncType {
         self.inner.ty()
@@ -107,7 +119,7 @@ impl Func {
             return Err(Error::misuse(OTHER_STORE));
         }
         let number = state.host_calls.start(&self.inner, args.to_vec())?;
-        match run::call(&mut wx, self.inner.lift(), number) {
+        match run::call(&mut wx, self.lift(), number) {
             Ok(task) => Ok(Call { store: self.store, task, number, taken: false }),
             Err(error) => {
                 wx.state_mut().host_calls.remove(number);

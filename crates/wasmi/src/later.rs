@@ -5,6 +5,8 @@
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+#[cfg(feature = "std")]
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::task::Wake;
 use alloc::vec::Vec;
@@ -14,6 +16,8 @@ use core::future::Future;
 use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll, Waker};
+#[cfg(feature = "std")]
+use core::time::Duration;
 
 use canon_async::id::{TaskId, ThreadId};
 use canon_async::{Embedding as _, Error as CoreError};
@@ -123,16 +127,21 @@ impl Wake for Woken {
     }
 }
 
-/// Polls a future; one that panics has answered with an error, or its store would wait for it.
-fn poll(future: &mut LaterFuture, context: &mut Context<'_>) -> Poll<Answer> {
-    #[cfg(feature = "std")]
-    {
-        let poll = std::panic::AssertUnwindSafe(|| future.as_mut().poll(context));
-        std::panic::catch_unwind(poll)
-            .unwrap_or_else(|_| Poll::Ready(Err(Error::host("the host function panicked"))))
-    }
-    #[cfg(not(feature = "std"))]
-    future.as_mut().poll(context)
+/// Runs the host's code. A panic of it becomes an error: none gets through frames of wasm, and a store would wait for a future that has
+/// panicked.
+#[cfg(feature = "std")]
+pub(crate) fn guarded<R>(code: impl FnOnce() -> R) -> Result<R, Error> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(code)).map_err(|payload| {
+        let text = payload.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        Error::host(format_args!("the host function panicked: {}", text.unwrap_or("no text")))
+    })
+}
+
+/// Runs the host's code.
+#[cfg(not(feature = "std"))]
+pub(crate) fn guarded<R>(code: impl FnOnce() -> R) -> Result<R, Error> {
+    Ok(code())
 }
 
 impl<T> Wx<'_, T> {
@@ -166,7 +175,9 @@ impl<T> Wx<'_, T> {
             let Ok(Parked::Later(mut later)) = self.state_mut().parked.take_later(thread) else { continue };
             later.waker.0.queued.store(false, Ordering::Release);
             let waker = Waker::from(later.waker.0.clone());
-            let parked = match poll(&mut later.future, &mut Context::from_waker(&waker)) {
+            let mut context = Context::from_waker(&waker);
+            let polled = guarded(|| later.future.as_mut().poll(&mut context));
+            let parked = match polled.unwrap_or_else(|error| Poll::Ready(Err(error))) {
                 Poll::Ready(answer) => {
                     answered |= self.store().answer(thread)?;
                     Parked::Answer(answer, later.due)
@@ -178,9 +189,9 @@ impl<T> Wx<'_, T> {
         Ok(answered)
     }
 
-    /// Parks this thread of the machine until a host function answers.
+    /// Parks this thread of the machine until a host function may answer, it is unparked for another reason, or for so long.
     #[cfg(feature = "std")]
-    pub(crate) fn wait_for_answer(&mut self) -> Result<bool, CoreError> {
+    pub(crate) fn wait_for_answer(&mut self, most: Option<Duration>) -> Result<bool, CoreError> {
         struct Unpark(std::thread::Thread);
         impl Wake for Unpark {
             fn wake(self: Arc<Self>) {
@@ -189,12 +200,16 @@ impl<T> Wx<'_, T> {
         }
         let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
         let context = Context::from_waker(&waker);
-        while !self.poll_later(&context)? {
-            let woken = self.state().wakeups.with(|queue| !queue.threads.is_empty());
-            if !woken {
-                std::thread::park();
-            }
+        if self.poll_later(&context)? {
+            return Ok(true);
         }
+        let woken = self.state().wakeups.with(|queue| !queue.threads.is_empty());
+        match most {
+            _ if woken => {}
+            None => std::thread::park(),
+            Some(most) => std::thread::park_timeout(most),
+        }
+        self.poll_later(&context)?;
         Ok(true)
     }
 }

@@ -39,6 +39,7 @@
 //! | [`linker`] | [`Linker`] |
 //! | [`instance`] | [`Instance`], [`Func`], [`Call`] |
 //! | [`error`] | [`Error`] |
+//! | [`ambient`] | [`AmbientEngine`]: guests in the ambient store, beside the host's tasks, futures and threads |
 //! | [`embedding`] | [`Wx`]: what the core sees of wasmi |
 //!
 //! The other modules are how it works: a guest that blocks is set aside as a wasmi continuation
@@ -50,6 +51,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+pub mod ambient;
 pub mod component;
 pub mod config;
 mod continuation;
@@ -59,17 +61,19 @@ pub mod error;
 pub mod instance;
 mod later;
 pub mod linker;
+mod places;
 mod shim;
 mod state;
 pub mod store;
 #[cfg(feature = "std")]
 mod typed;
 
+pub use ambient::AmbientEngine;
 pub use canon_async::store::Choose;
 pub use canon_async::{Limits, spec::Features};
 #[cfg(feature = "translate")]
 pub use canon_async_component::{CoreFeatures, PlanLimits, TranslateError};
-pub use canon_async_component::{LinkError, Plan, Val, ValError, types};
+pub use canon_async_component::{LinkError, Plan, PlanError, Val, ValError, types};
 pub use component::Component;
 pub use config::{Config, Engine};
 pub use embedding::Wx;

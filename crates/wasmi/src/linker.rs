@@ -31,6 +31,9 @@ pub(crate) enum Given {
 type Closure<T> = dyn Fn(Caller<'_, T>, &[Val]) -> Given + Send + Sync;
 
 /// A host function behind a pointer: what [`Linker`] keeps.
+///
+/// One that panics has failed with the panic's text: its guest traps. Without the feature `std` nobody can catch a panic, and wasmi lets none through its frames:
+/// the process aborts.
 pub struct HostFunc<T: 'static>(pub(crate) Arc<Closure<T>>);
 
 impl<T> Clone for HostFunc<T> {
@@ -241,10 +244,11 @@ impl<T> Linker<T> {
             return Err(Error::misuse(OTHER_STORE));
         }
         let outer = state.linking.replace(component.clone());
+        let first = state.modules();
         let result = canon_async_component::instantiate(&mut wx, component.plan(), &self.inner);
         wx.state_mut().linking = outer;
         let inner = result.map_err(|error| wx.link_error(error))?;
-        Ok(Instance { store, inner })
+        Ok(Instance { store, inner, modules: first..wx.state().modules() })
     }
 
     fn bind(&mut self, ctx: &impl AsContext<Data = T>, to: StoreId) -> Result<(), Error> {

@@ -20,7 +20,7 @@ use canon_async_component::plan::{CoreFuncType, CoreType};
 use wasmi::{AsContextMut as _, Caller, Extern, Func, Instance, Module, StoreContextMut};
 
 use crate::embedding::{Block, Carried, Wx};
-use crate::state::{Copier, HOST_MEMORY, State};
+use crate::state::{Copier, State, is_host};
 
 type Host<'a, T> = Caller<'a, State<T>>;
 type HostResult = Result<u64, wasmi::Error>;
@@ -172,13 +172,15 @@ pub(crate) fn copy<T>(
         memory.copy_within(from_at..end, to_at);
         return Ok(());
     }
-    if let (Some(wasm), true) = (wx.state().wasm_memory(to), from == HOST_MEMORY) {
+    if let (Some(wasm), true) = (wx.state().wasm_memory(to), is_host(from)) {
         let (bytes, state) = wasm.data_and_store_mut(&mut wx.0);
-        return copy_slices((bytes, to_at), (state.host_memory.bytes(), from_at), len).ok_or(OUTSIDE);
+        let from = state.host_bytes(from);
+        return copy_slices((bytes, to_at), (from, from_at), len).ok_or(OUTSIDE);
     }
-    if let (Some(wasm), true) = (wx.state().wasm_memory(from), to == HOST_MEMORY) {
+    if let (Some(wasm), true) = (wx.state().wasm_memory(from), is_host(to)) {
         let (bytes, state) = wasm.data_and_store_mut(&mut wx.0);
-        return copy_slices((state.host_memory.bytes_mut(), to_at), (bytes, from_at), len).ok_or(OUTSIDE);
+        let to = state.host_bytes(to);
+        return copy_slices((to, to_at), (bytes, from_at), len).ok_or(OUTSIDE);
     }
     if len > SMALL
         && let Some(copier) = copier(wx, to, from)

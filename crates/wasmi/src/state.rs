@@ -2,12 +2,14 @@
 //! into.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use canon_async::Heap;
+use canon_async::ambient;
 use canon_async::id::{FuncRef, MemoryRef};
 use canon_async_component::plan::CoreFuncType;
 use canon_async_component::{HostCalls, HostMemory, HostSig};
@@ -19,6 +21,7 @@ use crate::config::Engine;
 use crate::continuation::Continuations;
 use crate::later::Wakeups;
 use crate::linker::HostFunc;
+use crate::places::Places;
 
 /// Tells stores apart: things that belong to one carry it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,6 +62,10 @@ pub struct State<T: 'static> {
     pub(crate) budget: Budget,
     /// The component that is being instantiated, whose modules are compiled.
     pub(crate) linking: Option<Component>,
+    /// The ambient store's own memory, while `core` is that store; else one without bytes.
+    pub(crate) ambient_memory: ambient::HostMemory,
+    /// In the store that runs the ambient one's guests: where their functions are.
+    pub(crate) places: Option<Box<Places>>,
 }
 
 /// Copies: to, from, length.
@@ -93,6 +100,11 @@ pub(crate) const HOST_MEMORY: MemoryRef = MemoryRef::from_index(0);
 /// Its `realloc`.
 pub(crate) const HOST_REALLOC: FuncRef = FuncRef::from_index(0);
 
+/// Whether a memory is one of the host's.
+pub(crate) fn is_host(memory: MemoryRef) -> bool {
+    memory == HOST_MEMORY || memory == ambient::MEMORY
+}
+
 impl<T> State<T> {
     pub(crate) fn new(engine: &Engine, data: T) -> Self {
         let mut core = canon_async::Store::with_limits(engine.limits());
@@ -119,14 +131,28 @@ impl<T> State<T> {
             trap_text: None,
             budget: Budget { memory_bytes, table_elements },
             linking: None,
+            ambient_memory: ambient::HostMemory::new(),
+            places: None,
         }
     }
 
-    /// Adds a core function; `None` past 2^32 of them.
+    /// Adds a core function; `None` past 2^30 of them, where the ambient store's begin.
     pub(crate) fn add_func(&mut self, func: CoreFunc<T>) -> Option<FuncRef> {
-        let index = u32::try_from(self.funcs.len()).ok()?;
+        let index =
+            u32::try_from(self.funcs.len()).ok().filter(|index| *index < ambient::REALLOC.as_u32())?;
         self.funcs.push(func);
         Some(FuncRef::from_index(index))
+    }
+
+    /// The bytes of a memory of the host's: this crate's, or the ambient store's own.
+    pub(crate) fn host_bytes(&mut self, memory: MemoryRef) -> &mut [u8] {
+        let Self { host_memory, ambient_memory, .. } = self;
+        if memory == HOST_MEMORY { host_memory.bytes_mut() } else { ambient_memory.bytes_mut() }
+    }
+
+    /// How many core instances are numbered.
+    pub(crate) fn modules(&self) -> u32 {
+        self.places.as_deref().map_or(0, Places::modules)
     }
 
     /// The wasmi memory behind a reference; `None` for the host's.

@@ -128,6 +128,22 @@ impl<T> Caller<'_, T> {
         &self.0.state().engine
     }
 
+    /// [`Store::set_fuel`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn set_fuel(&mut self, fuel: u64) -> Result<(), Error> {
+        self.0.0.set_fuel(fuel).map_err(|_| Error::misuse(NO_FUEL))
+    }
+
+    /// [`Store::fuel`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn fuel(&self) -> Result<u64, Error> {
+        self.0.0.get_fuel().map_err(|_| Error::misuse(NO_FUEL))
+    }
+
     /// What the Component Model keeps.
     pub fn core(&mut self) -> &canon_async::Store<canon_async::Heap> {
         self.0.store()

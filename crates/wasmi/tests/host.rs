@@ -301,3 +301,30 @@ fn error_contexts_reach_the_host_and_come_back() {
     assert!(error.to_string().contains("expected error-context, found u32"), "{error}");
     assert_idle(&store);
 }
+
+#[cfg(feature = "std")]
+#[test]
+fn host_function_that_panics_is_its_callers_trap_and_the_store_goes_on() {
+    let wat = r#"(component
+      (import "f" (func $f (param "n" u32) (result u32)))
+      (core func $f' (canon lower (func $f)))
+      (core module $M
+        (import "" "f" (func $f (param i32) (result i32)))
+        (func (export "run") (param i32) (result i32) (call $f (local.get 0))))
+      (core instance $m (instantiate $M (with "" (instance (export "f" (func $f'))))))
+      (func (export "run") (param "n" u32) (result u32) (canon lift (core func $m "run"))))"#;
+    let engine = engine();
+    let component = component(&engine, wat);
+    let mut store = Store::new(&engine, ());
+    let mut linker = Linker::new(&engine);
+    linker.func("f", |_, args| match args {
+        [Val::U32(0)] => panic!("{} is too few", 0),
+        _ => Ok(Some(Val::U32(1))),
+    });
+    let instance = linker.instantiate(&mut store, &component).unwrap();
+    let other = linker.instantiate(&mut store, &component).unwrap();
+    let error = call(&mut store, &instance, "run", &[Val::U32(0)]).unwrap_err();
+    assert_eq!(error.to_string(), "wasm trap: the host function panicked: 0 is too few");
+    assert_eq!(call(&mut store, &other, "run", &[Val::U32(2)]).unwrap(), Some(Val::U32(1)));
+    assert_idle(&store);
+}

@@ -383,7 +383,7 @@ fn a_host_function_that_panics_later_is_its_callers_trap() {
     let mut store = Store::new(&engine, ());
     let instance = linker.instantiate(&mut store, &component(&engine, GUEST)).unwrap();
     let error = call(&mut store, &instance, "one", &[Val::U32(0)]).unwrap_err();
-    assert_eq!(error.to_string(), "wasm trap: the host function panicked");
+    assert_eq!(error.to_string(), "wasm trap: the host function panicked: a test's");
     assert_eq!(store.core().unanswered(), 0);
     assert_idle(&store);
 }

@@ -1,7 +1,6 @@
 //! Who dies of an error: whoever is at fault, and whatever it unwinds through. And what a callee can do to a caller
 //! that waits for it.
 
-use super::cases;
 use crate::op::*;
 use crate::script;
 use crate::world::*;

@@ -1,6 +1,5 @@
 //! `subtask.cancel`, `task.cancel`, cancellation by the host, and what settled after the pinned commit.
 
-use super::cases;
 use crate::op::*;
 use crate::script;
 use crate::world::*;

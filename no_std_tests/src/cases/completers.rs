@@ -1,6 +1,5 @@
 //! Host functions that answer later.
 
-use super::cases;
 use crate::op::*;
 use crate::script;
 use crate::world::*;

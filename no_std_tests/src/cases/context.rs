@@ -1,6 +1,5 @@
 //! `context.get`, `context.set`, `backpressure.inc`, `backpressure.dec`.
 
-use super::cases;
 use crate::op::*;
 use crate::script;
 use crate::world::*;

@@ -1,6 +1,5 @@
 //! Traps that take two guests.
 
-use super::cases;
 use crate::op::*;
 use crate::script;
 use crate::world::*;

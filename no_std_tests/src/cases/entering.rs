@@ -1,6 +1,5 @@
 //! Who may enter whom: `may_enter_from`, `entering_set`, nesting, the host in between.
 
-use super::cases;
 use crate::op::*;
 use crate::script;
 use crate::world::*;

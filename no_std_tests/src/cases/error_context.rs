@@ -1,6 +1,5 @@
 //! 📝 `error-context.*`.
 
-use super::cases;
 use crate::op::*;
 use crate::script;
 use crate::world::*;

@@ -1,6 +1,5 @@
 //! 📝 Error contexts in values: from instance to instance, and to and from the host.
 
-use super::cases;
 use super::error_context::*;
 use crate::op::*;
 use crate::script;
@@ -211,7 +210,7 @@ fn error_context_passed_on_without_room_capacity<P: Profile>() -> Result<(), Err
     let makes = w.lift(Func::Async, async_opts(A), script![NEW_1, Op::SetG(0, R0), RETURN])?;
     let passes = w.lift(Func::Async, async_opts(A), script![run(low(0), &[G0]), RETURN])?;
     w.call(makes, 0)?;
-    let room = if P::LIMITS.handles == 0 { P::Handles::EMPTY.capacity() } else { 100 };
+    let room = if P::LIMITS.handles == u32::MAX { P::Handles::EMPTY.capacity() } else { 100 };
     for _ in 0..room {
         w.call(passes, 1)?;
     }

@@ -1,6 +1,5 @@
 //! `future.*`.
 
-use super::cases;
 use super::streams::one;
 use crate::op::*;
 use crate::script;

@@ -1,7 +1,6 @@
 //! The host cancels its calls.
 
 use super::cancel::{INC, WAITS};
-use super::cases;
 use crate::op::*;
 use crate::script;
 use crate::world::*;

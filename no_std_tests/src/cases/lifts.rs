@@ -1,6 +1,5 @@
 //! `canon lift` in its three forms, the exclusive lock, post-return, resources.
 
-use super::cases;
 use crate::op::*;
 use crate::script;
 use crate::world::*;

@@ -1,6 +1,5 @@
 //! `canon lower` as its caller sees it.
 
-use super::cases;
 use crate::op::*;
 use crate::script;
 use crate::world::*;

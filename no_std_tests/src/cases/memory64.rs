@@ -1,7 +1,6 @@
 //! 🐘 Memories with 64-bit addresses: pointers, lengths and layouts of one width become those of the other, and what is past
 //! the end of any memory is a trap.
 
-use super::cases;
 use crate::op::*;
 use crate::script;
 use crate::world::*;

@@ -1,6 +1,5 @@
 //! 🐘 Built-ins whose pointers, lengths and slots have 64 bits: streams, sets, contexts, error contexts, threads, resources.
 
-use super::cases;
 use super::memory64::{I64, NOWHERE, RETURN, RETURN_B, got, text, wide};
 use crate::op::*;
 use crate::script;

@@ -1,30 +1,5 @@
 //! The behaviour cases, over any profile. Their names say built-in, situation, outcome.
 
-mod blame;
-mod cancel;
-mod completers;
-mod context;
-mod cross_traps;
-mod entering;
-mod error_context;
-mod error_context_passed;
-mod futures;
-mod host_cancel;
-mod lifts;
-mod lowers;
-mod memory64;
-mod memory64_builtins;
-mod poison;
-mod purge;
-mod spawn;
-mod stream_ends;
-mod streams;
-mod thread;
-mod traps;
-mod turns;
-mod waitable;
-mod waking;
-
 use canon_async::error::{Error, Resource};
 use canon_async::storage::Profile;
 
@@ -58,7 +33,6 @@ macro_rules! cases {
     (@tight) => { None };
     (@tight $resource:ident) => { Some(canon_async::error::Resource::$resource) };
 }
-use cases;
 
 /// Cases that are one script of one guest that traps.
 macro_rules! trap_cases {
@@ -70,7 +44,6 @@ macro_rules! trap_cases {
         cases!($($name),*);
     };
 }
-use trap_cases;
 
 /// Runs a script as an async function of guest A, which must trap, and leave nothing but a guest that can't be
 /// entered.
@@ -90,32 +63,49 @@ fn one_traps<P: Profile>(script: crate::op::Script, trap: canon_async::Trap) -> 
     w.done()
 }
 
-/// Every file's cases.
-pub fn lists<P: Profile>() -> [&'static [Case]; 24] {
-    [
-        completers::list::<P>(),
-        context::list::<P>(),
-        cancel::list::<P>(),
-        host_cancel::list::<P>(),
-        poison::list::<P>(),
-        purge::list::<P>(),
-        entering::list::<P>(),
-        thread::list::<P>(),
-        spawn::list::<P>(),
-        blame::list::<P>(),
-        waitable::list::<P>(),
-        turns::list::<P>(),
-        waking::list::<P>(),
-        streams::list::<P>(),
-        stream_ends::list::<P>(),
-        futures::list::<P>(),
-        lowers::list::<P>(),
-        lifts::list::<P>(),
-        memory64::list::<P>(),
-        memory64_builtins::list::<P>(),
-        traps::list::<P>(),
-        cross_traps::list::<P>(),
-        error_context::list::<P>(),
-        error_context_passed::list::<P>(),
-    ]
+/// The cases of a file.
+#[derive(Clone, Copy, Debug)]
+pub struct List {
+    /// The file's name.
+    pub name: &'static str,
+    /// Its cases.
+    pub cases: &'static [Case],
 }
+
+/// The files: here, and where a target has a test for each.
+macro_rules! files {
+    // The dollar is for the macro that this one makes.
+    (($d:tt) $($name:ident),* $(,)?) => {
+        $(mod $name;)*
+
+        /// Every file's cases.
+        pub fn lists<P: Profile>() -> [List; 0 $(+ { stringify!($name); 1 })*] {
+            [$(List { name: stringify!($name), cases: $name::list::<P>() }),*]
+        }
+
+        /// The test binary of a profile.
+        #[macro_export]
+        macro_rules! suite {
+            ($d profile:ty) => {
+                #[cfg(not(target_os = "none"))]
+                fn main() {
+                    $d crate::suite::main::<$d profile>();
+                }
+
+                #[cfg(target_os = "none")]
+                use $d crate::suite::embedded_test;
+
+                #[cfg(target_os = "none")]
+                #[embedded_test::tests]
+                mod cases {
+                    $(#[test]
+                    fn $name() {
+                        $d crate::suite::run::<$d profile>(stringify!($name));
+                    })*
+                }
+            };
+        }
+    };
+}
+
+files!(($) completers, context, cancel, host_cancel, poison, purge, entering, thread, spawn, blame, waitable, turns, waking, streams, stream_ends, futures, lowers, lifts, memory64, memory64_builtins, traps, cross_traps, error_context, error_context_passed);

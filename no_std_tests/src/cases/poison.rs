@@ -1,6 +1,5 @@
 //! What a trap leaves behind, and what a call that finds no room leaves alone.
 
-use super::cases;
 use crate::op::*;
 use crate::script;
 use crate::world::*;

@@ -1,6 +1,5 @@
 //! What others see of an instance that died: its queue, its results, its buffers, its calls of the host.
 
-use super::cases;
 use crate::op::*;
 use crate::script;
 use crate::world::*;

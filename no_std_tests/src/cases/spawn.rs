@@ -2,7 +2,6 @@
 //!
 //! The engines at hand have no shared functions, so this is where the first two run.
 
-use super::cases;
 use crate::op::*;
 use crate::script;
 use crate::world::*;

@@ -1,6 +1,5 @@
 //! `stream.{drop-*,cancel-*}`, and ends on their way to another instance.
 
-use super::cases;
 use super::streams::*;
 use crate::op::*;
 use crate::script;

@@ -1,6 +1,5 @@
 //! `stream.{new,read,write}`: how reads and writes meet.
 
-use super::cases;
 use crate::op::*;
 use crate::script;
 use crate::world::*;

@@ -1,6 +1,5 @@
 //! Every trap that one guest can reach alone: one script each.
 
-use super::{cases, trap_cases};
 use crate::op::*;
 use crate::world::*;
 use canon_async::Trap;

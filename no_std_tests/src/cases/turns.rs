@@ -1,6 +1,5 @@
 //! Readiness is not monotone: who was told may find, when its turn comes, that somebody else was faster.
 
-use super::cases;
 use crate::op::*;
 use crate::script;
 use crate::world::*;

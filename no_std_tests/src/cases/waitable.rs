@@ -1,6 +1,5 @@
 //! `waitable-set.*`, `waitable.join`, and the order of handles.
 
-use super::cases;
 use crate::op::*;
 use crate::script;
 use crate::world::*;

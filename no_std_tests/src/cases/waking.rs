@@ -1,6 +1,5 @@
 //! Who is told of an event where several wait for it, and strict stores.
 
-use super::cases;
 use crate::op::*;
 use crate::script;
 use crate::world::*;

@@ -64,6 +64,9 @@ pub(crate) struct Wast {
     /// Refuse also what the spec allows and its reference tests refuse "for now": see `canon wast --help`
     #[arg(long)]
     strict: bool,
+    /// Send every component through a plan's bytes, as `canon compile` makes them, before it is instantiated
+    #[arg(long)]
+    through_plans: bool,
 }
 
 /// How a file is run.
@@ -78,11 +81,14 @@ pub struct Options {
     ///
     /// [`Config::strict`]: canon_async_wasmi::Config::strict
     pub strict: bool,
+    /// Whether what is instantiated has been a plan's bytes before.
+    pub through_plans: bool,
 }
 
 impl Options {
     /// As `canon wast` without options.
-    pub const DEFAULT: Self = Self { turns: 1_000_000, whole_messages: false, strict: false };
+    pub const DEFAULT: Self =
+        Self { turns: 1_000_000, whole_messages: false, strict: false, through_plans: false };
 }
 
 impl Default for Options {
@@ -97,7 +103,8 @@ impl Default for Options {
 /// A path that is not there: exit code 2.
 pub(crate) fn wast(args: &Wast) -> Result<ExitCode, Failure> {
     let files = input::files(&args.path, "wast")?;
-    let options = Options { turns: args.turns, strict: args.strict, ..Options::DEFAULT };
+    let Wast { turns, strict, through_plans, .. } = *args;
+    let options = Options { turns, strict, through_plans, ..Options::DEFAULT };
     let mut report = Report::new(args.json);
     for path in files {
         report.file(&path, &run_file(&path, options));

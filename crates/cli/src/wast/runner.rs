@@ -126,6 +126,7 @@ impl Runner {
 
     /// wasmi compiles the core modules here: a definition may use what it hasn't.
     fn instantiate(&mut self, plan: Plan) -> Result<Instance, Failure> {
+        let plan = if self.options.through_plans { through_bytes(&plan)? } else { plan };
         let component = Component::from_plan(&self.engine, plan)?;
         Ok(self.linker.instantiate(&mut self.store, &component)?)
     }
@@ -203,6 +204,18 @@ fn plan(bytes: &[u8]) -> Result<Plan, String> {
     let features = Features { nested_names: false, ..Features::ALL };
     let options = TranslateOptions { features, core: CoreFeatures::ALL, ..TranslateOptions::default() };
     translate(bytes, &options).map_err(|error| error.to_string())
+}
+
+/// What is left of a plan that was written and read.
+fn through_bytes(plan: &Plan) -> Result<Plan, Failure> {
+    let refused = |text| Failure { trap: false, text };
+    let bytes = plan.to_bytes().map_err(|error| refused(format!("the plan can't be written: {error}")))?;
+    let read = Plan::from_bytes(&bytes);
+    let read = read.map_err(|error| refused(format!("the plan can't be read again: {error}")))?;
+    if read != *plan {
+        return Err(refused("the plan is another one after it was written and read".into()));
+    }
+    Ok(read)
 }
 
 /// A component's bytes.

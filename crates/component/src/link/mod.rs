@@ -27,13 +27,9 @@ use canon_async::state::Options;
 use crate::engine::Engine;
 use crate::instance::{Extern, Instance};
 use crate::intern::Interned;
-use crate::plan::{Export, ExportItem, Plan};
+use crate::plan::{Export, ExportItem, MAX_NESTING, Plan};
 use crate::shared::{LinkedTypes, Shared};
 use crate::types::Origin;
-
-/// How deep a plan's imports and exports may nest. A translated plan is checked against its own limit; one
-/// that comes from elsewhere is not.
-const MAX_NESTING: u32 = 200;
 
 /// A plan's core modules, compiled: for instantiating it more than once.
 #[derive(Clone, Debug)]

@@ -126,7 +126,7 @@ impl<'p, E: Engine> Steps<'p, E> {
         }
         let what = format!("core instance {}", self.core_instances.len());
         let start = lift::start_enter(self.e, instance)?;
-        let (made, result) = match self.e.instantiate(&module, &args) {
+        let (made, result) = match self.e.instantiate(instance, &module, &args) {
             Ok(made) => (Ok(made), Ok(())),
             Err(EngineError::Run(error)) => (Err(EngineError::Run(error)), Err(error)),
             Err(error) => (Err(error), Err(Error::Misuse("the engine refused a core instance"))),

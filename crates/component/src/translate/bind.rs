@@ -169,6 +169,9 @@ impl<'t, 'a> Inliner<'t, 'a> {
         depth: u32,
         source: Source<'t, 'a>,
     ) -> Result<(InstanceKey, Vec<Import>), TranslateError> {
+        if let Source::Host(_) = source {
+            self.check_nesting(depth.saturating_add(1))?;
+        }
         let scope = self.type_scope(ty.scope, depth)?;
         let (mut data, mut imports) = (InstanceData::default(), Vec::new());
         for decl in ty.decls {

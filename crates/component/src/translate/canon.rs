@@ -9,14 +9,10 @@ use super::TranslateError;
 use super::inline::Inliner;
 use super::intern::next_index;
 use super::scope::{CoreTypeItem, ScopeId, TypeItem};
-use crate::layout::{Context, pointer};
-use crate::plan::{
-    BuiltinKind, CoreFuncType, CoreItem, CoreKind, CoreType, Func, Lift, Options, Step, StringEncoding,
-};
+use crate::layout::Context;
+use crate::plan::{BuiltinKind, CoreFuncType, CoreItem, CoreKind, Func, Lift, Options, Step, StringEncoding};
 use crate::signature;
 use crate::types::{Origin, TypeDef, ValType};
-
-const I32: CoreType = CoreType::I32;
 
 /// Canonical options of a definition.
 struct Given {
@@ -34,8 +30,8 @@ impl<'t, 'a> Inliner<'t, 'a> {
         if let Syntax::Lift { core_func_index, type_index, options } = canon {
             return self.lift(scope, *core_func_index, *type_index, options);
         }
-        let (kind, ty) = match self.plain(canon) {
-            Some((kind, params, results)) => (kind, CoreFuncType::new(params, results)),
+        let (kind, ty) = match plain(canon) {
+            Some(kind) => self.fixed(kind, PtrType::I32)?,
             None => self.with_immediates(scope, canon)?,
         };
         let (index, new) = self.tables.builtin(kind, ty)?;
@@ -46,87 +42,58 @@ impl<'t, 'a> Inliner<'t, 'a> {
         Ok(())
     }
 
-    /// Built-ins that name nothing.
-    fn plain(&self, canon: &Syntax) -> Option<(BuiltinKind, &'static [CoreType], &'static [CoreType])> {
-        const NONE: &[CoreType] = &[];
-        const ONE: &[CoreType] = &[I32];
-        const TWO: &[CoreType] = &[I32, I32];
-        Some(match canon {
-            Syntax::BackpressureInc => (BuiltinKind::BackpressureInc, NONE, NONE),
-            Syntax::BackpressureDec => (BuiltinKind::BackpressureDec, NONE, NONE),
-            Syntax::TaskCancel => (BuiltinKind::TaskCancel, NONE, NONE),
-            Syntax::WaitableSetNew => (BuiltinKind::WaitableSetNew, NONE, ONE),
-            Syntax::WaitableSetDrop => (BuiltinKind::WaitableSetDrop, ONE, NONE),
-            Syntax::WaitableJoin => (BuiltinKind::WaitableJoin, TWO, NONE),
-            Syntax::SubtaskCancel { async_ } => (BuiltinKind::SubtaskCancel { is_async: *async_ }, ONE, ONE),
-            Syntax::SubtaskDrop => (BuiltinKind::SubtaskDrop, ONE, NONE),
-            Syntax::ThreadIndex => (BuiltinKind::ThreadIndex, NONE, ONE),
-            Syntax::ThreadResumeLater => (BuiltinKind::ThreadResumeLater, ONE, NONE),
-            Syntax::ThreadSuspend => (BuiltinKind::ThreadSuspend, NONE, ONE),
-            Syntax::ThreadYield => (BuiltinKind::ThreadYield, NONE, ONE),
-            Syntax::ThreadSuspendThenResume => (BuiltinKind::ThreadSuspendThenResume, ONE, ONE),
-            Syntax::ThreadYieldThenResume => (BuiltinKind::ThreadYieldThenResume, ONE, ONE),
-            Syntax::ThreadSuspendThenPromote => (BuiltinKind::ThreadSuspendThenPromote, ONE, ONE),
-            Syntax::ThreadYieldThenPromote => (BuiltinKind::ThreadYieldThenPromote, ONE, ONE),
-            Syntax::ErrorContextDrop => (BuiltinKind::ErrorContextDrop, ONE, NONE),
-            _ => return None,
-        })
-    }
-
     /// Built-ins with immediates of all kinds, and what is refused.
     fn with_immediates(
         &mut self,
         scope: ScopeId,
         canon: &Syntax,
     ) -> Result<(BuiltinKind, CoreFuncType), TranslateError> {
-        let one = CoreFuncType::new(&[I32], &[]);
-        Ok(match canon {
+        let (kind, ptr) = match canon {
             Syntax::Lower { func_index, options } => return self.lower(scope, *func_index, options),
+            Syntax::TaskReturn { result, options } => return self.task_return(scope, *result, options),
             Syntax::ResourceNew { resource } => {
                 let resource = self.resource_type(scope, *resource)?;
                 let rep = self.rep(resource)?;
-                (BuiltinKind::ResourceNew { resource }, CoreFuncType::new(&[rep], &[I32]))
-            }
-            Syntax::ResourceDrop { resource } => {
-                (BuiltinKind::ResourceDrop { resource: self.resource_type(scope, *resource)? }, one)
+                return Ok((BuiltinKind::ResourceNew { resource }, signature::resource_new(rep)));
             }
             Syntax::ResourceRep { resource } => {
                 let resource = self.resource_type(scope, *resource)?;
                 let rep = self.rep(resource)?;
-                (BuiltinKind::ResourceRep { resource }, CoreFuncType::new(&[I32], &[rep]))
+                return Ok((BuiltinKind::ResourceRep { resource }, signature::resource_rep(rep)));
+            }
+            Syntax::ResourceDrop { resource } => {
+                let resource = self.resource_type(scope, *resource)?;
+                (BuiltinKind::ResourceDrop { resource }, PtrType::I32)
             }
             Syntax::ContextGet { ty, slot } => {
-                let ty = self.pointer_type(*ty)?;
-                (BuiltinKind::ContextGet { slot: *slot }, CoreFuncType::new(&[], &[pointer(ty)]))
+                (BuiltinKind::ContextGet { slot: *slot }, self.pointer_type(*ty)?)
             }
             Syntax::ContextSet { ty, slot } => {
-                let ty = self.pointer_type(*ty)?;
-                (BuiltinKind::ContextSet { slot: *slot }, CoreFuncType::new(&[pointer(ty)], &[]))
+                (BuiltinKind::ContextSet { slot: *slot }, self.pointer_type(*ty)?)
             }
-            Syntax::TaskReturn { result, options } => return self.task_return(scope, *result, options),
             Syntax::WaitableSetWait { memory } => {
                 let memory = self.core_item(scope, CoreKind::Memory, *memory)?;
                 let ptr = self.ptr_type(&memory);
-                self.pointing(BuiltinKind::WaitableSetWait { memory }, ptr)?
+                (BuiltinKind::WaitableSetWait { memory }, ptr)
             }
             Syntax::WaitableSetPoll { memory } => {
                 let memory = self.core_item(scope, CoreKind::Memory, *memory)?;
                 let ptr = self.ptr_type(&memory);
-                self.pointing(BuiltinKind::WaitableSetPoll { memory }, ptr)?
+                (BuiltinKind::WaitableSetPoll { memory }, ptr)
             }
             Syntax::ThreadNewIndirect { func_ty_index, table_index } => {
                 let table = self.core_item(scope, CoreKind::Table, *table_index)?;
                 let start = self.start_type(scope, *func_ty_index)?;
-                let ty = CoreFuncType::new(&[pointer(self.ptr_type(&table)), pointer(start)], &[I32]);
-                (BuiltinKind::ThreadNewIndirect { table, start }, ty)
+                let ptr = self.ptr_type(&table);
+                (BuiltinKind::ThreadNewIndirect { table, start }, ptr)
             }
             Syntax::ErrorContextNew { options } => {
                 let Given { index: options, ptr, .. } = self.options(scope, options)?;
-                self.pointing(BuiltinKind::ErrorContextNew { options }, ptr)?
+                (BuiltinKind::ErrorContextNew { options }, ptr)
             }
             Syntax::ErrorContextDebugMessage { options } => {
                 let Given { index: options, ptr, .. } = self.options(scope, options)?;
-                self.pointing(BuiltinKind::ErrorContextDebugMessage { options }, ptr)?
+                (BuiltinKind::ErrorContextDebugMessage { options }, ptr)
             }
             _ => match self.stream(scope, canon)? {
                 Some(found) => found,
@@ -135,87 +102,76 @@ impl<'t, 'a> Inliner<'t, 'a> {
                     None => return Err(self.unsupported(refused(canon))),
                 },
             },
-        })
+        };
+        self.fixed(kind, ptr)
     }
 
     fn stream(
         &mut self,
         scope: ScopeId,
         canon: &Syntax,
-    ) -> Result<Option<(BuiltinKind, CoreFuncType)>, TranslateError> {
-        let new = CoreFuncType::new(&[], &[CoreType::I64]);
-        let cancel = CoreFuncType::new(&[I32], &[I32]);
-        let drop = CoreFuncType::new(&[I32], &[]);
-        Ok(Some(match canon {
-            Syntax::StreamNew { ty } => {
-                (BuiltinKind::StreamNew { stream: self.stream_type(scope, *ty)? }, new)
-            }
+    ) -> Result<Option<(BuiltinKind, PtrType)>, TranslateError> {
+        let kind = match canon {
+            Syntax::StreamNew { ty } => BuiltinKind::StreamNew { stream: self.stream_type(scope, *ty)? },
             Syntax::StreamRead { ty, options } => {
                 let stream = self.stream_type(scope, *ty)?;
                 let Given { index: options, ptr, .. } = self.options(scope, options)?;
-                self.pointing(BuiltinKind::StreamRead { stream, options }, ptr)?
+                return Ok(Some((BuiltinKind::StreamRead { stream, options }, ptr)));
             }
             Syntax::StreamWrite { ty, options } => {
                 let stream = self.stream_type(scope, *ty)?;
                 let Given { index: options, ptr, .. } = self.options(scope, options)?;
-                self.pointing(BuiltinKind::StreamWrite { stream, options }, ptr)?
+                return Ok(Some((BuiltinKind::StreamWrite { stream, options }, ptr)));
             }
             Syntax::StreamCancelRead { ty, async_ } => {
-                let stream = self.stream_type(scope, *ty)?;
-                (BuiltinKind::StreamCancelRead { stream, is_async: *async_ }, cancel)
+                BuiltinKind::StreamCancelRead { stream: self.stream_type(scope, *ty)?, is_async: *async_ }
             }
             Syntax::StreamCancelWrite { ty, async_ } => {
-                let stream = self.stream_type(scope, *ty)?;
-                (BuiltinKind::StreamCancelWrite { stream, is_async: *async_ }, cancel)
+                BuiltinKind::StreamCancelWrite { stream: self.stream_type(scope, *ty)?, is_async: *async_ }
             }
             Syntax::StreamDropReadable { ty } => {
-                (BuiltinKind::StreamDropReadable { stream: self.stream_type(scope, *ty)? }, drop)
+                BuiltinKind::StreamDropReadable { stream: self.stream_type(scope, *ty)? }
             }
             Syntax::StreamDropWritable { ty } => {
-                (BuiltinKind::StreamDropWritable { stream: self.stream_type(scope, *ty)? }, drop)
+                BuiltinKind::StreamDropWritable { stream: self.stream_type(scope, *ty)? }
             }
             _ => return Ok(None),
-        }))
+        };
+        Ok(Some((kind, PtrType::I32)))
     }
 
     fn future(
         &mut self,
         scope: ScopeId,
         canon: &Syntax,
-    ) -> Result<Option<(BuiltinKind, CoreFuncType)>, TranslateError> {
-        let new = CoreFuncType::new(&[], &[CoreType::I64]);
-        let cancel = CoreFuncType::new(&[I32], &[I32]);
-        let drop = CoreFuncType::new(&[I32], &[]);
-        Ok(Some(match canon {
-            Syntax::FutureNew { ty } => {
-                (BuiltinKind::FutureNew { future: self.future_type(scope, *ty)? }, new)
-            }
+    ) -> Result<Option<(BuiltinKind, PtrType)>, TranslateError> {
+        let kind = match canon {
+            Syntax::FutureNew { ty } => BuiltinKind::FutureNew { future: self.future_type(scope, *ty)? },
             Syntax::FutureRead { ty, options } => {
                 let future = self.future_type(scope, *ty)?;
                 let Given { index: options, ptr, .. } = self.options(scope, options)?;
-                self.pointing(BuiltinKind::FutureRead { future, options }, ptr)?
+                return Ok(Some((BuiltinKind::FutureRead { future, options }, ptr)));
             }
             Syntax::FutureWrite { ty, options } => {
                 let future = self.future_type(scope, *ty)?;
                 let Given { index: options, ptr, .. } = self.options(scope, options)?;
-                self.pointing(BuiltinKind::FutureWrite { future, options }, ptr)?
+                return Ok(Some((BuiltinKind::FutureWrite { future, options }, ptr)));
             }
             Syntax::FutureCancelRead { ty, async_ } => {
-                let future = self.future_type(scope, *ty)?;
-                (BuiltinKind::FutureCancelRead { future, is_async: *async_ }, cancel)
+                BuiltinKind::FutureCancelRead { future: self.future_type(scope, *ty)?, is_async: *async_ }
             }
             Syntax::FutureCancelWrite { ty, async_ } => {
-                let future = self.future_type(scope, *ty)?;
-                (BuiltinKind::FutureCancelWrite { future, is_async: *async_ }, cancel)
+                BuiltinKind::FutureCancelWrite { future: self.future_type(scope, *ty)?, is_async: *async_ }
             }
             Syntax::FutureDropReadable { ty } => {
-                (BuiltinKind::FutureDropReadable { future: self.future_type(scope, *ty)? }, drop)
+                BuiltinKind::FutureDropReadable { future: self.future_type(scope, *ty)? }
             }
             Syntax::FutureDropWritable { ty } => {
-                (BuiltinKind::FutureDropWritable { future: self.future_type(scope, *ty)? }, drop)
+                BuiltinKind::FutureDropWritable { future: self.future_type(scope, *ty)? }
             }
             _ => return Ok(None),
-        }))
+        };
+        Ok(Some((kind, PtrType::I32)))
     }
 
     fn lift(
@@ -327,20 +283,16 @@ impl<'t, 'a> Inliner<'t, 'a> {
         }
     }
 
-    /// A built-in with its core signature, which depends on how wide pointers are.
-    fn pointing(
-        &self,
-        kind: BuiltinKind,
-        ptr: PtrType,
-    ) -> Result<(BuiltinKind, CoreFuncType), TranslateError> {
-        let ty = signature::builtin(&kind, ptr).ok_or_else(|| self.expected("a built-in with pointers"))?;
+    /// A built-in with its core signature, which depends on nothing but how wide pointers are.
+    fn fixed(&self, kind: BuiltinKind, ptr: PtrType) -> Result<(BuiltinKind, CoreFuncType), TranslateError> {
+        let ty = signature::builtin(&kind, ptr).ok_or_else(|| self.expected("a built-in of one type"))?;
         Ok((kind, ty))
     }
 
     /// `$rt.rep`.
-    fn rep(&self, resource: u32) -> Result<CoreType, TranslateError> {
+    fn rep(&self, resource: u32) -> Result<PtrType, TranslateError> {
         match self.tables.resources.get(resource as usize).map(|resource| &resource.origin) {
-            Some(Origin::Defined { rep, .. }) => Ok(pointer(*rep)),
+            Some(Origin::Defined { rep, .. }) => Ok(*rep),
             _ => Err(self.expected("a resource type of the component's own")),
         }
     }
@@ -362,6 +314,30 @@ impl<'t, 'a> Inliner<'t, 'a> {
             _ => Err(self.expected("i32 or i64")),
         }
     }
+}
+
+/// Built-ins that name nothing.
+fn plain(canon: &Syntax) -> Option<BuiltinKind> {
+    Some(match canon {
+        Syntax::BackpressureInc => BuiltinKind::BackpressureInc,
+        Syntax::BackpressureDec => BuiltinKind::BackpressureDec,
+        Syntax::TaskCancel => BuiltinKind::TaskCancel,
+        Syntax::WaitableSetNew => BuiltinKind::WaitableSetNew,
+        Syntax::WaitableSetDrop => BuiltinKind::WaitableSetDrop,
+        Syntax::WaitableJoin => BuiltinKind::WaitableJoin,
+        Syntax::SubtaskCancel { async_ } => BuiltinKind::SubtaskCancel { is_async: *async_ },
+        Syntax::SubtaskDrop => BuiltinKind::SubtaskDrop,
+        Syntax::ThreadIndex => BuiltinKind::ThreadIndex,
+        Syntax::ThreadResumeLater => BuiltinKind::ThreadResumeLater,
+        Syntax::ThreadSuspend => BuiltinKind::ThreadSuspend,
+        Syntax::ThreadYield => BuiltinKind::ThreadYield,
+        Syntax::ThreadSuspendThenResume => BuiltinKind::ThreadSuspendThenResume,
+        Syntax::ThreadYieldThenResume => BuiltinKind::ThreadYieldThenResume,
+        Syntax::ThreadSuspendThenPromote => BuiltinKind::ThreadSuspendThenPromote,
+        Syntax::ThreadYieldThenPromote => BuiltinKind::ThreadYieldThenPromote,
+        Syntax::ErrorContextDrop => BuiltinKind::ErrorContextDrop,
+        _ => return None,
+    })
 }
 
 /// The name of a definition that is decoded and not implemented. Those of 🧵② are shared functions, which only core modules that have

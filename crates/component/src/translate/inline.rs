@@ -22,8 +22,8 @@ use super::scope::{
 };
 use super::{PlanLimits, TranslateError};
 use crate::plan::{
-    CoreImport, CoreItem, CoreItemType, CoreKind, Export, ExportItem, Module, ModuleRef, Plan, PlanInstance,
-    Step,
+    CoreImport, CoreItem, CoreItemType, CoreKind, Export, ExportItem, MAX_NESTING, Module, ModuleRef, Plan,
+    PlanInstance, Step,
 };
 
 /// What is known while definitions are executed.
@@ -58,7 +58,7 @@ pub(super) fn inline(decoded: &Decoded<'_>, limits: &PlanLimits) -> Result<Plan,
         at: 0,
     };
     inliner.plan.modules =
-        decoded.modules.iter().map(|module| Module { bytes: module.bytes.to_vec() }).collect();
+        decoded.modules.iter().map(|module| Module { bytes: module.bytes.to_vec().into() }).collect();
     inliner.plan.name = decoded.components.first().and_then(|root| root.name).map(ToString::to_string);
     let exports = inliner.component(0, None, None, None)?;
     inliner.plan.exports = inliner.export_tree(exports, 0)?;
@@ -356,7 +356,7 @@ impl<'t, 'a> Inliner<'t, 'a> {
     /// What the root exports, as the plan has it. Instances that share instances become trees, which may be
     /// larger.
     fn export_tree(&mut self, instance: InstanceKey, depth: u32) -> Result<Vec<Export>, TranslateError> {
-        self.check_depth(depth)?;
+        self.check_nesting(depth)?;
         let exports = self.instances.get(instance).map(|data| data.exports.clone()).unwrap_or_default();
         let mut tree = Vec::new();
         for NamedItem { name, item } in exports {
@@ -458,6 +458,17 @@ impl<'t, 'a> Inliner<'t, 'a> {
         match depth >= self.limits.nesting {
             true => Err(TranslateError::TooLarge { what: "levels of nesting", limit: self.limits.nesting }),
             false => Ok(()),
+        }
+    }
+
+    /// How deep a list of imports or exports may lie in others.
+    pub(super) fn check_nesting(&self, depth: u32) -> Result<(), TranslateError> {
+        match depth > MAX_NESTING {
+            true => {
+                let what = "levels of nesting in imports and exports";
+                Err(TranslateError::TooLarge { what, limit: MAX_NESTING })
+            }
+            false => self.check_depth(depth),
         }
     }
 

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use canon_async::canon::{self, Builtin};
-use canon_async::id::{FuncRef, HostCall, MemoryRef, TableRef, ThreadId};
+use canon_async::id::{FuncRef, HostCall, InstanceId, MemoryRef, TableRef, ThreadId};
 use canon_async::{Embedding, Error, Heap, Outcome, Store, Then, Trap};
 use canon_async_component::host::{CallState, HostCalls, HostMemory};
 use canon_async_component::plan::{CoreFuncType, ModuleType};
@@ -210,7 +210,12 @@ impl Engine for FakeEngine {
         Ok(wasm.len())
     }
 
-    fn instantiate(&mut self, _: &usize, imports: &[ImportArg<'_>]) -> Result<u32, EngineError> {
+    fn instantiate(
+        &mut self,
+        _: InstanceId,
+        _: &usize,
+        imports: &[ImportArg<'_>],
+    ) -> Result<u32, EngineError> {
         let names: Vec<_> =
             imports.iter().map(|import| format!("{}.{}", import.module, import.field)).collect();
         self.log.push(format!("instantiate {}", names.join(" ")));

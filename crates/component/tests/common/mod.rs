@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 pub mod engine;
+pub mod plans;
 
 use canon_async::spec::Features;
 use canon_async_component::{CoreFeatures, Plan, PlanLimits, TranslateError, TranslateOptions, translate};

@@ -9,19 +9,42 @@
 //! nested component has its own entry in [`Plan::instances`] and its own resources; its core modules
 //! are stored once, however often they are instantiated.
 //!
-//! A plan is plain data: no references, no engine, no store. It may come from a file, so nothing that
-//! reads it trusts its indices.
+//! A plan is plain data: no references, no engine, no store. It may come from a file ([`Plan::to_bytes`],
+//! [`Plan::from_bytes`]), so nothing that reads it trusts its indices.
+//!
+//! | module | what |
+//! |---|---|
+//! | `format` | a plan as bytes |
+//! | `read` | its tables out of bytes, within bounds |
+//! | `check` | what the linker may rely on |
 
+mod check;
+mod error;
+mod format;
+mod read;
+mod text;
+
+pub use error::PlanError;
+pub use format::{FORMAT, MAGIC};
+
+use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use canon_async::spec::PtrType;
+use serde::{Deserialize, Serialize};
 
-use crate::types::{FuncType, TypeTable, ValType};
+use crate::types::{FuncType, PtrTypeDef, TypeTable, ValType};
+
+/// How deep imports and exports may nest: instances in instances. Whoever walks them recurses once a level.
+pub const MAX_NESTING: u32 = 32;
 
 /// A component, flattened. See the [module](self).
-#[derive(Clone, Debug, PartialEq, Default)]
+///
+/// What serde makes of it has no core modules, and is not checked: [`Plan::to_bytes`] and [`Plan::from_bytes`] see to
+/// both.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
 pub struct Plan {
     /// The component's name, from its `name` section.
     pub name: Option<String>,
@@ -30,6 +53,7 @@ pub struct Plan {
     /// The component instances; the root is the first, and a parent comes before its children.
     pub instances: Vec<PlanInstance>,
     /// The core modules that the component contains.
+    #[serde(skip)]
     pub modules: Vec<Module>,
     /// Core function types, without duplicates.
     pub core_types: Vec<CoreFuncType>,
@@ -54,7 +78,7 @@ pub struct Plan {
 }
 
 /// A component instance: the spec's `ComponentInstance`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanInstance {
     /// The instance of the component that instantiates this one; `None` for the root.
     pub parent: Option<u32>,
@@ -63,12 +87,12 @@ pub struct PlanInstance {
 /// A core module that the component contains.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Module {
-    /// The module's binary.
-    pub bytes: Vec<u8>,
+    /// The module's binary; borrowed where it lives for ever, as in flash: [`Plan::from_static`].
+    pub bytes: Cow<'static, [u8]>,
 }
 
 /// One thing to do. Indices are into the tables of the same [`Plan`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Step {
     /// Instantiate a core module, which makes the next core instance, from 0.
     InstantiateCore {
@@ -102,7 +126,7 @@ pub enum Step {
 }
 
 /// 🪙 A value that is known when the component is instantiated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Value {
     /// An entry of [`Plan::import_values`].
     Import(u32),
@@ -111,7 +135,7 @@ pub enum Value {
 }
 
 /// A core module.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ModuleRef {
     /// An entry of [`Plan::modules`].
     Inline(u32),
@@ -120,7 +144,7 @@ pub enum ModuleRef {
 }
 
 /// An import of a core module with what it gets.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CoreImport {
     /// The first of the import's two names.
     pub module: String,
@@ -133,7 +157,7 @@ pub struct CoreImport {
 }
 
 /// What a core import or export is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each is core wasm's notion of that name")]
 pub enum CoreKind {
     Func,
@@ -144,7 +168,7 @@ pub enum CoreKind {
 }
 
 /// Something that a core instance exports, or a core function made by a canonical definition.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum CoreItem {
     /// An export of a core instance.
     Export {
@@ -158,7 +182,7 @@ pub enum CoreItem {
 }
 
 /// A core value type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each is core wasm's type of that name")]
 pub enum CoreType {
     I32,
@@ -168,7 +192,7 @@ pub enum CoreType {
 }
 
 /// A core function type: what `flatten_functype` gives, and the built-ins' own signatures.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct CoreFuncType {
     /// The parameters.
     pub params: Vec<CoreType>,
@@ -177,7 +201,7 @@ pub struct CoreFuncType {
 }
 
 /// How strings are encoded in a guest's memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each is the spec's encoding of that name")]
 pub enum StringEncoding {
     #[default]
@@ -187,7 +211,7 @@ pub enum StringEncoding {
 }
 
 /// `canonopt*`, in one component instance.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Options {
     /// The component instance that the definition stands in.
     pub instance: u32,
@@ -206,7 +230,7 @@ pub struct Options {
 }
 
 /// `canon lift`: a component function.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lift {
     /// The core function.
     pub func: CoreItem,
@@ -217,7 +241,7 @@ pub struct Lift {
 }
 
 /// A component function.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Func {
     /// An entry of [`Plan::lifts`].
     Lift(u32),
@@ -226,7 +250,7 @@ pub enum Func {
 }
 
 /// A canonical definition that makes a core function.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Builtin {
     /// Which, with its immediates.
     pub kind: BuiltinKind,
@@ -238,42 +262,104 @@ pub struct Builtin {
 ///
 /// `stream` and `future` are the types' indices in [`TypeTable::defs`], `options` an entry of
 /// [`Plan::options`], `resource` an entry of [`TypeTable::resources`]. `start` is the type of what the thread's function takes.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each is the spec's built-in of that name")]
 pub enum BuiltinKind {
-    Lower { func: Func, options: u32 },
-    ResourceNew { resource: u32 },
-    ResourceDrop { resource: u32 },
-    ResourceRep { resource: u32 },
-    ContextGet { slot: u32 },
-    ContextSet { slot: u32 },
+    Lower {
+        func: Func,
+        options: u32,
+    },
+    ResourceNew {
+        resource: u32,
+    },
+    ResourceDrop {
+        resource: u32,
+    },
+    ResourceRep {
+        resource: u32,
+    },
+    ContextGet {
+        slot: u32,
+    },
+    ContextSet {
+        slot: u32,
+    },
     BackpressureInc,
     BackpressureDec,
-    TaskReturn { result: Option<ValType>, options: u32 },
+    TaskReturn {
+        result: Option<ValType>,
+        options: u32,
+    },
     TaskCancel,
     WaitableSetNew,
-    WaitableSetWait { memory: CoreItem },
-    WaitableSetPoll { memory: CoreItem },
+    WaitableSetWait {
+        memory: CoreItem,
+    },
+    WaitableSetPoll {
+        memory: CoreItem,
+    },
     WaitableSetDrop,
     WaitableJoin,
-    SubtaskCancel { is_async: bool },
+    SubtaskCancel {
+        is_async: bool,
+    },
     SubtaskDrop,
-    StreamNew { stream: u32 },
-    StreamRead { stream: u32, options: u32 },
-    StreamWrite { stream: u32, options: u32 },
-    StreamCancelRead { stream: u32, is_async: bool },
-    StreamCancelWrite { stream: u32, is_async: bool },
-    StreamDropReadable { stream: u32 },
-    StreamDropWritable { stream: u32 },
-    FutureNew { future: u32 },
-    FutureRead { future: u32, options: u32 },
-    FutureWrite { future: u32, options: u32 },
-    FutureCancelRead { future: u32, is_async: bool },
-    FutureCancelWrite { future: u32, is_async: bool },
-    FutureDropReadable { future: u32 },
-    FutureDropWritable { future: u32 },
+    StreamNew {
+        stream: u32,
+    },
+    StreamRead {
+        stream: u32,
+        options: u32,
+    },
+    StreamWrite {
+        stream: u32,
+        options: u32,
+    },
+    StreamCancelRead {
+        stream: u32,
+        is_async: bool,
+    },
+    StreamCancelWrite {
+        stream: u32,
+        is_async: bool,
+    },
+    StreamDropReadable {
+        stream: u32,
+    },
+    StreamDropWritable {
+        stream: u32,
+    },
+    FutureNew {
+        future: u32,
+    },
+    FutureRead {
+        future: u32,
+        options: u32,
+    },
+    FutureWrite {
+        future: u32,
+        options: u32,
+    },
+    FutureCancelRead {
+        future: u32,
+        is_async: bool,
+    },
+    FutureCancelWrite {
+        future: u32,
+        is_async: bool,
+    },
+    FutureDropReadable {
+        future: u32,
+    },
+    FutureDropWritable {
+        future: u32,
+    },
     ThreadIndex,
-    ThreadNewIndirect { table: CoreItem, start: PtrType },
+    ThreadNewIndirect {
+        table: CoreItem,
+        #[serde(with = "PtrTypeDef")]
+        start: PtrType,
+    },
     ThreadResumeLater,
     ThreadSuspend,
     ThreadYield,
@@ -281,13 +367,17 @@ pub enum BuiltinKind {
     ThreadYieldThenResume,
     ThreadSuspendThenPromote,
     ThreadYieldThenPromote,
-    ErrorContextNew { options: u32 },
-    ErrorContextDebugMessage { options: u32 },
+    ErrorContextNew {
+        options: u32,
+    },
+    ErrorContextDebugMessage {
+        options: u32,
+    },
     ErrorContextDrop,
 }
 
 /// Something the root imports, or an export of an instance that it imports.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Import {
     /// The name, as written.
     pub name: String,
@@ -299,7 +389,7 @@ pub struct Import {
 
 /// What the definition of an import or export says besides its name. It tells hosts how to supply or use it, and changes
 /// no type.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Attributes {
     /// 🏷️ The interface that an instance implements, where its name does not say it.
     pub implements: Option<String>,
@@ -310,7 +400,7 @@ pub struct Attributes {
 }
 
 /// What an [`Import`] is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ImportItem {
     /// A function: an entry of [`Plan::import_funcs`].
     Func(u32),
@@ -332,7 +422,7 @@ pub enum ImportItem {
 }
 
 /// A function that the root imports.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportFunc {
     /// Where: `name`, or `instance#name`.
     pub path: String,
@@ -341,7 +431,7 @@ pub struct ImportFunc {
 }
 
 /// 🪙 A value that the root imports.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportValue {
     /// Where: `name`, or `instance#name`.
     pub path: String,
@@ -350,7 +440,7 @@ pub struct ImportValue {
 }
 
 /// A core module that the root imports.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportModule {
     /// Where: `name`, or `instance#name`.
     pub path: String,
@@ -359,7 +449,7 @@ pub struct ImportModule {
 }
 
 /// A core module's imports and exports.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ModuleType {
     /// Each with its two names.
     pub imports: Vec<(String, String, CoreItemType)>,
@@ -368,7 +458,7 @@ pub struct ModuleType {
 }
 
 /// What a core module imports or exports.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CoreItemType {
     /// Its kind.
     pub kind: CoreKind,
@@ -379,7 +469,7 @@ pub struct CoreItemType {
 }
 
 /// Something the root exports, or an export of an instance that it exports.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Export {
     /// The name, as written.
     pub name: String,
@@ -390,7 +480,7 @@ pub struct Export {
 }
 
 /// What an [`Export`] is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ExportItem {
     /// A function.
     Func(Func),
@@ -432,22 +522,6 @@ impl CoreFuncType {
     }
 }
 
-impl core::fmt::Display for CoreFuncType {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("(func")?;
-        for (word, list) in [("param", &self.params), ("result", &self.results)] {
-            if !list.is_empty() {
-                write!(f, " ({word}")?;
-                for ty in list {
-                    write!(f, " {ty}")?;
-                }
-                f.write_str(")")?;
-            }
-        }
-        f.write_str(")")
-    }
-}
-
 impl CoreItemType {
     /// Whether one fits where the other is expected, as far as the two are known.
     pub fn fits(&self, expected: &Self) -> bool {
@@ -455,38 +529,5 @@ impl CoreItemType {
         self.kind == expected.kind
             && self.wide == expected.wide
             && self.func.as_ref().zip(expected.func.as_ref()).is_none_or(same)
-    }
-}
-
-impl core::fmt::Display for CoreItemType {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match &self.func {
-            Some(ty) => ty.fmt(f),
-            None if self.wide => write!(f, "{} of 64-bit addresses", self.kind),
-            None => self.kind.fmt(f),
-        }
-    }
-}
-
-impl core::fmt::Display for CoreType {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Self::I32 => "i32",
-            Self::I64 => "i64",
-            Self::F32 => "f32",
-            Self::F64 => "f64",
-        })
-    }
-}
-
-impl core::fmt::Display for CoreKind {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Self::Func => "func",
-            Self::Table => "table",
-            Self::Memory => "memory",
-            Self::Global => "global",
-            Self::Tag => "tag",
-        })
     }
 }

@@ -1,0 +1,62 @@
+//! `canon compile`.
+
+use std::fs;
+use std::path::PathBuf;
+
+use canon_async_component::inspect::inspect;
+use clap::Args;
+
+use crate::console::{self, Failure};
+use crate::input;
+
+const AFTER_HELP: &str = "\
+The plan is what a device loads: the component, validated and taken apart, with its core modules. It needs no translation and
+no validator of components; `canon run` and `canon inspect` take it too. It is read by the same version of canon-async, or
+by one that has the same format of plans.
+
+Examples:
+  canon compile examples/pipeline.wat -o pipeline.canon
+  canon run pipeline.canon
+
+Exit codes: 0; 1 where the component is invalid, or too large, or the file can't be written; 2 for usage.";
+
+/// Translate a component to a plan, which a device loads
+#[derive(Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct Compile {
+    /// The component: .wasm, or .wat
+    file: PathBuf,
+    /// Where the plan goes; else beside the component, as .canon
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What [`input::untranslated`] says; a file that can't be written.
+pub fn compile(args: &Compile) -> Result<(), Failure> {
+    let plan = input::untranslated(&args.file)?;
+    let at = args.file.display();
+    let bytes = plan.to_bytes().map_err(|error| Failure::component(format_args!("{at}: {error}")))?;
+    let output = args.output.clone().unwrap_or_else(|| args.file.with_extension("canon"));
+    let out = output.display();
+    let same = |a: &PathBuf, b: &PathBuf| {
+        a == b || fs::canonicalize(a).ok().zip(fs::canonicalize(b).ok()).is_some_and(|(a, b)| a == b)
+    };
+    if same(&args.file, &output) {
+        return Err(Failure::usage(format_args!(
+            "{out}: the plan would replace its component; see --output"
+        )));
+    }
+    fs::write(&output, &bytes).map_err(|error| Failure::component(format_args!("{out}: {error}")))?;
+    let summary = inspect(&plan);
+    let modules: usize = summary.modules.iter().sum();
+    console::line(format_args!("{out}: {} bytes", bytes.len()));
+    console::line(format_args!("core modules: {} ({modules} bytes)", summary.modules.len()));
+    for (title, items) in [("imports", &summary.imports), ("exports", &summary.exports)] {
+        console::line(format_args!("{title}:{}", if items.is_empty() { " none" } else { "" }));
+        items.iter().for_each(|(path, ty)| console::line(format_args!("  {path}: {ty}")));
+    }
+    Ok(())
+}

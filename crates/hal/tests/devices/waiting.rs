@@ -1,0 +1,1 @@
+//! Devices that wait: what they wait for, the tests bring about.

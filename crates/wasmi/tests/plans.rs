@@ -1,0 +1,87 @@
+//! Components of plans that were bytes.
+
+use canon_async_component::plan::Module;
+use canon_async_wasmi::{Component, Config, Engine, Error, Linker, Plan, PlanError, Store, Val};
+
+/// Two core modules, a destructor's resource, an imported function, and a stream's built-in.
+const TEXT: &str = r#"(component
+    (import "twice" (func $twice (param "n" u32) (result u32)))
+    (core func $twice' (canon lower (func $twice)))
+    (type $s (stream u8))
+    (core func $new (canon stream.new $s))
+    (core module $Libc (memory (export "mem") 1) (func (export "dtor") (param i32)))
+    (core instance $libc (instantiate $Libc))
+    (type $r (resource (rep i32) (dtor (core func $libc "dtor"))))
+    (core module $M (import "" "twice" (func $twice (param i32) (result i32))) (import "" "new" (func (result i64)))
+        (import "libc" "mem" (memory 1))
+        (func (export "run") (param i32) (result i32) (call $twice (local.get 0))))
+    (core instance $m (instantiate $M
+        (with "" (instance (export "twice" (func $twice')) (export "new" (func $new)))) (with "libc" (instance $libc))))
+    (func (export "run") (param "n" u32) (result u32) (canon lift (core func $m "run"))))"#;
+
+fn bytes() -> Vec<u8> {
+    let wasm = wat::parse_str(TEXT).expect("the test's text is a component");
+    Component::new(&Engine::default(), &wasm).expect("valid").plan().to_bytes().expect("it was translated")
+}
+
+/// Calls `run(21)` of a plan's component.
+fn run(plan: Plan) -> Result<Option<Val>, Error> {
+    let engine = Engine::new(Config::new().fuel(true).memory_bytes(1 << 20));
+    let component = Component::from_plan(&engine, plan)?;
+    let mut store = Store::new(&engine, ());
+    store.set_fuel(100_000)?;
+    let mut linker = Linker::new(&engine);
+    linker.func("twice", |_, args| match args {
+        [Val::U32(n)] => Ok(Some(Val::U32(n.wrapping_mul(2)))),
+        _ => Ok(None),
+    });
+    let instance = linker.instantiate(&mut store, &component)?;
+    let run = instance.func(&store, "run").ok_or_else(|| Error::host("no export"))?;
+    run.call(&mut store, &[Val::U32(21)])
+}
+
+#[test]
+fn a_component_of_a_plans_bytes_runs() {
+    let bytes = bytes();
+    assert_eq!(run(Plan::from_bytes(&bytes).unwrap()).unwrap(), Some(Val::U32(42)));
+    assert_eq!(run(Plan::from_static(bytes.leak()).unwrap()).unwrap(), Some(Val::U32(42)));
+}
+
+#[test]
+fn a_core_module_that_is_none_is_refused_by_wasmi() {
+    let mut plan = Plan::from_bytes(&bytes()).unwrap();
+    plan.modules[1] = Module { bytes: (&b"\0asm nonsense"[..]).into() };
+    let plan = Plan::from_bytes(&plan.to_bytes().unwrap()).expect("a plan does not look into its modules");
+    assert!(matches!(run(plan), Err(Error::Module(_))));
+    // A valid one, of which the plan expects another.
+    let mut plan = Plan::from_bytes(&bytes()).unwrap();
+    plan.modules.swap(0, 1);
+    assert!(matches!(run(plan), Err(Error::Link(_))));
+}
+
+#[test]
+fn a_plan_that_is_damaged_is_an_error_of_its_own() {
+    let mut bytes = bytes();
+    *bytes.last_mut().unwrap() ^= 1;
+    let error = Error::from(Plan::from_bytes(&bytes).unwrap_err());
+    assert!(matches!(error, Error::Plan(PlanError::Checksum { .. })), "{error}");
+    assert!(error.to_string().starts_with("damaged plan: "), "{error}");
+}
+
+/// What nobody checked: tables of which any byte may be another.
+#[test]
+fn the_linker_ends_on_any_plan() {
+    let good = Plan::from_bytes(&bytes()).unwrap();
+    let tables = postcard::to_allocvec(&good).unwrap();
+    let mut linked = 0;
+    for at in 0..tables.len() {
+        for byte in [0, tables[at].wrapping_add(1), tables[at].wrapping_sub(1), 0x7f] {
+            let mut tables = tables.clone();
+            tables[at] = byte;
+            let Ok(mut plan) = postcard::from_bytes::<Plan>(&tables) else { continue };
+            plan.modules = good.modules.clone();
+            linked += usize::from(run(plan).is_ok());
+        }
+    }
+    assert!(linked > 0, "names of parameters may be any");
+}

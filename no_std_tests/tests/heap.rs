@@ -1,0 +1,3 @@
+//! Every case on the heap's profile.
+
+no_std_tests::suite!(canon_async::Heap);
