@@ -403,3 +403,18 @@ fn scope_that_outlives_its_task_run_ends_with_it() -> Result<(), Error> {
     assert_eq!(get(), Some(2));
     Ok(())
 }
+
+#[test]
+fn task_start_that_fails_frees_no_other() -> Result<(), Error> {
+    let _one = fresh();
+    let mut limits = Limits::DEFAULT;
+    (limits.core.tasks, limits.host_tasks) = (1, 2);
+    ambient::configure(limits)?;
+    let finished = TaskBuiltins::task_start()?;
+    TaskBuiltins::task_return(finished, 1.into())?;
+    TaskBuiltins::task_wait(finished)?;
+    TaskBuiltins::task_start()?;
+    assert_eq!(TaskBuiltins::task_start(), Err(Error::Capacity(Resource::Tasks)));
+    assert_eq!(TaskBuiltins::task_state(finished), Ok(TaskState::Completed));
+    Ok(())
+}

@@ -398,3 +398,19 @@ fn wait_while_the_store_is_driven_is_misuse() -> Result<(), Error> {
     assert_eq!(Sets::waitable_set_wait(set)?, WaitResult::Deadlock);
     Ok(())
 }
+
+#[test]
+fn stale_set_id_is_not_another_sets() -> Result<(), Error> {
+    let _one = fresh();
+    let old = WaitableSetBuiltins::waitable_set_new()?;
+    WaitableSetBuiltins::waitable_set_drop(old)?;
+    // Its place in the host's table is another's for a time, and its place among the sets a third's.
+    let error = ErrorContextBuiltins::error_context_new("x", ErrorSeverity::Info)?;
+    WaitableSetBuiltins::waitable_set_new()?;
+    ErrorContextBuiltins::error_context_drop(error)?;
+    let new = WaitableSetBuiltins::waitable_set_new()?;
+    assert_eq!(new.handle(), old.handle());
+    assert_ne!(new, old);
+    assert!(WaitableSetBuiltins::waitable_set_len(old).is_err());
+    Ok(())
+}

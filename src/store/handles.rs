@@ -178,18 +178,20 @@ impl<P: Profile> Store<P> {
         Ok(index)
     }
 
-    /// `error-context.new`, of an error context without handles.
-    pub(crate) fn add_error_context(
-        &mut self,
-        instance: InstanceId,
-        context: ErrorContext<P::Message>,
-    ) -> Raises<u32> {
+    /// `error-context.new`, of one whose message is still empty: its handle, and which it is.
+    pub(crate) fn add_error_context(&mut self, instance: InstanceId) -> Raises<(u32, ErrorContextId)> {
         if !self.instance_mut(instance)?.handles.has_room(1) {
             return self.raiser.raise(Resource::Handles);
         }
-        let id =
-            self.error_contexts.insert(context).or_raise(&mut self.raiser, Resource::ErrorContexts)?;
-        self.lower_error_context(instance, id)
+        let id = self.error_contexts.insert(ErrorContext::new());
+        let id = id.or_raise(&mut self.raiser, Resource::ErrorContexts)?;
+        Ok((self.lower_error_context(instance, id)?, id))
+    }
+
+    /// Adds a character to an error context's message; `false` where there is no room.
+    pub(crate) fn push_message(&mut self, id: ErrorContextId, c: char) -> bool {
+        let limit = self.limits().message_bytes;
+        self.error_contexts.get_mut(id).is_some_and(|context| context.push(c, limit))
     }
 
     /// `error-context.drop`.
@@ -206,11 +208,10 @@ impl<P: Profile> Store<P> {
     /// # Errors
     /// `Capacity(ErrorContexts | Handles)`; `Misuse` without [`Store::set_host`].
     pub fn host_error_context(&mut self, message: &str) -> Result<u32, Error> {
-        let mut context = ErrorContext::new();
-        let limit = self.limits().message_bytes;
-        let _ = message.chars().all(|c| context.push(c, limit));
         let host = self.host_instance()?;
-        self.caught(|store| store.add_error_context(host, context))
+        let (handle, id) = self.caught(|store| store.add_error_context(host))?;
+        let _ = message.chars().all(|c| self.push_message(id, c));
+        Ok(handle)
     }
 
     /// 📝 The message of an error context that the host holds.

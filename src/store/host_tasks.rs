@@ -10,6 +10,15 @@ use crate::message::Misuse;
 use crate::state::{Caller, InstanceKind, Point, Priority, Task};
 use crate::storage::Profile;
 
+/// How the host starts a function.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Entrance {
+    /// [`run::call`](crate::run::call).
+    Call,
+    /// [`Store::spawn`].
+    Spawn,
+}
+
 impl<P: Profile> Store<P> {
     /// A task of the host instance has started. It ends with [`Store::return_host_task`] or [`Store::cancel_host_task`]; `call` is
     /// the host's name for it. Cost: O(1).
@@ -55,15 +64,8 @@ impl<P: Profile> Store<P> {
     /// `Capacity(Tasks | Threads | ThreadIndices)`; `Trap(CannotEnter)` where the instance has trapped; `Misuse` where the function is lifted with
     /// `async`, or is the host's.
     pub fn spawn(&mut self, function: LiftId, call: HostCall, priority: Priority) -> Result<TaskId, Error> {
-        let options = self.options(self.lift(function)?.options)?;
-        let instance = self.instance(options.instance)?;
-        if instance.kind() == InstanceKind::Host || options.is_async {
-            return Err(Misuse::SpawnedFunction.into());
-        }
-        if instance.is_poisoned() {
-            return Err(Trap::CannotEnter.into());
-        }
-        let instance = options.instance;
+        self.check_start(Some((function, Entrance::Spawn)))?;
+        let instance = self.options(self.lift(function)?.options)?.instance;
         self.caught(|store| {
             let (task, thread) = store.new_task(Some(function), instance, Caller::Host(call), false, true)?;
             if let Err(raised) = store.register_thread(thread) {
@@ -74,6 +76,41 @@ impl<P: Profile> Store<P> {
             store.start_waiting(thread, Point::Spawned)?;
             Ok(task)
         })
+    }
+
+    /// Whether the host could start a task now: of its own (`None`), or one that calls a function, or spawns it. Fails with what would refuse
+    /// it before anything of it runs; for whoever frees one task for another. Cost: O(1).
+    ///
+    /// # Errors
+    /// `Capacity(Tasks | Threads | ThreadIndices)`; `Trap(CannotEnter)`; `Misuse` for an unknown function, and one that can't be spawned.
+    pub fn check_start(&self, function: Option<(LiftId, Entrance)>) -> Result<(), Error> {
+        if let Some((function, entrance)) = function {
+            let lift = self.lift(function)?;
+            let (options, ty) = (self.options(lift.options)?, self.types().func(lift.ty));
+            let instance = self.instance(options.instance)?;
+            let queues = match entrance {
+                Entrance::Spawn if instance.kind() == InstanceKind::Host || options.is_async => {
+                    return Err(Misuse::SpawnedFunction.into());
+                }
+                Entrance::Spawn if instance.is_poisoned() => return Err(Trap::CannotEnter.into()),
+                Entrance::Spawn => false,
+                Entrance::Call if !self.may_enter_from(options.instance, None) => {
+                    return Err(Trap::CannotEnter.into());
+                }
+                Entrance::Call => {
+                    let exclusive = !options.is_async || options.callback.is_some();
+                    ty.is_some_and(|ty| ty.is_async)
+                        && (instance.has_backpressure(exclusive) || instance.waiting_to_enter() > 0)
+                }
+            };
+            if !queues && !instance.threads.has_room(1) {
+                return Err(Error::Capacity(Resource::ThreadIndices));
+            }
+            if !self.threads.has_room(1) {
+                return Err(Error::Capacity(Resource::Threads));
+            }
+        }
+        if self.tasks.has_room(1) { Ok(()) } else { Err(Error::Capacity(Resource::Tasks)) }
     }
 
     fn host_task(&mut self, id: TaskId) -> Result<&mut Task, Error> {

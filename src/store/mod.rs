@@ -16,6 +16,7 @@ mod tasks;
 mod waiting;
 
 pub use check::Counts;
+pub use host_tasks::Entrance;
 pub(crate) use host_waits::HostEnd;
 pub(crate) use waiting::EventTuple;
 
@@ -44,11 +45,12 @@ pub(crate) enum Current {
     /// The host's, as an instance: it may do what needs no thread.
     Host(InstanceId),
     /// A `realloc`'s, which the spec runs on a fresh thread: it has context slots of its own, and may do nothing else.
-    Leaf(InstanceId, [u64; 2]),
+    Leaf(InstanceId),
 }
 
 /// How much the scheduler takes of the freedom that the spec leaves it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(u32)]
 pub enum Choose {
     /// A wait whose event is there returns at once.
     #[default]
@@ -81,6 +83,8 @@ pub struct Store<P: Profile> {
     /// Whether it was their turn last.
     spawned_last: bool,
     pub(crate) current: Current,
+    /// The context slots of [`Current::Leaf`], of which there is never more than one.
+    pub(crate) leaf_storage: [u64; 2],
     /// `nesting_depth`: how many [`run`](crate::run::run) stand on the native stack.
     pub(crate) depth: u32,
     /// The thread that the one which just blocked switched to.
@@ -153,6 +157,7 @@ impl<P: Profile> Store<P> {
             spawned_mask: 0,
             spawned_last: false,
             current: Current::None,
+            leaf_storage: [0; 2],
             depth: 0,
             switch_to: None,
             blamed: None,

@@ -156,7 +156,7 @@ impl<P: Profile> Store<P> {
     pub(crate) fn current_thread(&mut self) -> Raises<ThreadId> {
         match self.current {
             Current::Thread(thread) => Ok(thread),
-            Current::Leaf(..) => self.raiser.raise(Trap::CannotLeave),
+            Current::Leaf(_) => self.raiser.raise(Trap::CannotLeave),
             Current::Host(_) => self.raiser.raise(Misuse::NoHostThread),
             Current::None => self.raiser.raise(Misuse::NoGuest),
         }
@@ -168,7 +168,7 @@ impl<P: Profile> Store<P> {
             Current::Thread(thread) => {
                 Ok(self.threads.get(thread).or_raise(&mut self.raiser, Bug::CurrentGone)?.instance())
             }
-            Current::Host(instance) | Current::Leaf(instance, _) => Ok(instance),
+            Current::Host(instance) | Current::Leaf(instance) => Ok(instance),
             Current::None => self.raiser.raise(Misuse::NoGuest),
         }
     }

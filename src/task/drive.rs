@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::id::{ContextId, HostCall, HostTaskId, LiftId, TaskId, ThreadId};
 use crate::run;
 use crate::state::Caller;
-use crate::store::Store;
+use crate::store::{Entrance, Store};
 
 type Driven<'a> = &'a mut dyn Embedding<Profile = Tier>;
 
@@ -76,7 +76,7 @@ impl Drop for Inside {
 pub(super) fn start() -> Result<HostTaskId, Error> {
     ambient::drive(|e| {
         settle(e)?;
-        let id = begin(Kind::Own, None)?;
+        let id = begin(e, None, Kind::Own, None, None)?;
         let core = e.store().start_host_task(ambient::own_call(state::index(id)));
         began(id, core)
     })?
@@ -110,8 +110,8 @@ pub(crate) fn spawn(
     ambient::drive(|e| {
         settle(e)?;
         let (flat, result) = flatten(e.store(), function)?;
-        let id = begin(Kind::Call(result.map(FlatType::Plain)), Some(flat))?;
-        // Room for it may have cost the parent, which had finished.
+        let entrance = Some((function, Entrance::Spawn));
+        let id = begin(e, entrance, Kind::Call(result.map(FlatType::Plain)), Some(flat), parent)?;
         let made = ambient::host(|host| host.task.make_thread(id, how, parent))?;
         let call = ambient::own_call(state::index(id));
         let core = made.and_then(|()| e.store().spawn(function, call, how.priority));
@@ -124,7 +124,7 @@ pub(super) fn call(function: LiftId, args: &[ComponentValue]) -> Result<HostTask
     ambient::drive(|e| {
         settle(e)?;
         let (flat, result) = flatten(e.store(), function, args)?;
-        let id = begin(Kind::Call(result), Some(flat))?;
+        let id = begin(e, Some((function, Entrance::Call)), Kind::Call(result), Some(flat), None)?;
         let inside = Inside::enter(id)?;
         let called = run::call(e, function, ambient::own_call(state::index(id)));
         drop(inside);
@@ -141,10 +141,20 @@ pub(super) fn call(function: LiftId, args: &[ComponentValue]) -> Result<HostTask
     })?
 }
 
-fn begin(kind: Kind, args: Option<Flat>) -> Result<HostTaskId, Error> {
+/// Adds a task which the core would take. Nothing is freed for one that it would not.
+fn begin(
+    e: Driven<'_>,
+    entrance: Option<(LiftId, Entrance)>,
+    kind: Kind,
+    args: Option<Flat>,
+    kept: Option<HostTaskId>,
+) -> Result<HostTaskId, Error> {
     ambient::host(|host| {
-        let limits = host.limits();
-        host.task.make_room(&limits)?;
+        let oldest = host.task.oldest_known(&host.limits(), kept)?;
+        e.store().check_start(entrance)?;
+        if let Some(oldest) = oldest {
+            host.task.free(oldest);
+        }
         let context = host.context.inherit();
         let id = host.task.insert(kind, args, context);
         if id.is_err() {

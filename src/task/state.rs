@@ -139,13 +139,21 @@ impl State {
         self.tasks.key_at(index)
     }
 
-    /// Makes room for a task, at the cost of one that has finished and is known to have.
-    pub(super) fn make_room(&mut self, limits: &Limits) -> Result<(), Error> {
-        while !self.tasks.has_room(1, limits.host_tasks) {
-            let id = self.known.front(self.tasks.slab()).ok_or(Error::Capacity(Resource::HostTasks))?;
-            self.free(id);
+    /// The task that has to be freed for a new one, if one has: the first that finished of those that are known to have, but not `kept`.
+    pub(super) fn oldest_known(
+        &self,
+        limits: &Limits,
+        kept: Option<HostTaskId>,
+    ) -> Result<Option<HostTaskId>, Error> {
+        if self.tasks.has_room(1, limits.host_tasks) {
+            return Ok(None);
         }
-        Ok(())
+        let slab = self.tasks.slab();
+        let oldest = match self.known.front(slab) {
+            Some(id) if Some(id) == kept => self.known.after(slab, id),
+            oldest => oldest,
+        };
+        oldest.map(Some).ok_or(Error::Capacity(Resource::HostTasks))
     }
 
     /// Adds a task, for which there is room; it keeps the context.

@@ -159,7 +159,7 @@ impl State {
     }
 
     fn held(&self, handle: u32, id: impl Key) -> Held {
-        Held { handle, generation: id.generation().get(), epoch: self.epoch }
+        Held { handle, slot: Key::index(id), generation: id.generation().get(), epoch: self.epoch }
     }
 
     /// The set of an id.

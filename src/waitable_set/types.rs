@@ -13,6 +13,8 @@ use portable_atomic::{AtomicU32, Ordering};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Held {
     pub handle: u32,
+    /// Its place among the things of its kind: generations count for each place.
+    pub slot: u32,
     pub generation: u32,
     /// Counts the resets of the ambient store.
     pub epoch: u32,
@@ -208,7 +210,7 @@ pub struct WaitableEntry {
 
 impl Blank for WaitableEntry {
     const BLANK: Self = Self {
-        id: WaitableId { held: Held { handle: 0, generation: 0, epoch: 0 }, nested: false },
+        id: WaitableId { held: Held { handle: 0, slot: 0, generation: 0, epoch: 0 }, nested: false },
         waitable: Waitable::Subtask(Subtask { handle: 0, state: SubtaskState::Starting }),
     };
 }

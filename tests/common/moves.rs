@@ -37,8 +37,6 @@ impl Dice {
 enum Kind {
     /// What it ran before it failed.
     Drives,
-    /// It made room, at the cost of one that had finished, and then failed for another reason.
-    Frees,
     /// Nothing.
     Stays,
 }
@@ -46,8 +44,8 @@ enum Kind {
 type Move = fn(&mut World, &mut Dice) -> Option<(String, Result<String, Error>)>;
 
 const MOVES: &[(Kind, Move)] = &[
-    (Kind::Frees, task_start),
-    (Kind::Frees, task_call),
+    (Kind::Stays, task_start),
+    (Kind::Stays, task_call),
     (Kind::Stays, task_end),
     (Kind::Drives, task_cancel),
     (Kind::Drives, task_wait),
@@ -56,7 +54,7 @@ const MOVES: &[(Kind, Move)] = &[
     (Kind::Stays, task_metadata),
     (Kind::Stays, task_cleanup),
     (Kind::Stays, task_run),
-    (Kind::Frees, thread_spawn),
+    (Kind::Stays, thread_spawn),
     (Kind::Drives, thread_join),
     (Kind::Drives, thread_cancel),
     (Kind::Stays, thread_local),
@@ -92,34 +90,9 @@ pub fn step(world: &mut World, dice: &mut Dice) {
     world.note(&what, &result);
     if *kind != Kind::Drives && result.is_err() {
         let why = format!("{what} failed with {result:?}, after:\n{}", world.text);
-        let (mut before, mut after) = (before, world.snapshot());
-        if *kind == Kind::Frees {
-            (before, after) = without_freed(&before, &after);
-        }
-        assert_unchanged(&before, &after, &why);
+        assert_unchanged(&before, &world.snapshot(), &why);
     }
     forget_stale(world);
-}
-
-/// The two without the tasks and threads that are freed in the second, and without who is whose parent.
-fn without_freed(before: &str, after: &str) -> (String, String) {
-    let kept = |(_, line): &(&str, &str)| !is_freed(line);
-    let (before, after): (Vec<_>, Vec<_>) = before.lines().zip(after.lines()).filter(kept).unzip();
-    let alone = |line: &&str| match line.split_once(" (in ") {
-        Some((state, family)) => {
-            format!("{state} {}", family.split_once(") ").map_or("", |(_, locals)| locals))
-        }
-        None => String::from(*line),
-    };
-    (
-        before.iter().map(alone).collect::<Vec<_>>().join("\n"),
-        after.iter().map(alone).collect::<Vec<_>>().join("\n"),
-    )
-}
-
-/// Whether a line is of a task or a thread that was freed.
-fn is_freed(line: &str) -> bool {
-    line.starts_with(['t', 'h']) && line.ends_with(" misuse")
 }
 
 /// Line for line, but for what the observer has newly got hold of.
