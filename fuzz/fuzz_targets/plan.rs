@@ -26,7 +26,8 @@ fn sealed(bytes: &[u8]) -> Vec<u8> {
 
 fn link(plan: Plan) {
     let limits = Limits { depth: 5, ..Limits::HEAP };
-    let engine = Engine::new(Config::new().fuel(true).limits(limits).memory_bytes(1 << 20).table_elements(1 << 10));
+    let engine =
+        Engine::new(Config::new().fuel(true).limits(limits).memory_bytes(1 << 20).table_elements(1 << 10));
     let Ok(component) = Component::from_plan(&engine, plan) else { return };
     let mut store = Store::new(&engine, ());
     let _ = store.set_fuel(100_000);

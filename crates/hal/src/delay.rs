@@ -45,7 +45,7 @@ impl fmt::Debug for Delay {
 
 impl Delay {
     /// A delay that blocks: nothing else runs meanwhile, so [`HalLimits::held_ns`] limits it. One that doesn't is
-    /// [`async_delay!`](crate::async_delay).
+    /// `async_delay!`.
     pub fn new<D: DelayNs + Send + 'static>(delay: D) -> Self {
         let run = Run::Now(|delay: &mut D, time| {
             match *time {
@@ -58,7 +58,7 @@ impl Delay {
         Self(Box::new(InTurn { slot: Slot::new(delay, 0), run }))
     }
 
-    /// [`async_delay!`](crate::async_delay).
+    /// `async_delay!`.
     #[doc(hidden)]
     pub fn waiting<D: Clone + Send + Sync + 'static>(device: D, run: Later<D, Time>) -> Self {
         Self(Box::new(Copied { device, run: Run::Later(run) }))
@@ -75,7 +75,7 @@ impl Delay {
 }
 
 /// A delay that waits: of an `embedded_hal_async::delay::DelayNs` that can be cloned, since each call has one of its own. Nothing
-/// limits how long. A macro for the reason of [`async_input!`](crate::async_input).
+/// limits how long. A macro for the reason of `async_input!`.
 #[cfg(feature = "async")]
 #[macro_export]
 macro_rules! async_delay {
@@ -97,8 +97,8 @@ macro_rules! async_delay {
 
 pub(crate) fn define<T>(linker: &mut Linker<T>, delay: Delay, limits: HalLimits) {
     let delay = Arc::new(delay);
-    let units: [(&str, fn(u32) -> Time); 3] =
-        [("delay-ns", Time::Ns), ("delay-us", Time::Us), ("delay-ms", Time::Ms)];
+    type Unit = fn(u32) -> Time;
+    let units: [(&str, Unit); 3] = [("delay-ns", Time::Ns), ("delay-us", Time::Us), ("delay-ms", Time::Ms)];
     for (name, time) in units {
         let (is_async, delay) = (delay.0.is_async(), delay.clone());
         let call = move |args: &[Val]| {

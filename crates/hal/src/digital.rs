@@ -42,12 +42,12 @@ impl<P: fmt::Debug> fmt::Debug for Input<P> {
 
 impl<P: InputPin + Send + 'static> Input<P> {
     /// A pin that can be read. Who waits on it gets `unsupported`: nothing is polled.
-    /// One to wait on is [`async_input!`](crate::async_input).
+    /// One to wait on is `async_input!`.
     pub fn new(pin: P) -> Self {
         Self { pin, wait: Run::Now(|_, _| Err(UNSUPPORTED)) }
     }
 
-    /// [`async_input!`](crate::async_input).
+    /// `async_input!`.
     #[doc(hidden)]
     pub fn waiting(pin: P, wait: Later<P, WaitFor>) -> Self {
         Self { pin, wait: Run::Later(wait) }

@@ -42,7 +42,7 @@ impl Op {
     }
 }
 
-/// One call of a guest. For [`async_i2c!`](crate::async_i2c).
+/// One call of a guest. For `async_i2c!`.
 pub struct Request {
     address: u8,
     operations: Vec<Op>,
@@ -57,11 +57,11 @@ impl Request {
 
     /// The operations, for a `transaction`.
     pub fn operations(&mut self) -> Vec<Operation<'_>> {
-        let operation = |op| match op {
-            &mut Op::Read(ref mut bytes) => Operation::Read(bytes),
-            &mut Op::Write(ref bytes) => Operation::Write(bytes),
-        };
-        self.operations.iter_mut().map(operation).collect()
+        let operations = self.operations.iter_mut().map(|op| match op {
+            Op::Read(bytes) => Operation::Read(bytes),
+            Op::Write(bytes) => Operation::Write(bytes),
+        });
+        operations.collect()
     }
 
     fn answer(self) -> Option<Val> {
@@ -94,7 +94,7 @@ impl<D: fmt::Debug> fmt::Debug for Bus<D> {
 }
 
 impl<D: Send + 'static> Bus<D> {
-    /// A bus whose transfers block: nothing else runs meanwhile. One whose transfers don't is [`async_i2c!`](crate::async_i2c).
+    /// A bus whose transfers block: nothing else runs meanwhile. One whose transfers don't is `async_i2c!`.
     pub fn new(device: D) -> Self
     where
         D: I2c,
@@ -105,7 +105,7 @@ impl<D: Send + 'static> Bus<D> {
         Self { device, run, addresses: None }
     }
 
-    /// [`async_i2c!`](crate::async_i2c).
+    /// `async_i2c!`.
     #[doc(hidden)]
     pub fn waiting(device: D, run: Later<D, Request>) -> Self {
         Self { device, run: Run::Later(run), addresses: None }
@@ -124,7 +124,7 @@ impl<D: Send + 'static> Bus<D> {
     }
 }
 
-/// A bus whose transfers wait: of an `embedded_hal_async::i2c::I2c`. A macro for the reason of [`async_input!`](crate::async_input).
+/// A bus whose transfers wait: of an `embedded_hal_async::i2c::I2c`. A macro for the reason of `async_input!`.
 #[cfg(feature = "async")]
 #[macro_export]
 macro_rules! async_i2c {

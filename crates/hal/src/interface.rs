@@ -121,25 +121,28 @@ pub(crate) fn define_served<T, Q: Send + 'static>(
 ) {
     if is_async {
         linker.func_async(path, move |_, args| {
-            let served = call(args);
+            // It begins in the call, so that a guest misses no edge that it brings about next. Afterwards it is polled with its waker.
+            let begun = call(args).map(begin);
             async move {
-                let served = match served {
-                    Ok(served) => served.await,
+                result(match begun {
+                    Ok((Poll::Ready(served), _)) => served.map(answer),
+                    Ok((Poll::Pending, served)) => served.await.map(answer),
                     Err(refused) => Err(refused),
-                };
-                result(served.map(answer))
+                })
             }
         });
         return;
     }
     linker.func(path, move |_, args| {
-        let served = call(args).and_then(|mut served| {
-            match served.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                Poll::Ready(served) => served,
-                // It is in the hands of another thread of the operating system.
-                Poll::Pending => Err(BUSY),
-            }
-        });
-        result(served.map(answer))
+        result(call(args).and_then(|served| match begin(served) {
+            (Poll::Ready(served), _) => served.map(answer),
+            // A device that blocks is in nobody's hands between two calls.
+            (Poll::Pending, _) => Err(BUSY),
+        }))
     });
+}
+
+/// Polls a request for the first time.
+fn begin<Q>(mut served: Served<Q>) -> (Poll<Result<Q, Refused>>, Served<Q>) {
+    (served.as_mut().poll(&mut Context::from_waker(Waker::noop())), served)
 }

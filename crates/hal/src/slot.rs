@@ -50,7 +50,7 @@ impl<D> Slot<D> {
 
     /// The device, now or not at all.
     pub fn take(self: &Arc<Self>) -> Result<Lease<D>, Refused> {
-        let device = self.with(|state| if state.queue.is_empty() { state.device.take() } else { None });
+        let device = self.with(|state| state.device.take());
         let device = Some(device.ok_or(BUSY)?);
         Ok(Lease { place: Place { slot: self.clone(), ticket: None }, device })
     }

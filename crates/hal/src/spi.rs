@@ -32,7 +32,7 @@ enum Op {
     DelayNs(u32),
 }
 
-/// One call of a guest. For [`async_spi!`](crate::async_spi).
+/// One call of a guest. For `async_spi!`.
 pub struct Request {
     operations: Vec<Op>,
     answers: Answers,
@@ -41,13 +41,13 @@ pub struct Request {
 impl Request {
     /// The operations, for a `transaction`.
     pub fn operations(&mut self) -> Vec<Operation<'_, u8>> {
-        let operation = |op| match op {
-            &mut Op::Read(ref mut bytes) => Operation::Read(bytes),
-            &mut Op::Write(ref bytes) => Operation::Write(bytes),
-            &mut Op::Transfer(ref mut bytes) => Operation::TransferInPlace(bytes),
-            &mut Op::DelayNs(ns) => Operation::DelayNs(ns),
-        };
-        self.operations.iter_mut().map(operation).collect()
+        let operations = self.operations.iter_mut().map(|op| match op {
+            Op::Read(bytes) => Operation::Read(bytes),
+            Op::Write(bytes) => Operation::Write(bytes),
+            Op::Transfer(bytes) => Operation::TransferInPlace(bytes),
+            Op::DelayNs(ns) => Operation::DelayNs(*ns),
+        });
+        operations.collect()
     }
 
     fn answer(self) -> Option<Val> {
@@ -78,7 +78,7 @@ impl<D: fmt::Debug> fmt::Debug for Device<D> {
 }
 
 impl<D: Send + 'static> Device<D> {
-    /// A device whose transfers block: nothing else runs meanwhile. One whose transfers don't is [`async_spi!`](crate::async_spi).
+    /// A device whose transfers block: nothing else runs meanwhile. One whose transfers don't is `async_spi!`.
     pub fn new(device: D) -> Self
     where
         D: SpiDevice,
@@ -89,7 +89,7 @@ impl<D: Send + 'static> Device<D> {
         Self { device, run: Run::Now(run) }
     }
 
-    /// [`async_spi!`](crate::async_spi).
+    /// `async_spi!`.
     #[doc(hidden)]
     pub fn waiting(device: D, run: Later<D, Request>) -> Self {
         Self { device, run: Run::Later(run) }
@@ -102,7 +102,7 @@ impl<D: Send + 'static> Device<D> {
 }
 
 /// A device whose transfers wait: of an `embedded_hal_async::spi::SpiDevice`. A macro for the reason of
-/// [`async_input!`](crate::async_input).
+/// `async_input!`.
 #[cfg(feature = "async")]
 #[macro_export]
 macro_rules! async_spi {

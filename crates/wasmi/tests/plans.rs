@@ -53,6 +53,16 @@ fn a_core_module_that_is_none_is_refused_by_wasmi() {
     plan.modules[1] = Module { bytes: (&b"\0asm nonsense"[..]).into() };
     let plan = Plan::from_bytes(&plan.to_bytes().unwrap()).expect("a plan does not look into its modules");
     assert!(matches!(run(plan), Err(Error::Module(_))));
+    // An instruction after the end of its function, with fuel that it would use.
+    let mut plan = Plan::from_bytes(&bytes()).unwrap();
+    let after = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x0a\x05\x01\x03\0\x0b\x01";
+    plan.modules[0] = Module { bytes: (&after[..]).into() };
+    match run(plan) {
+        Err(Error::Module(text)) => {
+            assert!(text.contains("operators remaining after end of function"), "{text}")
+        }
+        other => panic!("{other:?}"),
+    }
     // A valid one, of which the plan expects another.
     let mut plan = Plan::from_bytes(&bytes()).unwrap();
     plan.modules.swap(0, 1);

@@ -1,9 +1,11 @@
 //! What the tests share: guests, which are components of core modules in text and of the WIT of this crate.
 
 use std::path::Path;
+use std::task::Poll;
 
+use canon_async::Embedding;
 use canon_async_hal::Hal;
-use canon_async_wasmi::{Component, Config, Engine, Error, Instance, Linker, Store, Val};
+use canon_async_wasmi::{Call, Component, Config, Engine, Error, Instance, Linker, Store, Val};
 use wit_component::{ComponentEncoder, StringEncoding};
 use wit_parser::{PackageId, Resolve, WorldId};
 
@@ -78,6 +80,30 @@ impl Setup {
     pub fn result(&mut self, instance: &Instance, name: &str, args: &[Val]) -> Result<Option<Val>, String> {
         let given = self.call(instance, name, args);
         as_result(given.unwrap_or_else(|error| panic!("{name}: {error}")))
+    }
+
+    pub fn start(&mut self, instance: &Instance, name: &str, args: &[Val]) -> Call {
+        let func = instance.func(&self.store, name).unwrap_or_else(|| panic!("no export {name}"));
+        func.start(&mut self.store, args).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// Runs all that can go on.
+    pub fn run(&mut self) {
+        loop {
+            self.store.embedding().poll_answers().expect("nobody is to blame");
+            if !self.store.tick().expect("nobody traps") {
+                break;
+            }
+        }
+    }
+
+    /// The `result` of a call, if it has returned.
+    pub fn finish(&mut self, call: &mut Call) -> Option<Result<Option<Val>, String>> {
+        self.run();
+        match call.poll(&mut self.store).unwrap_or_else(|error| panic!("{error}")) {
+            Poll::Ready(val) => Some(as_result(val)),
+            Poll::Pending => None,
+        }
     }
 
     /// The invariants hold, and nothing is left over.

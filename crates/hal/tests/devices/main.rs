@@ -5,5 +5,6 @@ mod delay;
 mod i2c;
 mod pins;
 mod spi;
-mod waiting;
+mod waiting_buses;
+mod waiting_pins;
 mod wit;

@@ -46,3 +46,25 @@ fn hal_without_a_device_does_not_give_its_interface() {
     let error = linker.instantiate(&mut store, &component(&engine, &everything())).unwrap_err();
     assert!(matches!(error, Error::Link(_)) && error.to_string().contains("canon:hal/"), "{error}");
 }
+
+#[test]
+fn function_imported_with_another_type_traps_and_does_nothing() {
+    let mut delay = delay::CheckedDelay::new(&[]);
+    let hal = Hal::new(HalLimits::DEFAULT).delay(Delay::new(delay.clone()));
+    let engine = Engine::new(&Config::new());
+    let (mut store, mut linker) = (Store::new(&engine, ()), Linker::new(&engine));
+    hal.add_to(&mut linker, &mut store).unwrap();
+    let text = r#"(component
+      (import "canon:hal/delay@0.1.0" (instance $delay
+        (export "delay-ms" (func async (param "ms" u64)))))
+      (core func $delay-ms (canon lower (func $delay "delay-ms")))
+      (core module $M (import "" "delay-ms" (func $delay-ms (param i64)))
+        (func (export "run") (call $delay-ms (i64.const 1))))
+      (core instance $m (instantiate $M (with "" (instance (export "delay-ms" (func $delay-ms))))))
+      (func (export "run") async (canon lift (core func $m "run"))))"#;
+    let other = component(&engine, &wat::parse_str(text).unwrap());
+    let instance = linker.instantiate(&mut store, &other).unwrap();
+    let error = instance.func(&store, "run").unwrap().call(&mut store, &[]).unwrap_err();
+    assert!(error.to_string().contains("another type than that of canon:hal"), "{error}");
+    delay.done();
+}

@@ -1,1 +1,0 @@
-//! Devices that wait: what they wait for, the tests bring about.
