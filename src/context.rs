@@ -38,6 +38,7 @@ use state::ScopeId;
 
 /// What a value of a context is found by.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ContextKey(Text);
 
 impl ContextKey {
@@ -54,6 +55,7 @@ impl ContextKey {
 
 /// A value of a context.
 #[derive(Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ContextValue(ComponentValue);
 
 impl ContextValue {
@@ -178,6 +180,7 @@ impl Drop for AsyncContext {
 
 /// The current context.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct AsyncContextManager;
 
 impl AsyncContextManager {

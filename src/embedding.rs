@@ -9,6 +9,8 @@ use core::time::Duration;
 
 /// How a stretch of guest code ended, if it did not trap.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(u32)]
 pub enum Outcome {
     /// The function returned; its result as raw bits, 0 where it has none.
     Returned(u64),
@@ -18,7 +20,9 @@ pub enum Outcome {
 
 /// How a built-in ended, if it did not trap.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use]
+#[repr(u32)]
 pub enum Then {
     /// Return to the guest with this value, as raw bits; 0 for a built-in without result.
     Value(u64),

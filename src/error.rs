@@ -5,6 +5,7 @@ use core::fmt;
 /// Why an operation failed. Small and `Copy`; an engine that knows more (a backtrace, a message) keeps it
 /// on its side and says so with [`Trap::Engine`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Error {
     /// The guest broke a rule of the spec. Its instance is poisoned: it is not entered again.
     Trap(Trap),
@@ -18,6 +19,7 @@ pub enum Error {
 
 /// What a [`Error::Capacity`] ran out of; each is a field of [`crate::Limits`] or a capacity of the profile.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Resource {
     /// Component instances.
@@ -86,6 +88,7 @@ pub enum Resource {
 
 /// A rule that a guest broke. The texts are those of the spec's reference tests.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Trap {
     /// The engine trapped in core wasm (`unreachable`, out of bounds, ..). The number is the engine's own
@@ -226,6 +229,7 @@ pub enum Trap {
 
 /// What a handle table holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[allow(missing_docs, reason = "each is what it is called")]
 pub enum HandleKind {
     Resource,
@@ -241,6 +245,7 @@ pub enum HandleKind {
 
 /// What was tried with the end of a stream or future.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[allow(missing_docs, reason = "each is what it is called")]
 pub enum EndAction {
     Read,

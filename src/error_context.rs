@@ -33,6 +33,7 @@ use core::fmt;
 
 /// Error contexts of the host.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ErrorContextBuiltins;
 
 impl ErrorContextBuiltins {
@@ -276,6 +277,7 @@ fn with<R>(f: impl FnOnce(&mut Core, &mut State, &Limits) -> Result<R, Error>) -
 ///
 /// It is shown as it is then. What is gone by then is shown as `<dropped>`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct StackTrace(ErrorContextId);
 
 impl fmt::Display for StackTrace {

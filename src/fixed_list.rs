@@ -111,6 +111,7 @@ elements! {
 ///
 /// It is a slice of them (`Deref`), so it is indexed, iterated and borrowed like one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FixedList<T, const N: usize>([T; N]);
 
 impl<T: Element, const N: usize> FixedList<T, N> {

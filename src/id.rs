@@ -14,6 +14,7 @@ macro_rules! generational {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
         pub struct $name { index: u32, generation: NonZeroU32 }
 
         impl crate::storage::Key for $name {
@@ -43,6 +44,7 @@ macro_rules! link_time {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
         pub struct $name(u32);
 
         impl $name {
@@ -110,6 +112,7 @@ link_time! {
 
 /// A thread that the host spawned, which is a task of the host: [`threading`](crate::threading).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct HostThreadId(pub(crate) HostTaskId);
 
 impl HostThreadId {
@@ -128,6 +131,7 @@ macro_rules! typed {
     ($($(#[$doc:meta])* $name:ident, $(#[$with_doc:meta])* $with:ident, $(#[$ty_doc:meta])* $ty:ident;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
         pub struct $name(u32);
 
         impl $name {

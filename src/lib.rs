@@ -19,6 +19,7 @@
 //! | [`waitable_set`] | futures, streams, calls and sets, waited for by the host |
 //! | [`clock`] | time, as a trait |
 //! | [`error`] | [`Error`], by blame |
+//! | [`event`] | what is told to `log` and `tracing` |
 //! | [`id`] | typed ids |
 //!
 //! The README shows a whole embedding in 40 lines.
@@ -46,6 +47,7 @@ pub mod context;
 pub mod embedding;
 pub mod error;
 pub mod error_context;
+pub mod event;
 pub mod fixed_list;
 pub mod id;
 mod message;

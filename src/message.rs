@@ -119,14 +119,9 @@ messages! {
 /// A number of two digits.
 #[cfg(not(feature = "messages"))]
 fn number(number: u8) -> &'static str {
-    const DIGITS: [[u8; 2]; 100] = {
-        let mut digits = [[b'0'; 2]; 100];
-        let mut at = 0;
-        while at < digits.len() {
-            digits[at] = [b'0' + (at / 10) as u8, b'0' + (at % 10) as u8];
-            at += 1;
-        }
-        digits
-    };
-    DIGITS.get(usize::from(number)).and_then(|digits| core::str::from_utf8(digits).ok()).unwrap_or("?")
+    const DIGITS: &str = "\
+        00010203040506070809101112131415161718192021222324252627282930313233343536373839\
+        40414243444546474849505152535455565758596061626364656667686970717273747576777879";
+    let at = usize::from(number).wrapping_mul(2);
+    DIGITS.get(at..at.wrapping_add(2)).unwrap_or("?")
 }

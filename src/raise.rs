@@ -1,7 +1,7 @@
 //! How an error travels inside the core.
 //!
 //! An [`Error`] is three words. Answered by value it would be copied by every function on its way, which on a 32-bit part was a
-//! quarter of the core's code. So it is kept in the store when it comes up, and what functions answer is only *that* it did:
+//! fifth of the core's code. So it is kept in the store when it comes up, and what functions answer is only *that* it did:
 //! [`Raised`], which takes no room, so that a `Result` with it fits a register. [`caught`] is where it comes out again.
 //!
 //! [`Misuse`] and [`Bug`] are what the core finds wrong by itself. Their texts are in one table, and without the feature

@@ -11,9 +11,10 @@
 use crate::canon::{self, Builtin, lift, resolve};
 use crate::embedding::{Embedding, Outcome, Then};
 use crate::error::{Error, Trap};
+use crate::event::event;
 use crate::id::{HostCall, InstanceId, LiftId, OptsId, TaskId, ThreadId};
 use crate::message::{Bug, Misuse};
-use crate::raise::{OrRaise as _, Raises, Raising as _, caught};
+use crate::raise::{Cause as _, OrRaise as _, Raised, Raises, Raising as _, caught};
 use crate::state::{Caller, InstanceKind, Point, Status, Task};
 use crate::storage::Profile;
 use crate::store::{Current, HostEnd, Store};
@@ -54,11 +55,14 @@ fn run_chain<E: Embedding + ?Sized>(e: &mut E, first: ThreadId, entry: Entry<'_>
         };
         store.stop_waiting(thread)?;
         store.current = Current::Thread(thread);
+        event!(trace, thread, "resumed", thread);
         match step(e, thread, waited, entry) {
-            Ok(successor) => next = successor,
+            // Whoever blocked may have named who goes on.
+            Ok(()) => next = e.store().switch_to.take(),
             Err(raised) => {
                 // Kept apart: what is done with the dead may fail too.
                 let error = e.store().raiser.error(raised);
+                event!(warn, thread, "trapped", thread, error);
                 poison(e, thread, instance);
                 return e.store().raiser.raise(error);
             }
@@ -97,22 +101,17 @@ fn poison<E: Embedding + ?Sized>(e: &mut E, thread: ThreadId, instance: Instance
     }
 }
 
-/// Runs one thread from its resume point until it blocks or exits; its successor, if it named one.
-fn step<E: Embedding + ?Sized>(
-    e: &mut E,
-    thread: ThreadId,
-    waited: bool,
-    entry: Entry<'_>,
-) -> Raises<Option<ThreadId>> {
+/// Runs one thread from its resume point until it blocks or exits.
+fn step<E: Embedding + ?Sized>(e: &mut E, thread: ThreadId, waited: bool, entry: Entry<'_>) -> Raises {
     let point = e.store().thread_mut(thread)?.point;
     let outcome = match point {
         Point::Enter => match lift::enter(e, thread, waited, entry)? {
             Some(outcome) => outcome,
-            None => return Ok(None),
+            None => return Ok(()),
         },
         Point::Spawned => match lift::start_spawned(e, thread, entry)? {
             Some(outcome) => outcome,
-            None => return Ok(None),
+            None => return Ok(()),
         },
         Point::Start(arg) => {
             e.store().thread_mut(thread)?.point = Point::Switch;
@@ -136,7 +135,7 @@ fn step<E: Embedding + ?Sized>(
         Point::CallbackYield | Point::CallbackWait(_) => lift::callback(e, thread, point, entry.cancelled)?,
     };
     match outcome {
-        Outcome::Blocked => Ok(e.store().switch_to.take()),
+        Outcome::Blocked => Ok(()),
         Outcome::Returned(value) => lift::returned(e, thread, value),
     }
 }
@@ -154,10 +153,7 @@ fn resume<E: Embedding + ?Sized>(e: &mut E, thread: ThreadId, value: u64) -> Rai
 /// A trap, which poisons the callee's root instance; `Capacity`, which changed nothing where the call did not
 /// start; what `host_args` and `host_result` answer.
 pub fn call<E: Embedding + ?Sized>(e: &mut E, func: LiftId, call: HostCall) -> Result<TaskId, Error> {
-    let outer = core::mem::replace(&mut e.store().current, Current::None);
-    let result = lift::call(e, func, Caller::Host(call), None, &[]);
-    e.store().current = outer;
-    at_host(e, result)
+    caught(e, |e| as_current(e, Current::None, |e| lift::call(e, func, Caller::Host(call), None, &[])))
 }
 
 /// The host calls a built-in, as its instance would: on the handles that it holds, with values in the memory of
@@ -188,7 +184,8 @@ pub fn builtin<E: Embedding + ?Sized>(e: &mut E, builtin: Builtin, args: &[u64])
     if waits {
         return Err(Misuse::HostWaits.into());
     }
-    match as_host(e, instance, |e| canon::call(e, builtin, args).raising(&mut e.store().raiser))? {
+    let call = |e: &mut E| canon::call(e, builtin, args).raising(&mut e.store().raiser);
+    match caught(e, |e| as_current(e, Current::Host(instance), call))? {
         Then::Value(value) => Ok(value),
         Then::Suspend => Err(Bug::HostSuspended.into()),
     }
@@ -211,17 +208,16 @@ pub(crate) fn begin_copy<E: Embedding + ?Sized>(
     let begin = |e: &mut E| {
         canon::copy::begin(e, direction, future, element, options, handle, u64::from(ptr), u64::from(n))
     };
-    as_host(e, instance, begin)?;
-    Ok(())
+    caught(e, |e| as_current(e, Current::Host(instance), begin)).map(drop)
 }
 
-/// Runs `f` as code of the host's instance.
-fn as_host<E: Embedding + ?Sized, T>(
+/// Runs `f` as somebody's code; then control is back at the host.
+fn as_current<E: Embedding + ?Sized, T>(
     e: &mut E,
-    instance: InstanceId,
+    current: Current,
     f: impl FnOnce(&mut E) -> Raises<T>,
-) -> Result<T, Error> {
-    let outer = core::mem::replace(&mut e.store().current, Current::Host(instance));
+) -> Raises<T> {
+    let outer = core::mem::replace(&mut e.store().current, current);
     let result = f(e);
     e.store().current = outer;
     at_host(e, result)
@@ -241,18 +237,19 @@ pub(crate) fn tick_inside<E: Embedding + ?Sized, G>(
     e: &mut E,
     enter: impl FnOnce(&Store<E::Profile>, ThreadId) -> G,
 ) -> Result<bool, Error> {
-    let store = e.store();
-    if store.is_running() {
-        return Err(Misuse::TickInside.into());
-    }
-    let Some((thread, instance)) = store.caught(next_to_run)? else { return Ok(false) };
-    let inside = enter(e.store(), thread);
-    let result = run(e, thread, Entry::PLAIN);
-    drop(inside);
-    // What was poisoned stays entered; a call whose arguments were its caller's fault leaves its callee whole.
-    e.store().leave_to(instance, None);
-    at_host(e, result)?;
-    Ok(true)
+    caught(e, |e| {
+        let store = e.store();
+        if store.is_running() {
+            return store.raiser.raise(Misuse::TickInside);
+        }
+        let Some((thread, instance)) = next_to_run(store)? else { return Ok(false) };
+        let inside = enter(store, thread);
+        let result = run(e, thread, Entry::PLAIN);
+        drop(inside);
+        // What was poisoned stays entered; a call whose arguments were its caller's fault leaves its callee whole.
+        e.store().leave_to(instance, None);
+        at_host(e, result.map(|()| true))
+    })
 }
 
 /// The next ready thread, and its instance, which it enters.
@@ -304,32 +301,33 @@ pub fn cancel<E: Embedding + ?Sized>(e: &mut E, task: TaskId) -> Result<(), Erro
     if e.store().is_resolved(task) {
         return Ok(());
     }
-    let outer = core::mem::replace(&mut e.store().current, Current::None);
-    let result = resolve::request_cancellation(e, task, None);
-    e.store().current = outer;
-    at_host(e, result)
+    caught(e, |e| as_current(e, Current::None, |e| resolve::request_cancellation(e, task, None)))
 }
 
 /// Control is back at the host, with what came of it: what was poisoned is taken away.
-pub(crate) fn at_host<E: Embedding + ?Sized, T>(e: &mut E, result: Raises<T>) -> Result<T, Error> {
-    // Taken out first: what is done with the dead may fail too.
-    let result = result.map_err(|raised| e.store().raiser.error(raised));
-    let failed = result.is_err();
-    let purged = caught(e, |e| purge(e, failed));
-    let value = result?;
-    purged.map(|()| value)
+pub(crate) fn at_host<E: Embedding + ?Sized, T>(e: &mut E, result: Raises<T>) -> Raises<T> {
+    match result {
+        Ok(value) => purge(e).map(|()| value),
+        Err(raised) => Err(purge_after(e, raised)),
+    }
+}
+
+/// [`purge`] where an error came up, which what is done with the dead does not replace.
+fn purge_after<E: Embedding + ?Sized>(e: &mut E, raised: Raised) -> Raised {
+    let store = e.store();
+    let error = store.raiser.error(raised);
+    store.switch_to = None;
+    // What the host itself called ran on no thread: nobody has died of it yet.
+    if let Some(guilty) = store.take_blamed() {
+        store.poison(guilty);
+    }
+    let _ = purge(e);
+    error.raise(&mut e.store().raiser)
 }
 
 /// Takes away what was poisoned, where none of it is on the native stack any more.
-fn purge<E: Embedding + ?Sized>(e: &mut E, failed: bool) -> Raises {
+fn purge<E: Embedding + ?Sized>(e: &mut E) -> Raises {
     let store = e.store();
-    if failed {
-        store.switch_to = None;
-        // What the host itself called ran on no thread: nobody has died of it yet.
-        if let Some(guilty) = store.take_blamed() {
-            store.poison(guilty);
-        }
-    }
     if !store.to_purge || store.is_running() {
         return Ok(());
     }

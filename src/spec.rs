@@ -31,6 +31,7 @@ pub const BACKPRESSURE_LIMIT: u32 = 1 << 16;
 
 /// `ptr_type`: the core type of pointers into a memory and of lengths of what lies there.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum PtrType {
     /// Of a memory with 32-bit addresses.
     I32,
@@ -74,6 +75,7 @@ impl PtrType {
 
 /// `EventCode`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
 pub enum EventCode {
     /// Nothing happened: the answer of a poll, or of a callback's YIELD.
@@ -94,6 +96,7 @@ pub enum EventCode {
 
 /// `CallbackCode`: what an async function lifted with a callback answers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum CallbackCode {
     /// The task's implicit thread is done.
     Exit,
@@ -118,6 +121,7 @@ impl CallbackCode {
 
 /// `CopyResult`: how a read or write ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
 pub enum CopyResult {
     /// Some or all elements were copied, and the other end is still there.
@@ -130,6 +134,7 @@ pub enum CopyResult {
 
 /// `Subtask.State`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
 pub enum SubtaskState {
     /// The callee has not started (backpressure).
@@ -149,6 +154,7 @@ pub enum SubtaskState {
 /// A component that uses a feature whose switch is off, or a part of one that is not implemented, is refused with the feature's
 /// name and the offset of its first use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Features {
     /// 🚝: the async built-ins whose design may still change (`cancel-read` with `async` and its like).
     pub more_async_builtins: bool,

@@ -64,6 +64,7 @@ use drive::Inside;
 
 /// What a task returns: a value, or none.
 #[derive(Clone, PartialEq, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TaskReturn(Option<ComponentValue>);
 
 impl TaskReturn {
@@ -96,6 +97,7 @@ impl<T: Into<ComponentValue>> From<T> for TaskReturn {
 
 /// Where a task is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum TaskState {
     /// It is a call that has not started: its instance lets nobody in.
     Pending,
@@ -130,6 +132,7 @@ impl fmt::Display for TaskState {
 
 /// How a task has ended.
 #[derive(Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum TaskOutcome {
     /// It returned this.
     Completed(TaskReturn),
@@ -151,6 +154,7 @@ impl TaskOutcome {
 
 /// Why a task has failed.
 #[derive(Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum TaskFailure {
     /// The guest's function trapped, or another call in its instance did; or the core has no room.
     Error(Error),
@@ -169,6 +173,7 @@ impl fmt::Display for TaskFailure {
 
 /// Asks for the cancellation of a task, or whether it was asked for. Whoever works for a task can be given one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct CancellationToken(HostTaskId);
 
 impl CancellationToken {
@@ -196,6 +201,7 @@ impl CancellationToken {
 
 /// The tasks of the host.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TaskBuiltins;
 
 impl TaskBuiltins {

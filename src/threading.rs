@@ -31,6 +31,7 @@ use core::time::Duration;
 
 /// A type of core wasm that threads take and give.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[allow(missing_docs, reason = "each is the type of that name")]
 pub enum ThreadValueType {
     I32,
@@ -58,6 +59,7 @@ impl Blank for ThreadValueType {
 
 /// What a thread's function takes and gives.
 #[derive(Clone, PartialEq, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FunctionSignature {
     /// Its parameters.
     pub params: Seq<ThreadValueType>,
@@ -67,6 +69,7 @@ pub struct FunctionSignature {
 
 /// A function of a module, as whoever spawns a thread knows it.
 #[derive(Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FunctionReference {
     name: Text,
     signature: FunctionSignature,
@@ -103,6 +106,7 @@ impl FunctionReference {
 
 /// How a thread is spawned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ThreadSpawnConfig {
     /// Bytes of stack to ask the engine for; `None` for as many as it gives.
     pub stack_size: Option<u32>,
@@ -127,6 +131,7 @@ impl ThreadSpawnConfig {
 
 /// The threads of the host.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct AdvancedThreadingBuiltins;
 
 impl AdvancedThreadingBuiltins {

@@ -44,6 +44,7 @@ use deliver::{Copy, Delivered};
 
 /// Waitable sets of the host.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct WaitableSetBuiltins;
 
 impl WaitableSetBuiltins {

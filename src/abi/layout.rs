@@ -11,6 +11,7 @@ use crate::storage::Profile;
 
 /// Sizes, alignments and flattened length of a type.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Layout {
     /// For each [`PtrType`].
     sizes: [u32; 2],

@@ -115,7 +115,8 @@ pub(crate) fn reallocate<E: Embedding + ?Sized>(
     let realloc = context.options.realloc.or_raise(&mut store.raiser, Misuse::NoRealloc)?;
     store.instance_mut(instance)?.set_may_leave(false);
     // The spec runs it on a fresh thread, whose context slots are 0.
-    let caller = core::mem::replace(&mut store.current, Current::Leaf(instance, [0; 2]));
+    store.leaf_storage = [0; 2];
+    let caller = core::mem::replace(&mut store.current, Current::Leaf(instance));
     let result = e.call_leaf(realloc, &[old as u64, old_size.into(), align.into(), new_size.into()]);
     let store = e.store();
     store.current = caller;

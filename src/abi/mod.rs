@@ -18,7 +18,7 @@ pub use transfer::{Dest, Source};
 /// What the core itself calls: an error stays in the store.
 pub(crate) mod raising {
     pub(crate) use super::memory::{check_range, load_int, reallocate, store_int};
-    pub(crate) use super::strings::{lift_message, lower_message};
+    pub(crate) use super::strings::{fill_message, lift_message, lower_message};
     pub(crate) use super::transfer::{transfer, transfer_elements};
 }
 
@@ -32,6 +32,7 @@ use types::ValType;
 
 /// `LiftLowerContext`: one side of a transfer.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Context {
     /// `opts`, with `inst`.
     pub options: Options,
@@ -43,7 +44,7 @@ pub struct Context {
 ///
 /// Flat values are raw bits, those of 32 bits zero-extended; the upper half of a source's is ignored. Lowering
 /// a variant sets the slots that its case does not use to 0. A value in memory has been checked as a whole by
-/// [`check_range`](super::check_range).
+/// [`check_range`].
 ///
 /// Runs the destination's `realloc` for lists and strings. O(size of the value); recurses once for each level
 /// of the type, at most [`MAX_TYPE_DEPTH`](crate::spec::MAX_TYPE_DEPTH) times; allocates nothing itself.
@@ -64,7 +65,7 @@ pub fn transfer<E: Embedding + ?Sized>(
 }
 
 /// Transfers elements that lie one after the other on both sides: `load_list_from_valid_range` and
-/// `store_list_into_valid_range`. The ranges have been checked by [`check_range`](super::check_range).
+/// `store_list_into_valid_range`. The ranges have been checked by [`check_range`].
 ///
 /// O(size of the elements). Where every bit pattern is a value and there is no padding it is one
 /// [`Embedding::copy`].

@@ -13,8 +13,7 @@ use crate::error::Trap;
 use crate::id::{ErrorContextId, MemoryRef};
 use crate::raise::{OrRaise as _, Raises, Raising as _};
 use crate::spec::{MAX_STRING_BYTE_LENGTH, PtrType};
-use crate::state::{ErrorContext, StringEncoding};
-use crate::storage::Profile;
+use crate::state::StringEncoding;
 
 /// How many bytes of output are put together before they go to memory.
 const CHUNK: usize = 256;
@@ -53,7 +52,7 @@ struct Text {
     encoding: Simple,
     /// `src_code_units`, of the whole string.
     units: u32,
-    /// Every character is below 0x100. Known of UTF-16 alone.
+    /// Every character is below 0x100. Known of UTF-16, where it is asked.
     latin1: bool,
 }
 
@@ -104,32 +103,44 @@ pub(super) fn transfer_string<E: Embedding + ?Sized>(
     store_string_into_range(e, text, tagged_utf16, to)
 }
 
-/// Lifts a string as the message of an error context: as many of its first characters as there is room for. O(length).
+/// A string that will be the message of an error context: it has been validated.
+pub(crate) struct Message(Text);
+
+/// Lifts a string for the message of an error context. O(length).
 ///
 /// # Errors
 /// As for lifting in [`transfer_string`].
-#[inline(never)]
 pub(crate) fn lift_message<E: Embedding + ?Sized>(
     e: &mut E,
     from: &Context,
     range: (u64, u64),
-) -> Raises<ErrorContext<<E::Profile as Profile>::Message>> {
-    let text = load_string_from_range(e, from, range)?;
-    let limit = e.store().limits().message_bytes;
-    let mut context = ErrorContext::new();
-    let whole = text.read(e, |bytes| {
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let (c, after) = next_char(rest, text.encoding)?;
-            if !context.push(c, limit) {
-                break;
-            }
-            rest = after;
+) -> Raises<Message> {
+    load_string_from_range(e, from, range).map(Message)
+}
+
+/// Puts as many of its first characters as there is room for into an error context. O(length).
+///
+/// # Errors
+/// `Bug` alone.
+pub(crate) fn fill_message<E: Embedding + ?Sized>(
+    e: &mut E,
+    Message(text): Message,
+    context: ErrorContextId,
+) -> Raises {
+    let mut text = text;
+    while text.at < text.end {
+        let next = text.read(e, |bytes| {
+            let (c, rest) = next_char(bytes, text.encoding)?;
+            Some((c, bytes.len().saturating_sub(rest.len())))
+        })?;
+        let store = e.store();
+        let (c, read) = next.or_raise(&mut store.raiser, text.encoding.invalid())?;
+        if !store.push_message(context, c) {
+            break;
         }
-        Some(())
-    })?;
-    whole.or_raise(&mut e.store().raiser, text.encoding.invalid())?;
-    Ok(context)
+        text.at = text.at.saturating_add(read);
+    }
+    Ok(())
 }
 
 /// Lowers the message of an error context.
@@ -156,17 +167,38 @@ fn store_string_into_range<E: Embedding + ?Sized>(
     tagged_utf16: bool,
     to: &Context,
 ) -> Raises<Stored> {
-    match (to.options.encoding, text.encoding) {
-        (StringEncoding::Utf8, Simple::Utf8) => store_string_copy(e, text, to, 1, 1),
-        (StringEncoding::Utf8, _) => store_string_to_utf8(e, text, to),
-        (StringEncoding::Utf16, Simple::Utf8) => store_utf8_to_utf16(e, text, to),
-        (StringEncoding::Utf16, _) => store_string_copy(e, text, to, 2, 2),
-        (StringEncoding::Latin1Utf16, Simple::Latin1) => store_string_copy(e, text, to, 1, 2),
-        (StringEncoding::Latin1Utf16, _) if tagged_utf16 => {
-            store_probably_utf16_to_latin1_or_utf16(e, text, to)
+    let (mut text, encoding) = (text, to.options.encoding);
+    let probably_utf16 = tagged_utf16 && encoding == StringEncoding::Latin1Utf16;
+    let unit_size = if encoding == StringEncoding::Utf16 || probably_utf16 { 2 } else { 1 };
+    let align = if encoding == StringEncoding::Utf8 { 1 } else { 2 };
+    let mut out = Output::allocate(e, to, align, text.units.saturating_mul(unit_size))?;
+    let utf16 = match (encoding, text.encoding) {
+        // store_string_copy
+        (StringEncoding::Utf8, Simple::Utf8)
+        | (StringEncoding::Utf16, Simple::Utf16)
+        | (StringEncoding::Latin1Utf16, Simple::Latin1) => {
+            out.copy(e, &mut text)?;
+            encoding == StringEncoding::Utf16
         }
-        (StringEncoding::Latin1Utf16, _) => store_string_to_latin1_or_utf16(e, text, to),
-    }
+        // store_utf16_to_utf8, store_latin1_to_utf8
+        (StringEncoding::Utf8, source) => {
+            if !out.transcode(e, &mut text, Target::Bytes(0x80))? {
+                let worst = if source == Simple::Latin1 { 2 } else { 3 };
+                out.reallocate(e, text.units.saturating_mul(worst))?;
+                out.transcode(e, &mut text, Target::Utf8)?;
+            }
+            false
+        }
+        // store_utf8_to_utf16, and store_string_copy, which inflates
+        (StringEncoding::Utf16, _) => out.transcode(e, &mut text, Target::Utf16)?,
+        (StringEncoding::Latin1Utf16, _) if probably_utf16 => {
+            store_probably_utf16_to_latin1_or_utf16(e, &mut text, &mut out)?
+        }
+        (StringEncoding::Latin1Utf16, _) => store_string_to_latin1_or_utf16(e, &mut text, &mut out)?,
+    };
+    out.shrink(e)?;
+    let units = if utf16 { out.written >> 1 } else { out.written };
+    Ok(Stored { pointer: out.pointer, units, tagged: utf16 && encoding == StringEncoding::Latin1Utf16 })
 }
 
 fn load_string_from_range<E: Embedding + ?Sized>(
@@ -205,95 +237,74 @@ fn load_string_from_range<E: Embedding + ?Sized>(
     Ok(Text { latin1, ..text })
 }
 
-/// Checks that a string is what its encoding allows; for UTF-16 whether it fits Latin-1.
+/// Checks that a string is what its encoding allows; whether it fits Latin-1.
 fn validate(bytes: &[u8], encoding: Simple) -> Result<bool, Trap> {
-    match encoding {
-        Simple::Latin1 => Ok(true),
-        Simple::Utf8 => match core::str::from_utf8(bytes) {
+    if cfg!(feature = "alloc") && encoding == Simple::Utf8 {
+        // Faster, and larger.
+        return match core::str::from_utf8(bytes) {
             Ok(_) => Ok(false),
             Err(error) if error.error_len().is_none() => Err(Trap::IncompleteUtf8),
             Err(_) => Err(Trap::InvalidUtf8),
-        },
-        Simple::Utf16 => {
-            let (units, _) = bytes.as_chunks();
-            let mut latin1 = true;
-            for c in char::decode_utf16(units.iter().map(|unit| u16::from_le_bytes(*unit))) {
-                latin1 &= u32::from(c.map_err(|_| Trap::InvalidUtf16)?) < 0x100;
+        };
+    }
+    // Whatever the bytes are, they are Latin-1.
+    let mut rest = if encoding == Simple::Latin1 { &[] } else { bytes };
+    let mut latin1 = true;
+    while !rest.is_empty() {
+        match next_char(rest, encoding) {
+            Some((c, after)) => {
+                latin1 &= u32::from(c) < 0x100;
+                rest = after;
             }
-            Ok(latin1)
+            None if encoding == Simple::Utf8 && could_go_on(rest) => return Err(Trap::IncompleteUtf8),
+            None => return Err(encoding.invalid()),
         }
     }
+    Ok(latin1)
 }
 
-fn store_string_copy<E: Embedding + ?Sized>(
-    e: &mut E,
-    mut text: Text,
-    to: &Context,
-    unit_size: u32,
-    align: u32,
-) -> Raises<Stored> {
-    let mut out = Output::allocate(e, to, align, text.units.saturating_mul(unit_size))?;
-    if text.encoding == Simple::Latin1 && unit_size == 2 {
-        out.transcode(e, &mut text, Target::Utf16)?;
-    } else {
-        out.copy(e, &mut text)?;
-    }
-    Ok(out.stored(text.units))
+/// Whether a string that is no UTF-8 would be with more bytes: with the first or the last that can follow.
+fn could_go_on(text: &[u8]) -> bool {
+    [0x80, 0xbf].into_iter().any(|more| {
+        let mut padded = [more; 4];
+        padded.iter_mut().zip(text).for_each(|(to, from)| *to = *from);
+        next_char(&padded, Simple::Utf8).is_some_and(|(c, _)| c.len_utf8() > text.len())
+    })
 }
 
-/// `store_utf16_to_utf8`, `store_latin1_to_utf8`.
-fn store_string_to_utf8<E: Embedding + ?Sized>(e: &mut E, mut text: Text, to: &Context) -> Raises<Stored> {
-    let mut out = Output::allocate(e, to, 1, text.units)?;
-    if out.transcode(e, &mut text, Target::Bytes(0x80))? {
-        return Ok(out.stored(text.units));
-    }
-    let worst = if text.encoding == Simple::Latin1 { 2 } else { 3 };
-    out.reallocate(e, text.units.saturating_mul(worst))?;
-    out.transcode(e, &mut text, Target::Utf8)?;
-    out.shrink(e)?;
-    Ok(out.stored(out.written))
-}
-
-fn store_utf8_to_utf16<E: Embedding + ?Sized>(e: &mut E, mut text: Text, to: &Context) -> Raises<Stored> {
-    let mut out = Output::allocate(e, to, 2, text.units.saturating_mul(2))?;
-    out.transcode(e, &mut text, Target::Utf16)?;
-    out.shrink(e)?;
-    Ok(out.stored(out.written >> 1))
-}
-
+/// Whether it became UTF-16.
 fn store_string_to_latin1_or_utf16<E: Embedding + ?Sized>(
     e: &mut E,
-    text: Text,
-    to: &Context,
-) -> Raises<Stored> {
-    let mut out = Output::allocate(e, to, 2, text.units)?;
-    if out.transcode(e, &mut { text }, Target::Bytes(0x100))? {
-        out.shrink(e)?;
-        return Ok(out.stored(out.written));
+    text: &mut Text,
+    out: &mut Output<'_>,
+) -> Raises<bool> {
+    let whole = *text;
+    if out.transcode(e, text, Target::Bytes(0x100))? {
+        return Ok(false);
     }
     out.reallocate(e, text.units.saturating_mul(2))?;
     // From the start again, where the reference widens what it wrote: the same bytes.
     out.written = 0;
-    out.transcode(e, &mut { text }, Target::Utf16)?;
-    out.shrink(e)?;
-    Ok(Stored { tagged: true, ..out.stored(out.written >> 1) })
+    *text = whole;
+    out.transcode(e, text, Target::Utf16)
 }
 
+/// Whether it stayed UTF-16.
 fn store_probably_utf16_to_latin1_or_utf16<E: Embedding + ?Sized>(
     e: &mut E,
-    mut text: Text,
-    to: &Context,
-) -> Raises<Stored> {
-    let mut out = Output::allocate(e, to, 2, text.units.saturating_mul(2))?;
-    out.copy(e, &mut { text })?;
+    text: &mut Text,
+    out: &mut Output<'_>,
+) -> Raises<bool> {
+    out.copy(e, text)?;
     if !text.latin1 {
-        return Ok(Stored { tagged: true, ..out.stored(text.units) });
+        return Ok(true);
     }
     // From the source, where the reference narrows what it wrote: the same bytes.
-    out.transcode(e, &mut text, Target::Bytes(0x100))?;
+    out.written = 0;
+    out.transcode(e, text, Target::Bytes(0x100))?;
     out.align = 1;
     out.reallocate(e, text.units)?;
-    Ok(out.stored(text.units))
+    Ok(false)
 }
 
 impl Simple {
@@ -334,11 +345,6 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
-    /// The string, of so many code units.
-    fn stored(&self, units: u32) -> Stored {
-        Stored { pointer: self.pointer, units, tagged: false }
-    }
-
     /// Gives back what was not written.
     fn shrink<E: Embedding + ?Sized>(&mut self, e: &mut E) -> Raises {
         if self.written < self.size { self.reallocate(e, self.written) } else { Ok(()) }
@@ -350,6 +356,7 @@ impl<'a> Output<'a> {
         match text.origin {
             Origin::Memory(memory) => {
                 let copied = e.copy((self.memory, self.pointer), (memory, text.at), len);
+                self.written = len as u32;
                 copied.raising(&mut e.store().raiser)
             }
             Origin::Message(_) => self.transcode(e, text, Target::Utf8).map(drop),
@@ -430,8 +437,7 @@ fn encode(c: char, target: Target) -> Option<(u32, usize)> {
     })
 }
 
-/// The first character of a string that is not empty and has been validated, and what comes after it; `None` where it has changed
-/// since, and is invalid.
+/// The first character of a string that is not empty, and what comes after it; `None` where it is not of the encoding.
 fn next_char(text: &[u8], encoding: Simple) -> Option<(char, &[u8])> {
     match (encoding, text) {
         (Simple::Latin1, [byte, rest @ ..]) | (Simple::Utf8, [byte @ ..0x80, rest @ ..]) => {
@@ -439,14 +445,23 @@ fn next_char(text: &[u8], encoding: Simple) -> Option<(char, &[u8])> {
         }
         (Simple::Utf8, [lead, rest @ ..]) => {
             let (lead, more) = match lead {
+                ..0xc0 => return None,
                 ..0xe0 => (lead & 0x1f, 1),
                 ..0xf0 => (lead & 0xf, 2),
-                _ => (lead & 0x7, 3),
+                ..0xf8 => (lead & 0x7, 3),
+                _ => return None,
             };
             let (more, rest) = rest.split_at_checked(more)?;
-            let code =
-                more.iter().fold(u32::from(lead), |code, byte| code.wrapping_shl(6) | u32::from(byte & 0x3f));
-            Some((char::from_u32(code)?, rest))
+            let mut code = u32::from(lead);
+            for byte in more {
+                if byte & 0xc0 != 0x80 {
+                    return None;
+                }
+                code = code.wrapping_shl(6) | u32::from(byte & 0x3f);
+            }
+            // Not a surrogate, not too large, and in no more bytes than it takes.
+            let c = char::from_u32(code)?;
+            (c.len_utf8() == more.len().saturating_add(1)).then_some((c, rest))
         }
         (Simple::Utf16, [a, b, rest @ ..]) => {
             let unit = u16::from_le_bytes([*a, *b]);

@@ -14,6 +14,7 @@ use crate::spec::{MAX_LIST_BYTE_LENGTH, PtrType};
 
 /// Where a value is lifted from.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Source<'a> {
     /// Flat values, from the first on; there may be more than the value takes.
     Flat(&'a [u64]),

@@ -15,6 +15,7 @@ use crate::storage::{Blank, Limit, Limits, Profile, Slots, Unique};
 
 /// `valtype`: a primitive, or a type that is defined.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[allow(missing_docs, reason = "each is the spec's type of that name")]
 pub enum ValType {
     Bool,
@@ -40,6 +41,7 @@ pub type TypeItem = Option<ValType>;
 /// A defined type, despecialised: tuples are records; enums, options and results are variants; a map is a
 /// list of pairs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum TypeDef {
     /// `record`, `tuple`, and the parameters of a function.
     Record(Items),
@@ -63,6 +65,7 @@ pub enum TypeDef {
 
 /// A range of the table of fields and cases.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Items {
     start: u32,
     len: u32,
@@ -82,6 +85,7 @@ impl Items {
 
 /// A type to intern: [`TypeDef`] with its fields or cases at hand.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[allow(missing_docs, reason = "see `TypeDef`")]
 pub enum NewType<'a> {
     Record(&'a [TypeItem]),
@@ -97,6 +101,7 @@ pub enum NewType<'a> {
 
 /// An interned type.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TypeInfo {
     def: TypeDef,
     pub(super) layout: Layout,
@@ -116,6 +121,7 @@ impl Blank for TypeItem {
 
 /// A function type. `functype` of the spec.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FuncType {
     /// The parameters, as the record that they are when they are spilled to memory.
     pub params: TypeId,
@@ -131,6 +137,7 @@ impl Blank for FuncType {
 
 /// `ResourceType`: where it is implemented and what drops it.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ResourceType {
     /// The instance that defines it.
     pub instance: InstanceId,

@@ -21,6 +21,7 @@ impl<T: Send + ?Sized> MaybeSend for T {}
 
 /// Where a core function of a guest is found, for a thread of the host.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum FunctionAt {
     /// By its index in a core module's instance, as the engine numbers these.
     Index {

@@ -62,10 +62,10 @@ pub use signal::{Reaction, Signal, is_signalled};
 #[cfg(not(feature = "alloc"))]
 pub use text::ToString;
 pub use text::{AsText, Seq, Text};
-pub(crate) use value::{FlatType, scratch_types};
 pub use value::{ComponentValue, Scalars, ValueType};
-pub use wait::{run_async, until};
+pub(crate) use value::{FlatType, scratch_types};
 pub(crate) use wait::{Waited, tick, wait};
+pub use wait::{run_async, until};
 
 use crate::clock::Clock;
 use crate::embedding::Embedding;
@@ -93,6 +93,7 @@ pub struct Core {
 
 /// The host, as an instance of the ambient store.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Host {
     /// The instance.
     pub instance: InstanceId,
@@ -160,7 +161,9 @@ impl CoreCell {
     /// Runs what may run guests. Where a panic unwound through somebody's code, that stands in the middle of what it did, and nobody goes on.
     fn driven<R>(&mut self, f: impl FnOnce(&mut Self) -> Result<R, Error>) -> Result<R, Error> {
         if self.core.store.is_running() {
-            return Err(Error::Misuse("a panic unwound through the ambient store: only ambient::reset helps"));
+            return Err(Error::Misuse(
+                "a panic unwound through the ambient store: only ambient::reset helps",
+            ));
         }
         f(self)
     }

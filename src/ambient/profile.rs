@@ -138,6 +138,7 @@ mod bounded {
 
 /// What the ambient store may hold: what is the core's, and what is the host's alone. 0 is none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Limits {
     /// The core's.
     pub core: crate::Limits,

@@ -202,6 +202,13 @@ mod bounded {
         }
     }
 
+    #[cfg(feature = "defmt")]
+    impl defmt::Format for Text {
+        fn format(&self, f: defmt::Formatter<'_>) {
+            defmt::Format::format(self.as_str(), f);
+        }
+    }
+
     impl fmt::Write for Text {
         fn write_str(&mut self, text: &str) -> fmt::Result {
             self.push_str(text).map_err(|_| fmt::Error)
@@ -283,6 +290,13 @@ mod bounded {
                 let _ = new.push(item.clone());
             }
             new
+        }
+    }
+
+    #[cfg(feature = "defmt")]
+    impl<T: Blank + Clone + defmt::Format> defmt::Format for Seq<T> {
+        fn format(&self, f: defmt::Formatter<'_>) {
+            defmt::Format::format(&**self, f);
         }
     }
 

@@ -94,6 +94,7 @@ pub(crate) fn primitive_layout(ty: ValueType) -> Option<Layout> {
 
 /// A component value of the host: scalars, text, lists of scalars, and handles, which are indices of the host instance's table.
 #[derive(Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[allow(missing_docs, reason = "each is a value of the spec's type of that name")]
 pub enum ComponentValue {
     Bool(bool),
@@ -348,6 +349,7 @@ impl fmt::Display for ComponentValue {
 
 /// A list of scalars of one type: a `list` without a heap has no place for lists in it.
 #[derive(Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Scalars {
     element: ValueType,
     bits: Seq<u64>,

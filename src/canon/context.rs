@@ -2,6 +2,7 @@
 
 use crate::embedding::{Embedding, Then};
 use crate::error::Error;
+use crate::event::event;
 use crate::message::Misuse;
 use crate::raise::{OrRaise as _, Raises, Raising as _, caught};
 use crate::storage::Profile;
@@ -29,8 +30,8 @@ pub fn context_set<E: Embedding + ?Sized>(e: &mut E, slot: u32, value: u64) -> R
 
 /// The current thread's storage at `slot`.
 fn storage<P: Profile>(store: &mut Store<P>, slot: u32) -> Raises<&mut u64> {
-    let storage = match &mut store.current {
-        Current::Leaf(_, storage) => storage.get_mut(slot as usize),
+    let storage = match &store.current {
+        Current::Leaf(_) => store.leaf_storage.get_mut(slot as usize),
         Current::Thread(thread) => store.threads.get_mut(*thread).and_then(|thread| thread.storage_mut(slot)),
         Current::Host(_) => return store.raiser.raise(Misuse::NoHostThread),
         Current::None => return store.raiser.raise(Misuse::NoGuest),
@@ -48,6 +49,7 @@ pub fn backpressure_inc<E: Embedding + ?Sized>(e: &mut E) -> Result<Then, Error>
         let instance = store.current_instance()?;
         let counted = store.instance_mut(instance)?.backpressure_inc();
         counted.raising(&mut store.raiser)?;
+        event!(debug, instance, "backpressure rose", instance);
         Ok(Then::Value(0))
     })
 }
@@ -61,7 +63,9 @@ pub fn backpressure_dec<E: Embedding + ?Sized>(e: &mut E) -> Result<Then, Error>
         let store = e.store();
         let instance = store.current_instance()?;
         let counted = store.instance_mut(instance)?.backpressure_dec();
-        if counted.raising(&mut store.raiser)? {
+        let over = counted.raising(&mut store.raiser)?;
+        event!(debug, instance, "backpressure fell", instance, over);
+        if over {
             store.signal_entry(instance)?;
         }
         Ok(Then::Value(0))

@@ -8,6 +8,7 @@ use crate::abi::types::{TypeDef, ValType};
 use crate::abi::{Context, Scope, raising as abi};
 use crate::embedding::{Embedding, Then};
 use crate::error::{EndAction, Error, Trap};
+use crate::event::event;
 use crate::id::{InstanceId, OptsId, TypeId, WaitableId};
 use crate::message::{Bug, Misuse};
 use crate::raise::{OrRaise as _, Raises, caught};
@@ -318,6 +319,7 @@ fn move_elements<E: Embedding + ?Sized>(
         Direction::Read => (dst_bytes, src_bytes),
         Direction::Write => (src_bytes, dst_bytes),
     };
+    event!(debug, stream, "copied", end = own.0, with = their.0, count = n);
     for (end, bytes) in [(own.0, own_bytes), (their.0, their_bytes)] {
         if let Some(buffer) = &mut e.store().end_mut(end)?.buffer {
             buffer.advance(n, bytes);
@@ -351,6 +353,7 @@ fn cancel_copy<E: Embedding + ?Sized>(
         return store.raiser.raise(Trap::SyncInSet);
     }
     store.end_mut(end)?.state = CopyState::Cancelling;
+    event!(debug, stream, "copy cancelling", end);
     if !store.waitable_mut(end)?.has_pending_event() {
         store.reset_and_notify_pending(end, CopyResult::Cancelled)?;
         if !store.waitable_mut(end)?.has_pending_event() {

@@ -22,12 +22,13 @@ pub fn error_context_new<E: Embedding + ?Sized>(
         let store = e.store();
         let instance = store.leave_check()?;
         let context = Context { options: *store.options_of(options)?, scope: Scope::None };
-        let message = if store.is_deterministic() {
-            crate::state::ErrorContext::new()
-        } else {
-            abi::lift_message(e, &context, (ptr, tagged_code_units))?
-        };
-        let index = e.store().add_error_context(instance, message)?;
+        if store.is_deterministic() {
+            let (index, _) = store.add_error_context(instance)?;
+            return Ok(Then::Value(u64::from(index)));
+        }
+        let message = abi::lift_message(e, &context, (ptr, tagged_code_units))?;
+        let (index, id) = e.store().add_error_context(instance)?;
+        abi::fill_message(e, message, id)?;
         Ok(Then::Value(u64::from(index)))
     })
 }

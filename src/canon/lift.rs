@@ -7,6 +7,7 @@ use crate::abi::types::{FuncType, ValType};
 use crate::abi::{Context, Dest, Scope, Source, raising as abi};
 use crate::embedding::{Embedding, Outcome};
 use crate::error::{Resource, Trap};
+use crate::event::event;
 use crate::id::{InstanceId, LiftId, TaskId, ThreadId};
 use crate::message::{Bug, Misuse};
 use crate::raise::{OrRaise as _, Raised, Raises, Raising as _};
@@ -221,9 +222,8 @@ fn cancel_unentered<E: Embedding + ?Sized>(
 fn queue_args<E: Embedding + ?Sized>(e: &mut E, caller: Caller, args: &[u64]) -> Raises {
     if let Caller::Guest(subtask) = caller {
         let store = e.store();
-        let args = store
-            .queued
-            .insert(QueuedArgs::new(args)).or_raise(&mut store.raiser, Resource::QueuedCalls)?;
+        let args =
+            store.queued.insert(QueuedArgs::new(args)).or_raise(&mut store.raiser, Resource::QueuedCalls)?;
         store.subtask_mut(subtask)?.args = Some(args);
     }
     Ok(())
@@ -242,6 +242,7 @@ fn start<E: Embedding + ?Sized>(
     let store = e.store();
     let started = store.task_mut(task)?.start();
     started.raising(&mut store.raiser)?;
+    event!(debug, task, "started", task);
     let to = Context { options: *options, scope: Scope::Task(task) };
     let params = ValType::Defined(ty.params);
     let layout = e.store().layout_of(params)?;
@@ -330,18 +331,13 @@ pub(super) fn lower_values<E: Embedding + ?Sized>(
     Ok(1)
 }
 
-/// The core function of a thread returned: `canon_lift` after `call_and_trap_on_throw`. The thread that it switched to,
-/// where its callback was called at once and blocked.
-pub(crate) fn returned<E: Embedding + ?Sized>(
-    e: &mut E,
-    thread: ThreadId,
-    value: u64,
-) -> Raises<Option<ThreadId>> {
+/// The core function of a thread returned: `canon_lift` after `call_and_trap_on_throw`.
+pub(crate) fn returned<E: Embedding + ?Sized>(e: &mut E, thread: ThreadId, value: u64) -> Raises {
     let store = e.store();
     let thread_ref = store.thread_mut(thread)?;
     let (implicit, task_id) = (thread_ref.is_implicit(), thread_ref.task());
     if !implicit {
-        return store.exit_thread(thread).map(|()| None);
+        return store.exit_thread(thread);
     }
     let lift = store.task_mut(task_id)?.lift().or_raise(&mut store.raiser, Bug::StartReturned)?;
     let (_, options, ty) = store.lifted(lift)?;
@@ -355,10 +351,10 @@ pub(crate) fn returned<E: Embedding + ?Sized>(
             e.call_leaf(post_return, results).raising(&mut e.store().raiser)?;
             e.store().instance_mut(options.instance)?.set_may_leave(true);
         }
-        return e.store().exit_thread(thread).map(|()| None);
+        return e.store().exit_thread(thread);
     }
     match options.callback {
-        None => e.store().exit_thread(thread).map(|()| None),
+        None => e.store().exit_thread(thread),
         Some(_) => event_loop(e, thread, &options, value as u32),
     }
 }
@@ -367,19 +363,14 @@ pub(crate) fn returned<E: Embedding + ?Sized>(
 const CALLED_AT_ONCE: u32 = 64;
 
 /// The callback loop of `canon_lift`, from the code that the core function answered to where the thread waits or exits.
-fn event_loop<E: Embedding + ?Sized>(
-    e: &mut E,
-    thread: ThreadId,
-    options: &Options,
-    packed: u32,
-) -> Raises<Option<ThreadId>> {
+fn event_loop<E: Embedding + ?Sized>(e: &mut E, thread: ThreadId, options: &Options, packed: u32) -> Raises {
     let mut packed = packed;
     let mut at_once_left = CALLED_AT_ONCE;
     loop {
         let store = e.store();
         let instance = options.instance;
         let point = match CallbackCode::unpack(packed).or_raise(&mut store.raiser, Trap::CallbackCode)? {
-            CallbackCode::Exit => return store.exit_thread(thread).map(|()| None),
+            CallbackCode::Exit => return store.exit_thread(thread),
             CallbackCode::Yield => Point::CallbackYield,
             CallbackCode::Wait(index) => Point::CallbackWait(store.set_handle(instance, index)?),
         };
@@ -394,11 +385,11 @@ fn event_loop<E: Embedding + ?Sized>(
         at_once_left = at_once_left.saturating_sub(1);
         store.release_exclusive(instance, thread)?;
         if !cancelled && !at_once {
-            return store.start_waiting(thread, point).map(|()| None);
+            return store.start_waiting(thread, point);
         }
         match callback(e, thread, point, cancelled)? {
             Outcome::Returned(value) => packed = value as u32,
-            Outcome::Blocked => return Ok(e.store().switch_to.take()),
+            Outcome::Blocked => return Ok(()),
         }
     }
 }
@@ -416,6 +407,7 @@ pub(crate) fn callback<E: Embedding + ?Sized>(
     let pending = task.cancel_is_pending();
     if pending {
         task.deliver_cancel();
+        event!(debug, task, "cancel delivered", task = task_id);
     }
     let lift = task.lift().or_raise(&mut store.raiser, Bug::NoFunction)?;
     let (_, options, _) = store.lifted(lift)?;

@@ -6,6 +6,7 @@ use crate::abi::types::ValType;
 use crate::abi::{Context, Dest, Scope, raising as abi};
 use crate::embedding::{Embedding, Then};
 use crate::error::{Error, Resource};
+use crate::event::event;
 use crate::id::{LowerId, TypeId, WaitableId};
 use crate::message::Misuse;
 use crate::raise::{OrRaise as _, Raises, Raising as _, caught};
@@ -40,9 +41,9 @@ pub fn lower<E: Embedding + ?Sized>(e: &mut E, id: LowerId, args: &[u64]) -> Res
         }
         let return_pointer = return_pointer(store, &options, ty.params, args)?;
         let subtask = Waitable::new(instance, Kind::Subtask(Subtask::new(id, return_pointer)));
-        let subtask =
-            store.waitables.insert(subtask).or_raise(&mut store.raiser, Resource::Waitables)?;
+        let subtask = store.waitables.insert(subtask).or_raise(&mut store.raiser, Resource::Waitables)?;
 
+        event!(debug, subtask, "created", subtask, lower = id);
         if let Err(error) = lift::call(e, lower.callee, Caller::Guest(subtask), Some(instance), args) {
             let store = e.store();
             store.give_back_lends(Scope::Subtask(subtask));
@@ -108,6 +109,7 @@ pub(crate) fn on_start<E: Embedding + ?Sized>(e: &mut E, subtask: WaitableId) ->
     let entry = store.subtask_mut(subtask)?;
     let (started, args) = (entry.start(), entry.args.take());
     started.raising(&mut store.raiser)?;
+    event!(debug, subtask, "started", subtask);
     resolve::on_progress(store, subtask)?;
     let Some(id) = args else { return Ok(None) };
     let args = store.queued.get(id).copied();
@@ -155,6 +157,7 @@ pub(crate) fn on_resolve<E: Embedding + ?Sized>(
     let entry = store.subtask_mut(subtask)?;
     let (resolved, args) = (entry.resolve(returned), entry.args.take());
     resolved.raising(&mut store.raiser)?;
+    event!(debug, subtask, "resolved", subtask, returned);
     // Cancelled before it started: nobody will lift them.
     if let Some(args) = args {
         store.queued.free(args);

@@ -46,6 +46,7 @@ use crate::raise::Raises;
 
 /// A canonical built-in with what its definition gives it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[allow(missing_docs, reason = "each is the spec's built-in of that name")]
 pub enum Builtin {
     Lower(LowerId),
@@ -102,8 +103,12 @@ pub enum Builtin {
 ///
 /// # Errors
 /// The built-in's.
+// Never inlined: it is large, and what it is called from has a use for its registers.
+#[inline(never)]
 pub fn call<E: Embedding + ?Sized>(e: &mut E, builtin: Builtin, args: &[u64]) -> Result<Then, Error> {
-    let arg = |index: usize| args.get(index).copied().unwrap_or(0);
+    let mut first = [0u64; 3];
+    first.iter_mut().zip(args).for_each(|(to, from)| *to = *from);
+    let arg = |index: usize| first.get(index).copied().unwrap_or(0);
     let word = |index: usize| arg(index) as u32;
     match builtin {
         Builtin::Lower(id) => lower(e, id, args),

@@ -3,6 +3,7 @@
 use super::lift::{host_context, lift_source, lower_values};
 use crate::abi::{Context, Scope};
 use crate::embedding::Embedding;
+use crate::event::event;
 use crate::id::{InstanceId, TaskId, ThreadId, WaitableId};
 use crate::message::{Bug, Misuse};
 use crate::raise::{OrRaise as _, Raises, Raising as _};
@@ -45,6 +46,7 @@ pub(crate) fn return_<E: Embedding + ?Sized>(
         }
         Caller::Drop(_) | Caller::Start => {}
     }
+    event!(debug, task, "returned", task = task_id);
     e.store().resolve_task(task_id)
 }
 
@@ -59,6 +61,7 @@ pub(crate) fn cancel<E: Embedding + ?Sized>(e: &mut E, task_id: TaskId) -> Raise
         Caller::Host(call) => e.host_result(call, None).raising(&mut e.store().raiser)?,
         Caller::Drop(_) | Caller::Start => {}
     }
+    event!(debug, task, "cancelled", task = task_id);
     e.store().resolve_task(task_id)
 }
 
@@ -76,6 +79,7 @@ pub(crate) fn request_cancellation<E: Embedding + ?Sized>(
     let implicit = task.implicit_thread();
     if state == TaskState::Initial {
         task.deliver_cancel();
+        event!(debug, task, "cancel delivered", task = task_id);
         let thread = implicit.or_raise(&mut store.raiser, Bug::NoImplicitThread)?;
         return run(e, thread, Entry { cancelled: true, args: &[] });
     }
@@ -86,6 +90,7 @@ pub(crate) fn request_cancellation<E: Embedding + ?Sized>(
         if e.host_cancel(thread) {
             return cancel_host_call(e, thread);
         }
+        event!(debug, task, "cancelling", task = task_id);
         return e.store().task_mut(task_id).map(|task| task.cancel_later());
     }
     // The implicit thread may have exited while others of the task go on.
@@ -100,12 +105,14 @@ pub(crate) fn request_cancellation<E: Embedding + ?Sized>(
         && free
     {
         store.task_mut(task_id)?.deliver_cancel();
+        event!(debug, task, "cancel delivered", task = task_id);
         store.enter_from(instance, from)?;
         let result = run(e, thread, Entry { cancelled: true, args: &[] });
         e.store().leave_to(instance, from);
         return result;
     }
     store.task_mut(task_id)?.cancel_later();
+    event!(debug, task, "cancelling", task = task_id);
     // It is ready as soon as its instance is free: its next event need not come (#707).
     if let Some((thread, Point::CallbackWait(set))) = waiting {
         store.signal_thread(thread, set)?;
@@ -120,6 +127,7 @@ pub(crate) fn cancel_host_call<E: Embedding + ?Sized>(e: &mut E, thread: ThreadI
     store.answered(thread);
     store.end_borrows(task_id)?;
     store.task_mut(task_id)?.deliver_cancel();
+    event!(debug, task, "cancel delivered", task = task_id);
     cancel(e, task_id)?;
     e.store().exit_thread(thread)
 }

@@ -2,8 +2,9 @@
 
 use crate::embedding::Embedding;
 use crate::error::Error;
+use crate::event::event;
 use crate::id::{InstanceId, TaskId, ThreadId};
-use crate::raise::{Raises, Raising as _};
+use crate::raise::{Raises, Raising as _, caught};
 use crate::run;
 use crate::state::{Caller, Status};
 use crate::storage::Profile;
@@ -43,6 +44,7 @@ fn start<P: Profile>(store: &mut Store<P>, instance: InstanceId) -> Raises<Start
     }
     let started = store.task_mut(task)?.start();
     started.raising(&mut store.raiser)?;
+    event!(debug, task, "started", task);
     let entry = store.thread_mut(thread)?;
     entry.entered(false);
     entry.status = Status::Running;
@@ -63,16 +65,22 @@ pub fn start_leave<E: Embedding + ?Sized>(
     store.current = start.outer;
     let result = result.raising(&mut store.raiser).and_then(|()| {
         store.task_mut(start.task)?.resolve();
+        event!(debug, task, "returned", task = start.task);
         store.exit_thread(start.thread)
     });
-    match result {
-        Ok(()) => store.leave_to(start.instance, None),
-        Err(_) => {
+    let result = match result {
+        Ok(()) => {
+            store.leave_to(start.instance, None);
+            Ok(())
+        }
+        Err(raised) => {
+            event!(warn, thread, "trapped", thread = start.thread, error = store.raiser.error(raised));
             if let Some(guilty) = store.take_blamed() {
                 store.poison(guilty);
             }
             store.poison(start.instance);
+            Err(raised)
         }
-    }
-    run::at_host(e, result)
+    };
+    caught(e, |e| run::at_host(e, result))
 }

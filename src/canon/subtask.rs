@@ -3,6 +3,7 @@
 use super::resolve;
 use crate::embedding::{Embedding, Then};
 use crate::error::{Error, Trap};
+use crate::event::event;
 use crate::id::WaitableId;
 use crate::raise::{Raises, caught};
 use crate::spec::BLOCKED;
@@ -36,6 +37,7 @@ pub fn subtask_cancel<E: Embedding + ?Sized>(e: &mut E, is_async: bool, i: u32) 
         if !store.subtask_mut(id)?.resolved() {
             let subtask = store.subtask_mut(id)?;
             subtask.request_cancellation();
+            event!(debug, subtask, "cancelling", subtask = id);
             match subtask.callee.filter(|callee| store.task(*callee).is_some()) {
                 Some(callee) => {
                     resolve::request_cancellation(e, callee, Some(instance))?;

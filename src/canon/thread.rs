@@ -7,6 +7,7 @@
 
 use crate::embedding::{Embedding, Then};
 use crate::error::{Error, Resource, Trap};
+use crate::event::event;
 use crate::id::{FuncRef, InstanceId, TableRef, ThreadId};
 use crate::raise::{OrRaise as _, Raises, caught};
 use crate::state::{Point, Thread};
@@ -59,11 +60,7 @@ pub fn thread_resume_later<E: Embedding + ?Sized>(e: &mut E, i: u32) -> Result<T
 /// # Errors
 /// `Trap(CannotLeave | CannotBlockSync | CannotSuspend)`.
 pub fn thread_suspend<E: Embedding + ?Sized>(e: &mut E) -> Result<Then, Error> {
-    caught(e, |e| {
-        let (_, thread) = enter(e)?;
-        e.store().suspend(thread)?;
-        Ok(Then::Suspend)
-    })
+    caught(e, |e| set_aside(e, true, Next::Any))
 }
 
 /// `canon thread.yield`: lets others run. Cost: O(1).
@@ -71,11 +68,7 @@ pub fn thread_suspend<E: Embedding + ?Sized>(e: &mut E) -> Result<Then, Error> {
 /// # Errors
 /// `Trap(CannotLeave | CannotBlockSync | CannotSuspend)`.
 pub fn thread_yield<E: Embedding + ?Sized>(e: &mut E) -> Result<Then, Error> {
-    caught(e, |e| {
-        let (_, thread) = enter(e)?;
-        e.store().start_waiting(thread, Point::Switch)?;
-        Ok(Then::Suspend)
-    })
+    caught(e, |e| set_aside(e, false, Next::Any))
 }
 
 /// `canon thread.suspend-then-resume`: suspends, and thread `i` runs at once. Cost: O(1).
@@ -83,16 +76,7 @@ pub fn thread_yield<E: Embedding + ?Sized>(e: &mut E) -> Result<Then, Error> {
 /// # Errors
 /// `Trap(CannotLeave | UnknownThread | ThreadNotSuspended | CannotBlockSync | CannotSuspend)`.
 pub fn thread_suspend_then_resume<E: Embedding + ?Sized>(e: &mut E, i: u32) -> Result<Then, Error> {
-    caught(e, |e| {
-        let store = e.store();
-        let instance = store.leave_check()?;
-        let other = suspended(store, instance, i)?;
-        let (_, thread) = enter(e)?;
-        let store = e.store();
-        store.suspend(thread)?;
-        store.switch_to = Some(other);
-        Ok(Then::Suspend)
-    })
+    caught(e, |e| set_aside(e, true, Next::Resume(i)))
 }
 
 /// `canon thread.yield-then-resume`: stays ready, and thread `i` runs at once. Cost: O(1).
@@ -100,16 +84,7 @@ pub fn thread_suspend_then_resume<E: Embedding + ?Sized>(e: &mut E, i: u32) -> R
 /// # Errors
 /// `Trap(CannotLeave | UnknownThread | ThreadNotSuspended | CannotBlockSync | CannotSuspend)`.
 pub fn thread_yield_then_resume<E: Embedding + ?Sized>(e: &mut E, i: u32) -> Result<Then, Error> {
-    caught(e, |e| {
-        let store = e.store();
-        let instance = store.leave_check()?;
-        let other = suspended(store, instance, i)?;
-        let (_, thread) = enter(e)?;
-        let store = e.store();
-        store.start_waiting(thread, Point::Switch)?;
-        store.switch_to = Some(other);
-        Ok(Then::Suspend)
-    })
+    caught(e, |e| set_aside(e, false, Next::Resume(i)))
 }
 
 /// `canon thread.suspend-then-promote`: suspends, and thread `i` runs at once where it is ready. Cost: O(1).
@@ -117,17 +92,7 @@ pub fn thread_yield_then_resume<E: Embedding + ?Sized>(e: &mut E, i: u32) -> Res
 /// # Errors
 /// `Trap(CannotLeave | UnknownThread | CannotBlockSync | CannotSuspend)`.
 pub fn thread_suspend_then_promote<E: Embedding + ?Sized>(e: &mut E, i: u32) -> Result<Then, Error> {
-    caught(e, |e| {
-        let store = e.store();
-        let instance = store.leave_check()?;
-        let other = thread_at(store, instance, i)?;
-        let (_, thread) = enter(e)?;
-        let store = e.store();
-        let ready = store.is_ready(other);
-        store.suspend(thread)?;
-        store.switch_to = ready.then_some(other);
-        Ok(Then::Suspend)
-    })
+    caught(e, |e| set_aside(e, true, Next::Promote(i)))
 }
 
 /// `canon thread.yield-then-promote`: stays ready, and thread `i` runs at once where it is ready. Cost: O(1).
@@ -135,17 +100,7 @@ pub fn thread_suspend_then_promote<E: Embedding + ?Sized>(e: &mut E, i: u32) -> 
 /// # Errors
 /// `Trap(CannotLeave | UnknownThread | CannotBlockSync | CannotSuspend)`.
 pub fn thread_yield_then_promote<E: Embedding + ?Sized>(e: &mut E, i: u32) -> Result<Then, Error> {
-    caught(e, |e| {
-        let store = e.store();
-        let instance = store.leave_check()?;
-        let other = thread_at(store, instance, i)?;
-        let (_, thread) = enter(e)?;
-        let store = e.store();
-        let ready = store.is_ready(other);
-        store.start_waiting(thread, Point::Switch)?;
-        store.switch_to = ready.then_some(other);
-        Ok(Then::Suspend)
-    })
+    caught(e, |e| set_aside(e, false, Next::Promote(i)))
 }
 
 /// `canon thread.spawn-ref`: `thread.new-ref` and `thread.resume-later` in one. The thread will call the function `f` with `c`, which
@@ -229,6 +184,7 @@ fn new_thread<E: Embedding + ?Sized>(e: &mut E, c: u64, start: Start) -> Raises<
         store.threads.free(thread);
         return store.raiser.raise(error);
     }
+    event!(trace, thread, "created", thread, task);
     store.register_thread(thread)
 }
 
@@ -240,12 +196,36 @@ fn resume_later<E: Embedding + ?Sized>(e: &mut E, i: u32) -> Raises {
     store.start_waiting(other, point)
 }
 
-/// `trap_if(not may_leave)`, and the current thread must be one that can be set aside.
-fn enter<E: Embedding + ?Sized>(e: &mut E) -> Raises<(InstanceId, ThreadId)> {
+/// Who runs when the current thread is set aside.
+enum Next {
+    /// Whoever is ready.
+    Any,
+    /// The thread of this index, which must be suspended.
+    Resume(u32),
+    /// The thread of this index where it is ready.
+    Promote(u32),
+}
+
+/// What all have in common that set the current thread aside: suspended, or ready.
+#[inline(never)]
+fn set_aside<E: Embedding + ?Sized>(e: &mut E, suspends: bool, next: Next) -> Raises<Then> {
     let can_suspend = e.can_suspend();
     let store = e.store();
     let instance = store.leave_check()?;
-    Ok((instance, store.check_can_block(can_suspend)?))
+    let other = match next {
+        Next::Any => None,
+        Next::Resume(i) => Some(suspended(store, instance, i)?),
+        Next::Promote(i) => Some(thread_at(store, instance, i)?),
+    };
+    let thread = store.check_can_block(can_suspend)?;
+    let other = other.filter(|other| matches!(next, Next::Resume(_)) || store.is_ready(*other));
+    if suspends {
+        store.suspend(thread)?;
+    } else {
+        store.start_waiting(thread, Point::Switch)?;
+    }
+    store.switch_to = other;
+    Ok(Then::Suspend)
 }
 
 /// `inst.threads.get(i)`.

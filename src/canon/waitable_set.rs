@@ -4,6 +4,7 @@
 use super::unpack_event;
 use crate::embedding::{Embedding, Then};
 use crate::error::{Error, Trap};
+use crate::event::event;
 use crate::id::MemoryRef;
 use crate::raise::caught;
 use crate::spec::EventCode;
@@ -89,6 +90,7 @@ pub fn waitable_set_drop<E: Embedding + ?Sized>(e: &mut E, i: u32) -> Result<The
         }
         store.instance_mut(instance)?.handles.remove(i);
         store.sets.free(id);
+        event!(debug, waitable_set, "dropped", set = id);
         Ok(Then::Value(0))
     })
 }

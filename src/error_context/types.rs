@@ -7,6 +7,7 @@ use core::fmt;
 
 /// An error context of the host.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ErrorContextId {
     pub(super) id: HostErrorId,
     /// Counts the resets of the ambient store.
@@ -15,6 +16,7 @@ pub struct ErrorContextId {
 
 /// How bad an error is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ErrorSeverity {
     /// Worth knowing.
     Info,
@@ -39,6 +41,7 @@ impl fmt::Display for ErrorSeverity {
 
 /// A place in a program, as far as it is known.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct StackFrame {
     /// The function's name.
     pub function: Text,

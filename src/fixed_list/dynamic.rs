@@ -9,6 +9,7 @@ use core::ops::Deref;
 
 /// A list of fixed length: it is filled with [`FixedLengthList::push`], and has its type's length once it is complete.
 #[derive(Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FixedLengthList {
     ty: FixedLengthListType,
     items: Seq<ComponentValue>,
@@ -218,6 +219,7 @@ impl<'a> IntoIterator for &'a FixedLengthList {
 
 /// A complete list that does not change.
 #[derive(Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FrozenList(FixedLengthList);
 
 impl FrozenList {

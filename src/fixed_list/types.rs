@@ -12,6 +12,7 @@ use core::str::FromStr;
 
 /// The type of a list of fixed length: `list<element, length>`. Its elements are of a type that is not a defined one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FixedLengthListType {
     element: ValueType,
     length: u32,
@@ -171,6 +172,7 @@ const PRIMITIVES: [(ValueType, &str, u8); 14] = [
 
 /// What was read is no type of a list of fixed length.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ListTypeError {
     /// Where, in bytes from the beginning.
     pub offset: usize,

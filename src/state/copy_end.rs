@@ -5,6 +5,7 @@ use crate::id::{OptsId, SharedId};
 
 /// Which end of a stream or future.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Direction {
     /// The readable end.
     Read,
@@ -26,6 +27,7 @@ impl Direction {
 
 /// `CopyState`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum CopyState {
     /// `IDLE`.
     Idle,
@@ -39,6 +41,7 @@ pub enum CopyState {
 
 /// `BufferGuestImpl`: the guest's memory that a copy reads or writes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Buffer {
     /// The options of the built-in that gave it: its memory, its instance.
     pub options: OptsId,

@@ -10,6 +10,7 @@ use crate::storage::{Blank, Entry, List, Slots, Table};
 
 /// What a guest's handle stands for. None is zeros, which is what a free place of a table is then: see [`Entry`].
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u32)]
 pub enum Handle {
     /// A resource.
@@ -24,6 +25,7 @@ pub enum Handle {
 
 /// Whether an instance's code is a guest's or the embedder's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum InstanceKind {
     /// A component instance.
     Guest,
@@ -34,17 +36,15 @@ pub enum InstanceKind {
 /// A component instance: the spec's `ComponentInstance`.
 ///
 /// `H` and `X` are the storage of its handle table and of its thread table.
+// In this order: the tables are large, and what comes before them is reached by short instructions.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Instance<H, X> {
     kind: InstanceKind,
     parent: Option<InstanceId>,
     root: InstanceId,
     /// How many instances are around it.
     level: u32,
-    /// `handles`.
-    pub handles: Table<H>,
-    /// `threads`.
-    pub threads: Table<X>,
     may_enter: bool,
     may_leave: bool,
     /// A trap unwound through it or through another instance of its root: nothing of it runs again.
@@ -71,6 +71,10 @@ pub struct Instance<H, X> {
     pub(crate) next_ready: u32,
     /// Whether it stands in that queue.
     pub(crate) queued: bool,
+    /// `handles`.
+    pub handles: Table<H>,
+    /// `threads`.
+    pub threads: Table<X>,
 }
 
 impl<H: Slots<Entry<Handle>>, X: Slots<Entry<ThreadId>>> Blank for Instance<H, X> {

@@ -6,6 +6,7 @@ use crate::storage::Blank;
 
 /// `string-encoding`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum StringEncoding {
     /// `utf8`.
     #[default]
@@ -18,6 +19,7 @@ pub enum StringEncoding {
 
 /// `CanonicalOptions`, with the instance that they belong to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Options {
     /// The instance whose memory and functions these are.
     pub instance: InstanceId,
@@ -67,6 +69,7 @@ impl Blank for Options {
 
 /// A component function: `canon lift` of a core function.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Lift {
     /// The core function.
     pub func: FuncRef,
@@ -83,6 +86,7 @@ impl Blank for Lift {
 
 /// A component function made callable for core code: `canon lower`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Lower {
     /// The function it calls.
     pub callee: LiftId,
@@ -96,6 +100,7 @@ impl Blank for Lower {
 
 /// The flat arguments of a call that could not start at once: they are lifted when the callee starts.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct QueuedArgs {
     args: [u64; MAX_CORE_PARAMS],
     len: u8,

@@ -5,6 +5,7 @@ use crate::id::{InstanceId, LendId, ResourceId, TaskId, WaitableId};
 /// The representation of a resource: an `i32`, or 🐘 an `i64`. In halves, so that a handle takes no padding where words have
 /// 32 bits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Rep {
     low: u32,
     high: u32,
@@ -24,6 +25,7 @@ impl Rep {
 
 /// The spec's `ResourceHandle`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ResourceHandle {
     /// `rt`.
     pub ty: ResourceId,
@@ -44,6 +46,7 @@ impl ResourceHandle {
 
 /// One entry of the `lenders` of a subtask, or of a task that the host called.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Lend {
     /// The instance that lends.
     pub instance: InstanceId,
@@ -55,6 +58,7 @@ pub struct Lend {
 
 /// `borrow_scope`: who answers for a borrowed handle.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Scope {
     /// Nobody: the types have no borrows in them.
     None,

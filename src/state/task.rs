@@ -15,6 +15,7 @@ use crate::message::Bug;
 /// CancelDelivered --cancel--> Resolved        Resolved
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum TaskState {
     /// The arguments have not been lifted.
     Initial,
@@ -30,6 +31,7 @@ pub enum TaskState {
 
 /// Who a task's arguments come from and its result goes to: the reference's `on_start` and `on_resolve`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Caller {
     /// A guest, through its subtask. The id is stale once the caller is gone: the result then goes nowhere.
     Guest(WaitableId),

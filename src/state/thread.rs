@@ -15,6 +15,7 @@ use crate::storage::{Link, Node};
 ///    +----------------- resume_later ------------------+
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Status {
     /// On the native stack, or about to be.
     Running,
@@ -26,6 +27,7 @@ pub enum Status {
 
 /// Where a thread that does not run goes on, which is also what it waits for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Point {
     /// An implicit thread before `enter_implicit_thread`: until there is no backpressure.
     Enter,
@@ -51,6 +53,7 @@ pub enum Point {
 
 /// How urgent a thread is among those that the host spawned: 0 to 7, and 7 is the first to run.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Priority(u8);
 
 impl Priority {
@@ -70,6 +73,7 @@ impl Priority {
 
 /// The queue that a thread stands in by its ready link.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Queue {
     /// None.
     None,

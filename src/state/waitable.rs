@@ -9,6 +9,7 @@ use crate::storage::{Link, List, Node};
 
 /// A pending event, as data: what the guest is told is worked out when it is delivered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Event {
     /// A subtask made progress.
     Subtask,

@@ -4,9 +4,10 @@ use super::{Blank, Slots};
 
 /// Up to `N` elements in place.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Fixed<T, const N: usize> {
-    items: [T; N],
     len: usize,
+    items: [T; N],
 }
 
 impl<T: Blank, const N: usize> Slots<T> for Fixed<T, N> {
@@ -18,6 +19,14 @@ impl<T: Blank, const N: usize> Slots<T> for Fixed<T, N> {
 
     fn as_mut_slice(&mut self) -> &mut [T] {
         self.items.get_mut(..self.len).unwrap_or(&mut [])
+    }
+
+    fn place(&self, index: usize) -> Option<&T> {
+        self.items.get(index)
+    }
+
+    fn place_mut(&mut self, index: usize) -> Option<&mut T> {
+        self.items.get_mut(index)
     }
 
     fn grow(&mut self) -> bool {

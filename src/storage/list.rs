@@ -9,6 +9,7 @@ const HEAD: u32 = u32::MAX;
 
 /// An element's place in a list. Links hold index + 1, so zeros mean "on no list".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Link {
     previous: u32,
     next: u32,

@@ -47,6 +47,12 @@ impl Limit {
         Self(!most)
     }
 
+    /// Whether `more` fit beside those in use, in storage of this capacity. Never inlined: it is asked everywhere.
+    #[inline(never)]
+    pub(crate) const fn has_room(self, used: u32, more: usize, capacity: usize) -> bool {
+        self.allows((used as usize).saturating_add(more), capacity)
+    }
+
     /// Whether there may be so many, in storage of this capacity.
     pub(crate) const fn allows(self, count: usize, capacity: usize) -> bool {
         count <= capacity && count <= !self.0 as usize
@@ -61,6 +67,15 @@ pub trait Slots<T: Blank> {
     fn as_slice(&self) -> &[T];
     /// The same, to change.
     fn as_mut_slice(&mut self) -> &mut [T];
+    /// The place at an index, which may be blank where [`Slots::grow`] has not come that far: for elements that say themselves
+    /// whether there is anything.
+    fn place(&self, index: usize) -> Option<&T> {
+        self.as_slice().get(index)
+    }
+    /// The same, to change.
+    fn place_mut(&mut self, index: usize) -> Option<&mut T> {
+        self.as_mut_slice().get_mut(index)
+    }
     /// Adds one blank element; `false` where there is no room. Amortised O(1); allocates on the heap tier.
     #[must_use]
     fn grow(&mut self) -> bool;

@@ -39,6 +39,7 @@ pub trait Profile: Sized + 'static {
 /// How much of each role a store may hold. On the heap tier these are what bounds it; on a bounded tier they
 /// can lower the capacities of the profile, not raise them. 0 is none at all, `u32::MAX` as many as the storage has room for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Limits {
     /// Component instances.
     pub instances: u32,

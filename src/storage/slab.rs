@@ -51,14 +51,15 @@ impl<T> Slot<T> {
 
 /// Elements of type `T`, called by ids of type `K`.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Slab<K, T, S> {
-    slots: S,
     /// Head of the free list, by index + 1: an empty slab is zeros.
     free: u32,
     live: u32,
     limit: Limit,
     /// What new slots count on from: the newest generation of the slab that this one came after.
     born: u32,
+    slots: S,
     marker: PhantomData<(K, T)>,
 }
 
@@ -101,7 +102,7 @@ impl<K: Key, T, S: Slots<Slot<T>>> Slab<K, T, S> {
 
     /// Whether `n` more elements fit. (The allocator may still refuse on the heap tier.)
     pub fn has_room(&self, n: usize) -> bool {
-        self.limit.allows(self.len().saturating_add(n), self.slots.capacity())
+        self.limit.has_room(self.live, n, self.slots.capacity())
     }
 
     /// Adds an element; `None` where there is no room.
@@ -119,7 +120,7 @@ impl<K: Key, T, S: Slots<Slot<T>>> Slab<K, T, S> {
                 (index as u32, self.born)
             }
         };
-        let Slot(place) = self.slots.as_mut_slice().get_mut(index as usize)?;
+        let Slot(place) = self.slots.place_mut(index as usize)?;
         let Place::Free { generation, next } = *place else { return None };
         let generation = NonZeroU32::new(generation.max(born).wrapping_add(1)).unwrap_or(NonZeroU32::MIN);
         *place = Place::Used { generation, value };
@@ -131,7 +132,7 @@ impl<K: Key, T, S: Slots<Slot<T>>> Slab<K, T, S> {
     /// Takes an element out; `None` where the id is stale.
     pub fn remove(&mut self, key: K) -> Option<T> {
         self.get(key)?;
-        let Slot(place) = self.slots.as_mut_slice().get_mut(key.index() as usize)?;
+        let Slot(place) = self.slots.place_mut(key.index() as usize)?;
         let free = Place::Free { generation: key.generation().get(), next: self.free };
         let Place::Used { value, .. } = core::mem::replace(place, free) else { return None };
         self.free = key.index().wrapping_add(1);
@@ -141,7 +142,7 @@ impl<K: Key, T, S: Slots<Slot<T>>> Slab<K, T, S> {
 
     /// Drops an element where it lies; whether there was one.
     pub fn free(&mut self, key: K) -> bool {
-        let Some(Slot(place)) = self.slots.as_mut_slice().get_mut(key.index() as usize) else { return false };
+        let Some(Slot(place)) = self.slots.place_mut(key.index() as usize) else { return false };
         if !matches!(place, Place::Used { generation, .. } if *generation == key.generation()) {
             return false;
         }
@@ -152,22 +153,25 @@ impl<K: Key, T, S: Slots<Slot<T>>> Slab<K, T, S> {
     }
 
     /// The element; `None` where the id is stale.
+    #[inline(never)]
     pub fn get(&self, key: K) -> Option<&T> {
-        let (generation, value) = self.slots.as_slice().get(key.index() as usize)?.used()?;
+        let (generation, value) = self.slots.place(key.index() as usize)?.used()?;
         (generation == key.generation()).then_some(value)
     }
 
     /// The element, to change; `None` where the id is stale.
+    #[inline(never)]
     pub fn get_mut(&mut self, key: K) -> Option<&mut T> {
-        match &mut self.slots.as_mut_slice().get_mut(key.index() as usize)?.0 {
+        match &mut self.slots.place_mut(key.index() as usize)?.0 {
             Place::Used { generation, value } if *generation == key.generation() => Some(value),
             _ => None,
         }
     }
 
     /// The id of what is in a slot now; `None` where the slot is free. For links and walks.
+    #[inline(never)]
     pub fn key_at(&self, index: u32) -> Option<K> {
-        let (generation, _) = self.slots.as_slice().get(index as usize)?.used()?;
+        let (generation, _) = self.slots.place(index as usize)?.used()?;
         Some(K::new(index, generation))
     }
 

@@ -6,6 +6,7 @@ use crate::spec::TABLE_MAX_LENGTH;
 /// A place in a table. What it is of has no value that is zeros, so that a place which was never used can be zeros without a word
 /// more: `size/host` holds it to that.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Entry<T> {
     /// Free; the next free index, 0 for none.
     Free(u32),
@@ -19,12 +20,13 @@ impl<T> Blank for Entry<T> {
 
 /// The spec's `Table` over some storage. Every operation is O(1).
 #[derive(Debug)]
+#[repr(C)]
 pub struct Table<S> {
-    /// The element at `i` is the table's index `i + 1`.
-    slots: S,
     free: u32,
     live: u32,
     limit: Limit,
+    /// The element at `i` is the table's index `i + 1`.
+    slots: S,
 }
 
 impl<S> Table<S> {
@@ -54,7 +56,7 @@ impl<S> Table<S> {
         S: Slots<Entry<T>>,
     {
         let capacity = self.slots.capacity().min(TABLE_MAX_LENGTH as usize);
-        self.limit.allows(self.len().saturating_add(n), capacity)
+        self.limit.has_room(self.live, n, capacity)
     }
 
     /// `Table.add`: the element's index; `None` where there is no room.
@@ -90,7 +92,7 @@ impl<S> Table<S> {
     where
         S: Slots<Entry<T>>,
     {
-        match self.slots.as_slice().get(index.checked_sub(1)? as usize)? {
+        match self.slots.place(index.checked_sub(1)? as usize)? {
             Entry::Used(value) => Some(value),
             Entry::Free(_) => None,
         }
@@ -135,6 +137,6 @@ impl<S> Table<S> {
     where
         S: Slots<Entry<T>>,
     {
-        self.slots.as_mut_slice().get_mut(index.checked_sub(1)? as usize)
+        self.slots.place_mut(index.checked_sub(1)? as usize)
     }
 }

@@ -6,6 +6,7 @@ use core::marker::PhantomData;
 /// An entry with its place in the hash table, so that the table needs no storage of its own: the entry at `i` also holds
 /// the head of bucket `i`.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Hashed<T> {
     value: T,
     hash: u32,

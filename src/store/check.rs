@@ -7,6 +7,7 @@ use crate::storage::{Profile, Slots};
 
 /// How much there is of what comes and goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[allow(missing_docs, reason = "each is what it is called")]
 pub struct Counts {
     pub tasks: usize,

@@ -4,6 +4,7 @@
 
 use super::{Current, Store};
 use crate::error::Error;
+use crate::event::event;
 use crate::id::{TaskId, ThreadId};
 use crate::message::{Bug, Misuse};
 use crate::raise::Raises;
@@ -27,6 +28,7 @@ impl<P: Profile> Store<P> {
         let entry = self.threads.get_mut(thread).ok_or(Bug::StaleThread)?;
         entry.status = Status::Suspended;
         entry.point = Point::Host;
+        event!(trace, thread, "suspended", thread);
         self.unanswered = self.unanswered.saturating_add(1);
         Ok(())
     }

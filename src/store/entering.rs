@@ -2,6 +2,7 @@
 
 use super::{Current, Store};
 use crate::error::Trap;
+use crate::event::event;
 use crate::id::{HostCall, InstanceId, ThreadId};
 use crate::raise::Raises;
 use crate::spec::SubtaskState;
@@ -73,12 +74,14 @@ impl<P: Profile> Store<P> {
             return self.raiser.raise(Trap::CannotEnter);
         }
         self.set_entered(instance, caller, false);
+        event!(trace, instance, "entered", instance, caller);
         Ok(())
     }
 
     /// `leave_to`.
     pub(crate) fn leave_to(&mut self, instance: InstanceId, caller: Option<InstanceId>) {
         self.set_entered(instance, caller, true);
+        event!(trace, instance, "left", instance, caller);
     }
 
     fn set_entered(&mut self, instance: InstanceId, caller: Option<InstanceId>, may: bool) {
@@ -104,6 +107,7 @@ impl<P: Profile> Store<P> {
             return;
         }
         let root = entry.root();
+        event!(warn, instance, "poisoned", instance, root);
         self.to_purge = true;
         for entry in self.instances.as_mut_slice() {
             if entry.root() == root && entry.kind() == InstanceKind::Guest {
@@ -138,6 +142,7 @@ impl<P: Profile> Store<P> {
         let thread = self.threads.get(id)?;
         let (task, instance, index) = (thread.task(), thread.instance(), thread.index());
         self.threads.free(id);
+        event!(trace, thread, "dropped", thread = id);
         if index != 0
             && let Some(instance) = self.instances.as_mut_slice().get_mut(instance.index())
         {
@@ -173,6 +178,7 @@ impl<P: Profile> Store<P> {
                 }
                 index = index.wrapping_add(1);
             }
+            event!(debug, instance, "purged", instance);
         }
         if !any {
             return Ok(());
@@ -212,6 +218,7 @@ impl<P: Profile> Store<P> {
             Handle::Set(set) => {
                 self.empty_set(set);
                 self.sets.free(set);
+                event!(debug, waitable_set, "dropped", set);
             }
             Handle::ErrorContext(id) => self.release_error_context(id),
             Handle::Waitable(id) => {

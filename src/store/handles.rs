@@ -3,6 +3,7 @@
 use super::Store;
 use crate::abi::types::ValType;
 use crate::error::{EndAction, Error, HandleKind, Resource, Trap};
+use crate::event::event;
 use crate::id::{ErrorContextId, InstanceId, LendId, ResourceId, SetId, TaskId, WaitableId};
 use crate::message::{Bug, Misuse};
 use crate::raise::{OrRaise as _, Raises};
@@ -103,6 +104,7 @@ impl<P: Profile> Store<P> {
         }
         let set = WaitableSet::new(instance);
         let set = self.sets.insert(set).or_raise(&mut self.raiser, Resource::WaitableSets)?;
+        event!(debug, waitable_set, "created", set, instance);
         self.add_handle(instance, Handle::Set(set))
     }
 
@@ -128,6 +130,7 @@ impl<P: Profile> Store<P> {
             self.shared_mut(shared)?.set_end(direction, end);
             *index = self.add_handle(instance, Handle::Waitable(end))?;
             self.waitable_mut(end)?.set_handle(*index);
+            event!(debug, stream, "end created", shared, end, direction, future);
         }
         let [readable, writable] = indices;
         Ok((readable, writable))
@@ -160,6 +163,7 @@ impl<P: Profile> Store<P> {
     pub(crate) fn lower_end(&mut self, instance: InstanceId, end: WaitableId) -> Raises<u32> {
         let index = self.add_handle(instance, Handle::Waitable(end))?;
         self.waitable_mut(end)?.moved_to(instance, index);
+        event!(debug, stream, "end passed", end, instance);
         Ok(index)
     }
 

@@ -5,6 +5,7 @@
 
 use super::Store;
 use crate::error::{Error, Resource, Trap};
+use crate::event::event;
 use crate::id::{HostCall, LiftId, TaskId};
 use crate::message::Misuse;
 use crate::state::{Caller, InstanceKind, Point, Priority, Task};
@@ -12,6 +13,7 @@ use crate::storage::Profile;
 
 /// How the host starts a function.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Entrance {
     /// [`run::call`](crate::run::call).
     Call,
@@ -26,9 +28,13 @@ impl<P: Profile> Store<P> {
     /// # Errors
     /// `Capacity(Tasks)`; `Misuse` before [`Store::set_host`].
     pub fn start_host_task(&mut self, call: HostCall) -> Result<TaskId, Error> {
-        let mut task = Task::new(None, self.host_instance()?, Caller::Host(call), false);
+        let host = self.host_instance()?;
+        let mut task = Task::new(None, host, Caller::Host(call), false);
         task.start()?;
-        self.tasks.insert(task).ok_or(Error::Capacity(Resource::Tasks))
+        let id = self.tasks.insert(task).ok_or(Error::Capacity(Resource::Tasks))?;
+        event!(debug, task, "created", task = id, instance = host, caller = Caller::Host(call));
+        event!(debug, task, "started", task = id);
+        Ok(id)
     }
 
     /// `Task.return_` of a host's task, whose result is the host's alone. The task is gone. Cost: O(1).
@@ -37,6 +43,7 @@ impl<P: Profile> Store<P> {
     /// `Misuse` where there is no such task; `Trap(BorrowsRemain)`.
     pub fn return_host_task(&mut self, id: TaskId) -> Result<(), Error> {
         self.host_task(id)?.check_return()?;
+        event!(debug, task, "returned", task = id);
         self.remove_task(id);
         Ok(())
     }
@@ -51,6 +58,7 @@ impl<P: Profile> Store<P> {
         task.check_return()?;
         task.deliver_cancel();
         task.check_cancel()?;
+        event!(debug, task, "cancelled", task = id);
         self.remove_task(id);
         Ok(())
     }

@@ -3,6 +3,7 @@
 use super::{EventTuple, Store};
 use crate::abi::types::ValType;
 use crate::error::Error;
+use crate::event::event;
 use crate::id::{ErrorContextId, InstanceId, SetId, WaitableId};
 use crate::message::{Bug, Misuse};
 use crate::spec::{CopyResult, SubtaskState};
@@ -89,6 +90,7 @@ impl<P: Profile> Store<P> {
         self.caught(|store| {
             store.instance_mut(host)?.handles.remove(handle);
             store.sets.free(id);
+            event!(debug, waitable_set, "dropped", set = id);
             Ok(())
         })
     }
@@ -188,6 +190,7 @@ impl<P: Profile> Store<P> {
             if copying {
                 if !store.waitable_mut(id)?.has_pending_event() {
                     store.end_mut(id)?.state = CopyState::Cancelling;
+                    event!(debug, stream, "copy cancelling", end = id);
                     store.reset_and_notify_pending(id, CopyResult::Cancelled)?;
                 }
                 store.deliver_event(id)?;

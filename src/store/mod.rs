@@ -22,6 +22,7 @@ pub(crate) use waiting::EventTuple;
 
 use crate::abi::types::{FuncType, Layout, Types, ValType, push};
 use crate::error::{Error, Resource};
+use crate::event::event;
 use crate::id::{
     ArgsId, ErrorContextId, InstanceId, LendId, LiftId, LowerId, OptsId, SetId, SharedId, TaskId, ThreadId,
     WaitableId,
@@ -50,6 +51,7 @@ pub(crate) enum Current {
 
 /// How much the scheduler takes of the freedom that the spec leaves it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u32)]
 pub enum Choose {
     /// A wait whose event is there returns at once.
@@ -281,7 +283,10 @@ impl<P: Profile> Store<P> {
         let limits = self.limits();
         instance.handles.set_limit(limits.handles);
         instance.threads.set_limit(limits.thread_indices);
-        add(&mut self.instances, instance, limits.instances, Resource::Instances).map(InstanceId::from_index)
+        let index = add(&mut self.instances, instance, limits.instances, Resource::Instances)?;
+        let id = InstanceId::from_index(index);
+        event!(debug, instance, "created", instance = id);
+        Ok(id)
     }
 
     /// Says where the values of the host's own calls come from and go to: options of the host instance, whose

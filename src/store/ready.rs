@@ -6,6 +6,7 @@
 //! ([`Store::relink`]). Whoever leaves a wait without consuming what it was told of tells the next.
 
 use super::Store;
+use crate::event::event;
 use crate::id::{InstanceId, SetId, ThreadId};
 use crate::message::Bug;
 use crate::raise::{OrRaise as _, Raises};
@@ -47,11 +48,13 @@ impl<P: Profile> Store<P> {
         let thread = self.thread_mut(id)?;
         thread.status = Status::Waiting;
         thread.point = point;
+        event!(trace, thread, "waiting", thread = id, point);
         let (instance, task) = (thread.instance(), thread.task());
         match point {
             Point::Enter => {
                 let exclusive = self.task_mut(task)?.needs_exclusive();
                 self.instance_mut(instance)?.start_waiting_to_enter();
+                event!(debug, task, "queued", task, instance);
                 self.push_entry(id, instance, exclusive, false)?;
                 self.signal_entry(instance)?;
             }
@@ -117,6 +120,7 @@ impl<P: Profile> Store<P> {
         if thread.queue == Queue::Ready {
             return Ok(());
         }
+        event!(trace, thread, "ready", thread = id);
         if let Some(priority) = thread.priority() {
             thread.queue = Queue::Ready;
             self.push_spawned(id, priority);

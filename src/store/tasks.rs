@@ -2,6 +2,7 @@
 
 use super::{Current, Store};
 use crate::error::{Resource, Trap};
+use crate::event::event;
 use crate::id::{InstanceId, LiftId, TaskId, ThreadId, WaitableId};
 use crate::message::{Bug, Misuse};
 use crate::raise::{OrRaise as _, Raises};
@@ -29,6 +30,8 @@ impl<P: Profile> Store<P> {
             return self.raiser.raise(Resource::Threads);
         };
         self.task_mut(task)?.set_implicit_thread(thread);
+        event!(debug, task, "created", task, instance, caller);
+        event!(trace, thread, "created", thread, task);
         Ok((task, thread))
     }
 
@@ -43,6 +46,7 @@ impl<P: Profile> Store<P> {
             .or_raise(&mut self.raiser, Resource::ThreadIndices)?;
         self.thread_mut(id)?.set_index(index);
         self.task_mut(task)?.register_thread();
+        event!(trace, thread, "registered", thread = id, index);
         Ok(index)
     }
 
@@ -61,8 +65,10 @@ impl<P: Profile> Store<P> {
         }
         self.instance_mut(instance)?.threads.remove(index);
         self.threads.free(id);
+        event!(trace, thread, "exited", thread = id);
         if last {
             self.tasks.free(task);
+            event!(debug, task, "exited", task);
         }
         if exclusive {
             self.release_exclusive(instance, id)?;
@@ -76,6 +82,7 @@ impl<P: Profile> Store<P> {
         let (task, instance, index) = (thread.task(), thread.instance(), thread.index());
         self.instance_mut(instance)?.threads.remove(index);
         self.threads.free(id);
+        event!(trace, thread, "dropped", thread = id);
         let (borrows, exclusive) =
             self.tasks.get(task).map_or((false, false), |t| (t.num_borrows() > 0, t.needs_exclusive()));
         self.remove_task(task);
@@ -115,6 +122,7 @@ impl<P: Profile> Store<P> {
     pub(crate) fn forget_unentered(&mut self, id: ThreadId) {
         if let Some(task) = self.threads.get(id).map(Thread::task) {
             self.threads.free(id);
+            event!(trace, thread, "dropped", thread = id);
             self.remove_task(task);
         }
     }
@@ -130,6 +138,7 @@ impl<P: Profile> Store<P> {
     pub(crate) fn remove_task(&mut self, id: TaskId) {
         self.give_back_lends(Scope::Task(id));
         self.tasks.free(id);
+        event!(debug, task, "exited", task = id);
     }
 
     /// `inst.exclusive_thread = None`, and whoever waits for that is told.
@@ -139,6 +148,7 @@ impl<P: Profile> Store<P> {
             return self.raiser.raise(Bug::LockNotHeld);
         }
         entry.set_exclusive_thread(None);
+        event!(trace, instance, "unlocked", instance, thread = holder);
         self.signal_exclusive(instance)
     }
 
@@ -149,6 +159,7 @@ impl<P: Profile> Store<P> {
             return self.raiser.raise(Bug::LockTaken);
         }
         entry.set_exclusive_thread(Some(thread));
+        event!(trace, instance, "locked", instance, thread);
         Ok(())
     }
 
@@ -200,6 +211,7 @@ impl<P: Profile> Store<P> {
         let thread = self.thread_mut(id)?;
         thread.status = Status::Suspended;
         thread.point = crate::state::Point::Switch;
+        event!(trace, thread, "suspended", thread = id);
         Ok(())
     }
 
@@ -225,6 +237,7 @@ impl<P: Profile> Store<P> {
             self.queued.free(args);
         }
         self.waitables.free(id);
+        event!(debug, subtask, "dropped", subtask = id);
     }
 
     /// Whether a task has returned or been cancelled; one that exited has.

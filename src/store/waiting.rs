@@ -2,6 +2,7 @@
 
 use super::Store;
 use crate::error::{EndAction, Trap};
+use crate::event::event;
 use crate::id::{SetId, WaitableId};
 use crate::message::Bug;
 use crate::raise::{OrRaise as _, Raises};
@@ -18,6 +19,7 @@ impl<P: Profile> Store<P> {
         let waitable = self.waitable_mut(id)?;
         let (set, waiter) = (waitable.set, waitable.sync_waiter);
         let had = waitable.event.replace(event).is_some();
+        event!(debug, waitable_set, "pending", waitable = id, event);
         if let Some(set) = set
             && !had
         {
@@ -45,6 +47,7 @@ impl<P: Profile> Store<P> {
         let waitable = self.waitable_mut(id)?;
         let (event, set, index) = (waitable.event.take(), waitable.set, waitable.handle());
         let event = event.or_raise(&mut self.raiser, Bug::NoEvent)?;
+        event!(debug, waitable_set, "delivered", waitable = id, event);
         if let Some(set) = set {
             self.move_member(id, set, false)?;
         }
@@ -74,6 +77,7 @@ impl<P: Profile> Store<P> {
         let done = result == CopyResult::Dropped || (future && result == CopyResult::Completed);
         end.state = if done { CopyState::Done } else { CopyState::Idle };
         end.buffer = None;
+        event!(debug, stream, "copy ended", shared, end = id, result, count = progress);
         if reclaim {
             self.shared_mut(shared)?.pending = None;
         }
@@ -91,6 +95,7 @@ impl<P: Profile> Store<P> {
     pub(crate) fn deliver_resolve(&mut self, id: WaitableId) -> Raises {
         self.give_back_lends(Scope::Subtask(id));
         self.subtask_mut(id)?.deliver_resolve();
+        event!(debug, subtask, "delivered", subtask = id);
         Ok(())
     }
 
@@ -118,11 +123,13 @@ impl<P: Profile> Store<P> {
             let entry = self.sets.get_mut(old).or_raise(&mut self.raiser, Bug::StaleSet)?;
             let list = if pending { &mut entry.pending } else { &mut entry.idle };
             list.remove(&mut self.waitables, id);
+            event!(debug, waitable_set, "left", waitable = id, set = old);
         }
         if let Some(new) = set {
             let entry = self.sets.get_mut(new).or_raise(&mut self.raiser, Bug::StaleSet)?;
             let list = if pending { &mut entry.pending } else { &mut entry.idle };
             list.push_back(&mut self.waitables, id);
+            event!(debug, waitable_set, "joined", waitable = id, set = new);
             if pending {
                 self.signal_set(new)?;
             }
@@ -146,6 +153,7 @@ impl<P: Profile> Store<P> {
         let end = self.end_mut(id)?;
         end.state = CopyState::Copying;
         end.buffer = Some(buffer);
+        event!(debug, stream, "copy started", shared = end.shared(), end = id, length = buffer.length);
         Ok(())
     }
 
@@ -202,8 +210,10 @@ impl<P: Profile> Store<P> {
             self.reset_and_notify_pending(id, CopyResult::Dropped)?;
         }
         let last = self.shared_mut(shared)?.drop_end(direction);
+        event!(debug, stream, "end dropped", shared, end = id);
         if last {
             self.streams.free(shared);
+            event!(debug, stream, "dropped", shared);
         }
         self.move_to_set(id, None)?;
         self.waitables.free(id);

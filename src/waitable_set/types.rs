@@ -11,6 +11,7 @@ use portable_atomic::{AtomicU32, Ordering};
 
 /// A place in the host's table, and which of those that were there.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Held {
     pub handle: u32,
     /// Its place among the things of its kind: generations count for each place.
@@ -22,6 +23,7 @@ pub(super) struct Held {
 
 /// A waitable set of the host. It is told from others that had its place in the host's table before.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct WaitableSetId(pub(super) Held);
 
 impl WaitableSetId {
@@ -33,6 +35,7 @@ impl WaitableSetId {
 
 /// What is waited for, as its set names it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct WaitableId {
     pub(super) held: Held,
     /// It is a set.
@@ -55,6 +58,7 @@ fn draw() -> u32 {
 
 /// A future of the host, by an id of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FutureHandle(pub(super) u32);
 
 impl FutureHandle {
@@ -67,6 +71,7 @@ impl FutureHandle {
 
 /// A stream of the host, by an id of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct StreamHandle(pub(super) u32);
 
 impl StreamHandle {
@@ -77,6 +82,7 @@ impl StreamHandle {
 
 /// A future, and how far it is.
 #[derive(Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Future {
     /// Which.
     pub handle: FutureHandle,
@@ -113,6 +119,7 @@ impl From<FutureHandle> for Future {
 
 /// How far a future is.
 #[derive(Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum FutureState {
     /// There is no value yet.
     Pending,
@@ -136,6 +143,7 @@ impl FutureState {
 
 /// A stream, and what came of its last read or write.
 #[derive(Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Stream {
     /// Which.
     pub handle: StreamHandle,
@@ -151,6 +159,7 @@ impl From<StreamHandle> for Stream {
 
 /// What came of a stream's last read or write.
 #[derive(Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum StreamState {
     /// Nothing yet.
     Pending,
@@ -167,6 +176,7 @@ pub enum StreamState {
 
 /// A call of the host's, as a waitable: what `canon lower` with `async` answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Subtask {
     /// Its index in the host's table. Once it is told to be ready, it is dropped.
     pub handle: u32,
@@ -188,6 +198,7 @@ impl Subtask {
 
 /// What a set can wait for.
 #[derive(Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Waitable {
     /// A future: ready once, with its value.
     Future(Future),
@@ -201,6 +212,7 @@ pub enum Waitable {
 
 /// What is ready.
 #[derive(Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct WaitableEntry {
     /// The id that [`waitable_set_add`](super::WaitableSetBuiltins::waitable_set_add) answered.
     pub id: WaitableId,
@@ -217,6 +229,7 @@ impl Blank for WaitableEntry {
 
 /// How a wait ended.
 #[derive(Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use]
 pub enum WaitResult {
     /// Something is ready.

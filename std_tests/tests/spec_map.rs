@@ -30,7 +30,8 @@ fn every_function_is_in_its_file() {
 
 #[test]
 fn every_test_is_there() {
-    let cases: BTreeSet<&str> = cases::lists::<Heap>().into_iter().flat_map(|list| list.cases).map(|case| case.name).collect();
+    let cases: BTreeSet<&str> =
+        cases::lists::<Heap>().into_iter().flat_map(|list| list.cases).map(|case| case.name).collect();
     for row in source::spec_map() {
         let builtin = &row.builtin;
         for case in &row.cases {

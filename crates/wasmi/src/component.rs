@@ -94,8 +94,7 @@ impl Component {
 
     /// The compiled module of these very bytes.
     pub(crate) fn compiled(&self, wasm: &[u8]) -> Option<&wasmi::Module> {
-        let at =
-            self.0.plan.modules.iter().position(|module| core::ptr::eq(&*module.bytes, wasm))?;
+        let at = self.0.plan.modules.iter().position(|module| core::ptr::eq(&*module.bytes, wasm))?;
         self.0.modules.get(at)
     }
 }
