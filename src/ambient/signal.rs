@@ -424,7 +424,7 @@ pub(crate) fn changed() {
     }
 }
 
-/// Whether a signal was given that is armed in this ambient store. A [`Clock`](crate::Clock) asks in the critical section in which it puts the core
+/// Whether a signal was given that is armed in this ambient store. A [`Clock`](crate::clock::Clock) asks in the critical section in which it puts the core
 /// to sleep, so that none is missed that was given just before. O(1).
 pub fn is_signalled() -> bool {
     mailbox().is_ok_and(|mailbox| mailbox.given().is_some())
