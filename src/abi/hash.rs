@@ -73,29 +73,3 @@ impl Fnv {
         });
     }
 }
-
-#[cfg(all(test, feature = "alloc"))]
-mod tests {
-    use super::*;
-    use crate::id::TypeId;
-    use alloc::collections::BTreeSet;
-
-    /// Types that differ little are what components are full of: records of one field, of three fields, lists of them.
-    #[test]
-    fn hash_forty_thousand_types_hardly_collide() {
-        let types = || (0..10_000u32).map(|index| ValType::Defined(TypeId::from_index(index)));
-        let mut hashes = BTreeSet::new();
-        for (index, ty) in types().enumerate() {
-            let names = index as u32;
-            let three = [Some(ValType::U8), Some(ty), Some(ValType::String)];
-            hashes.insert(hash(NewType::Record(&[Some(ty)]), 0));
-            hashes.insert(hash(NewType::Record(&three), names));
-            hashes.insert(hash(NewType::List(ty), 7));
-            hashes.insert(hash(NewType::Record(&[Some(ValType::U8)]), names));
-        }
-        assert!(hashes.len() > 39_900, "{} hashes of 40000 types", hashes.len());
-        let func = |params| FuncType { params: TypeId::from_index(params), result: None, is_async: true };
-        let hashes: BTreeSet<u32> = (0..40_000).map(|params| hash_func(func(params))).collect();
-        assert!(hashes.len() > 39_900, "{} hashes of 40000 function types", hashes.len());
-    }
-}

@@ -224,6 +224,16 @@ impl<P: Profile> Types<P> {
         Ok(FuncTypeId::from_index(index))
     }
 
+    /// The hash of each interned type, in the order of their ids: for tests and statistics, since look-ups take as long as many are equal.
+    pub fn type_hashes(&self) -> impl Iterator<Item = u32> {
+        self.infos.hashes()
+    }
+
+    /// The same of each function type.
+    pub fn func_hashes(&self) -> impl Iterator<Item = u32> {
+        self.funcs.hashes()
+    }
+
     /// Defines a resource type, different from every other. Allocates on the heap tier.
     ///
     /// # Errors

@@ -33,17 +33,21 @@ impl Blank for u8 {
     const BLANK: Self = 0;
 }
 
+impl Blank for u32 {
+    const BLANK: Self = 0;
+}
+
 /// The most elements that a table may have at run time, whatever its storage has room for; kept as its complement, so that a table
 /// without a limit is zeros.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limit(u32);
+pub struct Limit(u32);
 
 impl Limit {
     /// None beyond the storage's capacity.
-    pub(crate) const NONE: Self = Self::new(u32::MAX);
+    pub const NONE: Self = Self::new(u32::MAX);
 
     /// At most so many; 0 is none at all.
-    pub(crate) const fn new(most: u32) -> Self {
+    pub const fn new(most: u32) -> Self {
         Self(!most)
     }
 

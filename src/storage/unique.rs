@@ -59,7 +59,7 @@ impl<T: Blank, S: Slots<Hashed<T>>> Unique<T, S> {
 
     /// Adds an entry that [`Unique::find`] does not find; its index, or `None` where there is no room. Amortised O(1); allocates on the
     /// heap tier.
-    pub(crate) fn add(&mut self, hash: u32, value: T, limit: Limit) -> Option<u32> {
+    pub fn add(&mut self, hash: u32, value: T, limit: Limit) -> Option<u32> {
         let index = self.len();
         if !limit.allows(index.saturating_add(1), self.capacity()) || !self.slots.grow() {
             return None;
@@ -73,6 +73,16 @@ impl<T: Blank, S: Slots<Hashed<T>>> Unique<T, S> {
             self.link(index);
         }
         u32::try_from(index).ok()
+    }
+
+    /// How many entries a search for this hash looks at, at most: for tests and statistics. O(that many).
+    pub fn steps(&self, hash: u32) -> usize {
+        self.bucket(hash).count()
+    }
+
+    /// The hash of each entry, in their order: for tests and statistics.
+    pub fn hashes(&self) -> impl Iterator<Item = u32> {
+        self.slots.as_slice().iter().map(|slot| slot.hash)
     }
 
     /// All entries of a hash's bucket, with their indices.
@@ -106,53 +116,4 @@ fn bucket(hash: u32, len: usize) -> usize {
     let mut mixed = (hash ^ (hash >> 16)).wrapping_mul(0x85eb_ca6b);
     mixed = (mixed ^ (mixed >> 13)).wrapping_mul(0xc2b2_ae35);
     (mixed ^ (mixed >> 16)) as usize & buckets.wrapping_sub(1)
-}
-
-#[cfg(all(test, feature = "alloc"))]
-mod tests {
-    use super::super::Growable;
-    use super::*;
-
-    const MANY: u32 = 40_000;
-
-    impl Blank for u32 {
-        const BLANK: Self = 0;
-    }
-
-    fn table() -> Unique<u32, Growable<Hashed<u32>>> {
-        Unique::EMPTY
-    }
-
-    /// Comparisons, not time: with a fixed number of buckets the mean would be in the hundreds.
-    #[test]
-    fn unique_forty_thousand_entries_are_found_in_few_steps() {
-        for stride in [1, 8, 1 << 16, 0x9e37_79b1] {
-            let mut table = table();
-            let (mut steps, mut longest) = (0, 0);
-            for value in 0..MANY {
-                let hash = value.wrapping_mul(stride).rotate_left(u32::from(stride == 1 << 16));
-                let walked = table.bucket(hash).count();
-                (steps, longest) = (steps + walked, longest.max(walked));
-                assert_eq!(table.find(hash, |found| *found == value), None);
-                assert_eq!(table.add(hash, value, Limit::NONE), Some(value));
-                assert_eq!(table.find(hash, |found| *found == value), Some(value));
-            }
-            assert!(steps < 2 * MANY as usize, "stride {stride}: {steps} comparisons");
-            assert!(longest <= 16, "stride {stride}: {longest} comparisons at once");
-        }
-    }
-
-    #[test]
-    fn unique_equal_hashes_are_told_apart_and_full_tables_say_so() {
-        let mut table = table();
-        for value in 0..100 {
-            assert_eq!(table.add(7, value, Limit::new(100)), Some(value));
-        }
-        assert_eq!(table.add(7, 100, Limit::new(100)), None);
-        for value in 0..100 {
-            assert_eq!(table.find(7, |found| *found == value), Some(value));
-        }
-        assert_eq!(table.find(7, |found| *found == 100), None);
-        assert_eq!(table.find(8, |_| true), None);
-    }
 }
