@@ -71,7 +71,11 @@ mod many {
         }
         let hashes: BTreeSet<u32> = types.type_hashes().collect();
         let all = types.type_hashes().count();
-        assert!(all > MANY as usize - 100 && hashes.len() > all - 100, "{} hashes of {all} types", hashes.len());
+        assert!(
+            all > MANY as usize - 100 && hashes.len() > all - 100,
+            "{} hashes of {all} types",
+            hashes.len()
+        );
         let own = ValType::Defined(types.intern(NewType::Record(&[Some(ValType::U8)]), MANY / 4 - 1)?);
         assert_eq!(types.intern(NewType::Record(&[Some(own)]), 0), Ok(last));
         assert_eq!(types.type_hashes().count(), all);
