@@ -6,7 +6,7 @@
 //! On a bare machine a wait is a sleep of the core. Whether something came is asked in the critical section in which it falls asleep: an
 //! interrupt that is pending ends the sleep also there, and is served after it, so that none is slept through.
 //!
-//! ```
+//! ```ignore-none
 //! use canon_async::ambient;
 //! use canon_async::clock::Clock;
 //! use core::sync::atomic::{AtomicU32, Ordering};

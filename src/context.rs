@@ -11,7 +11,7 @@
 //!
 //! These are the host's own. The spec's `context.get` and `context.set`, the guests' slots, are [`canon`](crate::canon)'s.
 //!
-//! ```
+//! ```ignore-none
 //! use canon_async::context::{AsyncContextManager, AsyncContextScope, ContextKey, ContextValue};
 //! # fn main() -> Result<(), canon_async::Error> {
 //! let key = ContextKey::new("user");

@@ -4,7 +4,7 @@
 //! the host's alone, and is found again where a guest gives the error context back. What needs the store (a new one, one for or from a guest,
 //! dropping, chaining) is `Misuse` while that is driven; the other functions work also in a host function that a guest called.
 //!
-//! ```
+//! ```ignore-none
 //! # use canon_async::prelude::*;
 //! # fn main() -> Result<(), Error> {
 //! let id = ErrorContextBuiltins::error_context_new("no answer", ErrorSeverity::Error)?;

@@ -8,7 +8,7 @@
 //! A run-time type comes from component bytes ([`FixedLengthListType::from_component_bytes`]), from WIT's notation (`"list<s32, 5>".parse()`), or from a type
 //! of a store ([`FixedLengthListType::of`]).
 //!
-//! ```
+//! ```ignore-none
 //! use canon_async::fixed_list::{FixedLengthListType, FixedList};
 //!
 //! let three = FixedList::new([1u16, 2, 3]);
@@ -18,12 +18,12 @@
 //! ```
 //!
 //! A length of 0 is none, and does not compile:
-//! ```compile_fail
+//! ```compile_fail,ignore-none
 //! # use canon_async::fixed_list::FixedList;
 //! let none = FixedList::<u8, 0>::zero_filled();
 //! ```
 //! Nor does a length that does not add up:
-//! ```compile_fail
+//! ```compile_fail,ignore-none
 //! # use canon_async::fixed_list::FixedList;
 //! let three: FixedList<u8, 3> = FixedList::new([1u8]).concatenate(FixedList::new([2u8]));
 //! ```

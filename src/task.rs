@@ -31,7 +31,7 @@
 //! wherever this module drives ([`task_wait`](TaskBuiltins::task_wait), [`tick`](TaskBuiltins::tick)); the host's code with
 //! [`task_run`](TaskBuiltins::task_run).
 //!
-//! ```
+//! ```ignore-none
 //! use canon_async::prelude::*;
 //! # fn main() -> Result<(), Error> {
 //! let task = TaskBuiltins::task_start()?;

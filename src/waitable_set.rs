@@ -7,7 +7,7 @@
 //! [`waitable_set_wait`](WaitableSetBuiltins::waitable_set_wait) drives the ambient store. Its deadlines go by the registered clock
 //! ([`ambient::now`]); while it waits for one, nothing is in use, so whatever the clock runs may complete futures.
 //!
-//! ```
+//! ```ignore-none
 //! # use canon_async::prelude::*;
 //! # fn main() -> Result<(), Error> {
 //! let set = WaitableSetBuiltins::waitable_set_new()?;

@@ -6,7 +6,7 @@ usage: qemu_runner.py ELF [FILTER..] [--exact] [--list] [--ignored | --include-i
 The machine follows from the target's name in the path. In the environment:
   QEMU_MACHINE  another machine, as QEMU's arguments
   QEMU_EXTRA    further arguments
-  QEMU_TIMEOUT  seconds for a test that says nothing else (300)
+  QEMU_TIMEOUT  seconds for a test that says nothing else (900)
 """
 
 import concurrent.futures
@@ -94,7 +94,7 @@ def boot(qemu, elf, test):
     """Runs one test: how QEMU ended, and what was printed."""
     name, address, attributes = test
     semihosting = f"enable=on,target=native,arg=run_addr,arg={address}"
-    seconds = attributes["timeout"] or int(os.environ.get("QEMU_TIMEOUT", "300"))
+    seconds = attributes.get("timeout") or int(os.environ.get("QEMU_TIMEOUT", "900"))
     command = [*qemu, "-semihosting-config", semihosting, "-kernel", elf]
     try:
         done = subprocess.run(
@@ -133,6 +133,8 @@ def main():
         for test, (code, output) in zip(wanted, pool.map(lambda test: boot(qemu, elf, test), wanted)):
             passed = code == (PANICKED if test[2]["should_panic"] else 0)
             print(f"test {test[0]} ... {'ok' if passed else 'FAILED'}", flush=True)
+            if passed:
+                print("".join(line + "\n" for line in output.splitlines() if line.startswith("note: ")), end="", flush=True)
             if not passed:
                 failed.append((test[0], code, output))
     for name, code, output in failed:

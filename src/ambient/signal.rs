@@ -11,7 +11,7 @@
 //!
 //! A signal that is armed is somebody who will answer: while what it will end is not over, no wait is a deadlock.
 //!
-//! ```
+//! ```ignore-none
 //! use canon_async::ambient::{Reaction, Signal};
 //! use canon_async::prelude::*;
 //!

@@ -187,7 +187,7 @@ pub(crate) use profile_impl;
 /// Every capacity is named; see [`Limits`](crate::Limits) for what each holds. A store of the profile has a size
 /// that the compiler knows, so a RAM budget can be a compile-time check:
 ///
-/// ```
+/// ```ignore-none
 /// use canon_async::{Store, bounded};
 ///
 /// bounded! {

@@ -1,4 +1,5 @@
-//! Tests that need an operating system.
+//! Tests that need an operating system; without one there is nothing here.
+#![cfg_attr(target_os = "none", no_std)]
 
 #[cfg(feature = "std")]
 pub mod machine;

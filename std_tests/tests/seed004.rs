@@ -5,7 +5,9 @@ use std::path::Path;
 use std_tests::source;
 
 const PAGE: &str = "std_tests/seed004.toml";
-const EXAMPLES: &str = "tests/seed_examples.rs";
+/// The tests of the host-facing modules.
+const MODULES: &str = "no_std_tests/tests/modules";
+const EXAMPLES: &str = "no_std_tests/tests/modules/seed_examples.rs";
 /// Of the document's headings, bullets and commands, in its order, and where its examples stand.
 const DOCUMENT: u64 = 0xc943_172d_16ea_9916;
 
@@ -85,10 +87,18 @@ fn entries(page: &Page) -> Vec<(String, &[String], &str)> {
     headings.chain(bullets).chain(examples).chain(commands).collect()
 }
 
-/// The functions of a file that `#[test]` stands before.
+/// The functions of a file that `#[test]` stands before, and those that its list for the harness without libtest has.
 fn tests_of(text: &str) -> Vec<&str> {
     let after = text.split("#[test]").skip(1);
-    after.filter_map(|rest| Some(source::identifier(rest.split_once("fn ")?.1))).collect()
+    let attributed = after.filter_map(|rest| Some(source::identifier(rest.split_once("fn ")?.1)));
+    attributed.chain(listed(text)).collect()
+}
+
+/// The functions that `tests! { .. }` lists, one a line. One that is not there does not compile.
+fn listed(text: &str) -> impl Iterator<Item = &str> {
+    let list = text.split_once("\ntests! {\n").and_then(|(_, rest)| rest.split_once("\n}"));
+    let lines = list.map_or("", |(list, _)| list).lines();
+    lines.map(|line| source::identifier(line.trim())).filter(|name| !name.is_empty())
 }
 
 #[test]
@@ -202,9 +212,9 @@ fn every_example_is_a_test_and_stands_there_as_in_the_document() {
         let begin = format!("// Example {number}.\n");
         assert_eq!(text.matches(&begin).count(), 1, "{EXAMPLES}: no example {number}, or two");
         let (before, from) = text.split_once(&begin).expect("it is there");
-        let test = before.rsplit_once("#[test]").map(|(_, test)| source::identifier(&test.trim_start()[3..]));
+        let test = before.rsplit_once("\nfn ").map(|(_, test)| source::identifier(test));
         assert!(
-            test.is_some_and(|test| test.starts_with(&name)),
+            test.is_some_and(|test| test.starts_with(&name) && listed(&text).any(|listed| listed == test)),
             "{EXAMPLES}: example {number} is in {test:?}"
         );
         let (example, _) = from.split_once("// End.\n").expect("an end");
@@ -223,7 +233,12 @@ fn every_command_is_run_by_ci_and_runs_the_root_package() {
     // In the root `cargo test` means these packages, and std is what the default features are.
     let root: toml::Table = toml::from_str(&source::read("Cargo.toml")).expect("a manifest");
     let members = root["workspace"]["default-members"].as_array().expect("an array");
-    assert!(members.iter().any(|member| member.as_str() == Some(".")), "the root is a default member");
+    for package in [".", "no_std_tests"] {
+        assert!(
+            members.iter().any(|member| member.as_str() == Some(package)),
+            "{package} is a default member"
+        );
+    }
     let features = root["features"].as_table().expect("a table");
     let of = |feature: &str| features[feature].as_array().expect("an array").clone();
     assert_eq!(of("default"), ["std".into()]);
@@ -237,11 +252,11 @@ fn every_command_is_run_by_ci_and_runs_the_root_package() {
 fn every_module_has_its_tests() {
     let modules = ["context", "task", "waitable_set", "error_context", "threading", "fixed_list"];
     for module in modules {
-        let tests = source::read(&format!("tests/{module}.rs"));
-        assert!(tests_of(&tests).len() >= 10, "tests/{module}.rs");
+        let tests = source::read(&format!("{MODULES}/{module}.rs"));
+        assert!(tests_of(&tests).len() >= 10, "{MODULES}/{module}.rs");
         assert!(Path::new(&source::root().join(format!("src/{module}.rs"))).is_file());
     }
-    let files = std::fs::read_dir(source::root().join("tests")).expect("tests/");
+    let files = std::fs::read_dir(source::root().join(MODULES)).expect(MODULES);
     let paths = files.map(|file| file.expect("an entry of a folder").path());
     let sources = paths.filter(|path| path.extension().is_some_and(|extension| extension == "rs"));
     let count: usize =

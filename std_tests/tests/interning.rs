@@ -1,0 +1,69 @@
+//! Interning: equal entries are found again in a few steps, however many there are. Comparisons are counted, not time.
+
+use canon_async::abi::types::{FuncType, NewType, ValType};
+use canon_async::id::{FuncTypeId, TypeId};
+use canon_async::storage::{Growable, Hashed, Limit, Limits, Unique};
+use canon_async::{Error, Heap, Store};
+use std::collections::BTreeSet;
+
+const MANY: u32 = 40_000;
+
+/// With a fixed number of buckets the mean would be in the hundreds.
+#[test]
+fn unique_forty_thousand_entries_are_found_in_few_steps() {
+    for stride in [1, 8, 1 << 16, 0x9e37_79b1] {
+        let mut table: Unique<u32, Growable<Hashed<u32>>> = Unique::EMPTY;
+        let (mut steps, mut longest) = (0, 0);
+        for value in 0..MANY {
+            let hash = value.wrapping_mul(stride).rotate_left(u32::from(stride == 1 << 16));
+            let walked = table.steps(hash);
+            (steps, longest) = (steps + walked, longest.max(walked));
+            assert_eq!(table.find(hash, |found| *found == value), None);
+            assert_eq!(table.add(hash, value, Limit::NONE), Some(value));
+            assert_eq!(table.find(hash, |found| *found == value), Some(value));
+        }
+        assert!(steps < 2 * MANY as usize, "stride {stride}: {steps} comparisons");
+        assert!(longest <= 16, "stride {stride}: {longest} comparisons at once");
+    }
+}
+
+fn roomy() -> Store<Heap> {
+    Store::with_limits(Limits { types: u32::MAX, type_items: u32::MAX, ..Limits::HEAP })
+}
+
+/// Types that differ little are what components are full of: records of one field, of three fields, lists of them.
+#[test]
+fn intern_forty_thousand_types_hashes_hardly_collide() -> Result<(), Error> {
+    let mut store = roomy();
+    let types = store.types_mut();
+    let mut last = types.intern(NewType::List(ValType::U8), 0)?;
+    for index in 1..MANY / 4 {
+        // Each of an own type, which nests no deeper for it.
+        let own = ValType::Defined(types.intern(NewType::Record(&[Some(ValType::U8)]), index)?);
+        let three = [Some(ValType::U8), Some(own), Some(ValType::String)];
+        last = types.intern(NewType::Record(&[Some(own)]), 0)?;
+        types.intern(NewType::Record(&three), index)?;
+        types.intern(NewType::List(own), 7)?;
+    }
+    let hashes: BTreeSet<u32> = types.type_hashes().collect();
+    let all = types.type_hashes().count();
+    assert!(all > MANY as usize - 100 && hashes.len() > all - 100, "{} hashes of {all} types", hashes.len());
+    let own = ValType::Defined(types.intern(NewType::Record(&[Some(ValType::U8)]), MANY / 4 - 1)?);
+    assert_eq!(types.intern(NewType::Record(&[Some(own)]), 0), Ok(last));
+    assert_eq!(types.type_hashes().count(), all);
+    Ok(())
+}
+
+#[test]
+fn intern_forty_thousand_function_types_hashes_hardly_collide() -> Result<(), Error> {
+    let mut store = roomy();
+    let types = store.types_mut();
+    let func = |params: TypeId| FuncType { params, result: None, is_async: true };
+    for index in 0..MANY {
+        let params = types.intern(NewType::Record(&[]), index)?;
+        assert_eq!(types.intern_func(func(params)), Ok(FuncTypeId::from_index(index)));
+    }
+    let hashes: BTreeSet<u32> = types.func_hashes().collect();
+    assert!(hashes.len() > MANY as usize - 100, "{} hashes of {MANY} function types", hashes.len());
+    Ok(())
+}
