@@ -224,6 +224,16 @@ impl<P: Profile> Types<P> {
         Ok(FuncTypeId::from_index(index))
     }
 
+    /// Forgets the types, and the limits.
+    pub(crate) fn reset(&mut self) {
+        let Self { infos, items, funcs, resources, limits } = self;
+        infos.clear();
+        items.clear();
+        funcs.clear();
+        resources.clear();
+        *limits = (Limit::NONE, Limit::NONE, Limit::NONE);
+    }
+
     /// The hash of each interned type, in the order of their ids: for tests and statistics, since look-ups take as long as many are equal.
     pub fn type_hashes(&self) -> impl Iterator<Item = u32> {
         self.infos.hashes()

@@ -36,6 +36,13 @@ impl HostMemory {
         Self { bytes: Room::EMPTY, free: [0; CLASSES], top: 0, live: 0, limit: None }
     }
 
+    /// Frees every block, and forgets the limit.
+    pub(crate) fn reset(&mut self) {
+        let Self { bytes, free, top, live, limit } = self;
+        bytes.clear();
+        (*free, *top, *live, *limit) = ([0; CLASSES], 0, 0, None);
+    }
+
     /// Sets the most bytes that it may have.
     pub(crate) fn set_limit(&mut self, limit: u32) {
         self.limit = Some(limit);

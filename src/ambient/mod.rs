@@ -123,16 +123,24 @@ impl Core {
         }
         // A bounded store that nobody limited stays the zeros that it is.
         if cfg!(feature = "alloc") || limits.core != Limits::DEFAULT.core {
-            self.store = Store::with_limits(limits.core);
+            self.store.set_limits(limits.core);
         }
         self.memory.set_limit(limits.host_bytes);
         let added = self.add_host();
         if added.is_err() {
             // Nothing is kept of a half.
-            self.store = Store::new();
+            self.store.reset();
         }
         self.host = Some(added?);
         Ok(())
+    }
+
+    /// Forgets everything where it lies: what is by far the largest is never on the stack.
+    fn reset(&mut self) {
+        let Self { store, memory, host } = self;
+        store.reset();
+        memory.reset();
+        *host = None;
     }
 
     fn add_host(&mut self) -> Result<Host, Error> {
@@ -182,17 +190,27 @@ pub(crate) struct HostState {
 }
 
 impl HostState {
-    /// `epoch` tells what is kept from before a [`reset`] from what is of this state.
-    const fn new(epoch: u32) -> Self {
+    const fn new() -> Self {
         Self {
             limits: None,
-            context: crate::context::State::new(epoch),
-            waitable_set: crate::waitable_set::State::new(epoch),
-            error_context: crate::error_context::State::new(epoch),
+            context: crate::context::State::new(),
+            waitable_set: crate::waitable_set::State::new(),
+            error_context: crate::error_context::State::new(),
             task: crate::task::State::new(),
             signal: signal::State::new(),
             clock: None,
         }
+    }
+
+    /// Forgets everything; what is kept from before names nothing of what comes.
+    fn reset(&mut self) {
+        let Self { limits, context, waitable_set, error_context, task, signal, clock } = self;
+        context.reset();
+        waitable_set.reset();
+        error_context.reset();
+        task.reset();
+        signal.reset();
+        (*limits, *clock) = (None, None);
     }
 
     /// The limits that hold.
@@ -210,7 +228,7 @@ impl HostState {
 }
 
 crate::storage::cell::cell!(CORE: CoreCell = CoreCell { core: Core::new(), engine: None });
-crate::storage::cell::cell!(HOST: HostState = HostState::new(0));
+crate::storage::cell::cell!(HOST: HostState = HostState::new());
 
 /// Bytes of the ambient store, but for its locks and, with a heap, for what lies there: without one, of the statics that the [`capacity`] figures
 /// make. A budget is a line in your own code: `const _: () = assert!(canon_async::ambient::STATIC_BYTES <= 48 * 1024);`.
@@ -261,11 +279,8 @@ pub fn configure(limits: Limits) -> Result<(), Error> {
 /// `Misuse` where something is in use.
 pub fn reset() -> Result<(), Error> {
     CORE.with(|cell| {
-        host(|host| {
-            let task = crate::task::State::after(&host.task);
-            *host = HostState { task, ..HostState::new(host.context.next_epoch()) };
-        })?;
-        cell.core = Core::new();
+        host(HostState::reset)?;
+        cell.core.reset();
         cell.engine = None;
         Ok(())
     })?

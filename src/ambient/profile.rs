@@ -267,4 +267,8 @@ impl<T: Blank, const N: usize> Slots<T> for Room<T, N> {
     fn capacity(&self) -> usize {
         self.0.capacity()
     }
+
+    fn clear(&mut self) {
+        self.0.clear();
+    }
 }

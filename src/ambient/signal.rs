@@ -325,6 +325,14 @@ impl State {
         Self { armed: Pool::new() }
     }
 
+    /// Disarms them all.
+    pub(crate) fn reset(&mut self) {
+        for index in 0..self.armed.slab().slots_in_use() {
+            self.take(index);
+        }
+        self.armed.reset();
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.armed.len() == 0
     }
@@ -369,9 +377,7 @@ impl State {
 
 impl Drop for State {
     fn drop(&mut self) {
-        for index in 0..self.armed.slab().slots_in_use() {
-            self.take(index);
-        }
+        self.reset();
     }
 }
 

@@ -18,9 +18,9 @@ impl<K: Key, T, const N: usize> Pool<K, T, N> {
         Self { slab: Slab::new() }
     }
 
-    /// Nothing, in the place of another: no id of that is ever one of this.
-    pub(crate) fn after(old: &Self) -> Self {
-        Self { slab: Slab::after(&old.slab) }
+    /// Forgets the things: none of their ids is ever one of a thing that comes.
+    pub(crate) fn reset(&mut self) {
+        self.slab.reset();
     }
 
     /// Adds a thing, where there are fewer than `limit`.
@@ -99,6 +99,11 @@ impl<K: Clone, V: Clone, const N: usize> Pairs<K, V, N> {
     /// No pairs.
     pub(crate) const fn new() -> Self {
         Self { pool: Pool::new() }
+    }
+
+    /// Forgets them all.
+    pub(crate) fn reset(&mut self) {
+        self.pool.reset();
     }
 
     /// How many pairs there are, of all owners.

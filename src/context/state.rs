@@ -55,7 +55,7 @@ pub(super) struct ScopeId {
 }
 
 impl State {
-    pub(crate) const fn new(epoch: u32) -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             contexts: Pool::new(),
             values: Pairs::new(),
@@ -64,8 +64,18 @@ impl State {
             depth: 0,
             around: 0,
             serial: 0,
-            epoch,
+            epoch: 0,
         }
+    }
+
+    /// Forgets everything: what is older holds nothing.
+    pub(crate) fn reset(&mut self) {
+        let next = self.next_epoch();
+        let Self { contexts, values, current, scopes, depth, around, serial, epoch } = self;
+        contexts.reset();
+        values.reset();
+        scopes.clear();
+        (*current, *depth, *around, *serial, *epoch) = (None, 0, 0, 0, next);
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -49,8 +49,24 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) const fn new(epoch: u32) -> Self {
-        Self { details: Pool::new(), known: Room::EMPTY, frames: Pairs::new(), metadata: Pairs::new(), epoch }
+    pub(crate) const fn new() -> Self {
+        Self {
+            details: Pool::new(),
+            known: Room::EMPTY,
+            frames: Pairs::new(),
+            metadata: Pairs::new(),
+            epoch: 0,
+        }
+    }
+
+    /// Forgets everything: what is older names nothing.
+    pub(crate) fn reset(&mut self) {
+        let Self { details, known, frames, metadata, epoch } = self;
+        details.reset();
+        known.clear();
+        frames.reset();
+        metadata.reset();
+        *epoch = epoch.wrapping_add(1);
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -40,4 +40,9 @@ impl<T: Blank, const N: usize> Slots<T> for Fixed<T, N> {
     fn capacity(&self) -> usize {
         N
     }
+
+    fn clear(&mut self) {
+        self.as_mut_slice().fill_with(|| T::BLANK);
+        self.len = 0;
+    }
 }

@@ -29,6 +29,10 @@ impl<T: Blank> Slots<T> for Growable<T> {
     fn capacity(&self) -> usize {
         u32::MAX as usize
     }
+
+    fn clear(&mut self) {
+        *self = Self::EMPTY;
+    }
 }
 
 /// The profile of the heap tier: everything grows, up to the store's [`Limits`](super::Limits).

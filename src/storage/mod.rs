@@ -85,4 +85,6 @@ pub trait Slots<T: Blank> {
     fn grow(&mut self) -> bool;
     /// The most elements it can ever hold.
     fn capacity(&self) -> usize;
+    /// Forgets the elements where they lie, one by one: nothing as large as the storage is ever on the stack. O(elements).
+    fn clear(&mut self);
 }

@@ -57,7 +57,7 @@ pub struct Slab<K, T, S> {
     free: u32,
     live: u32,
     limit: Limit,
-    /// What new slots count on from: the newest generation of the slab that this one came after.
+    /// What new slots count on from: the newest generation before the last reset.
     born: u32,
     slots: S,
     marker: PhantomData<(K, T)>,
@@ -75,14 +75,16 @@ impl<K: Key, T, S: Slots<Slot<T>>> Slab<K, T, S> {
         Self { slots: S::EMPTY, free: 0, live: 0, limit: Limit::NONE, born: 0, marker: PhantomData }
     }
 
-    /// An empty slab in the place of another: no id of that is ever one of this. O(its slots).
-    pub(crate) fn after(old: &Self) -> Self {
+    /// Forgets the elements and the limit: none of their ids is ever one of an element that comes. O(slots).
+    pub(crate) fn reset(&mut self) {
         let generation = |slot: &Slot<T>| match &slot.0 {
             Place::Free { generation, .. } => *generation,
             Place::Used { generation, .. } => generation.get(),
         };
-        let newest = old.slots.as_slice().iter().map(generation).max();
-        Self { born: newest.unwrap_or(0).max(old.born), ..Self::new() }
+        let newest = self.slots.as_slice().iter().map(generation).max();
+        self.born = newest.unwrap_or(0).max(self.born);
+        self.slots.clear();
+        (self.free, self.live, self.limit) = (0, 0, Limit::NONE);
     }
 
     /// Sets the most elements that there may be, where the storage has room for as many.

@@ -32,6 +32,11 @@ impl<T: Blank, S: Slots<Hashed<T>>> Unique<T, S> {
     /// An empty table.
     pub const EMPTY: Self = Self { slots: S::EMPTY, of: PhantomData };
 
+    /// Forgets the entries. O(entries).
+    pub(crate) fn clear(&mut self) {
+        self.slots.clear();
+    }
+
     /// How many entries there are.
     pub fn len(&self) -> usize {
         self.slots.as_slice().len()

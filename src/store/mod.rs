@@ -2,7 +2,7 @@
 //!
 //! Spec: Embedding API (`Store`). Split by noun: `entering` (who may enter, poisoning), `handles` (what
 //! guests hold), `tasks` (tasks and their threads), `waiting` (events and who waits for them), `ready`
-//! (the queues of the ready), `completers` (host functions that answer later), `host_tasks` (the host's own), `strict` (what only the reference tests refuse), `check` (the invariants, for tests).
+//! (the queues of the ready), `completers` (host functions that answer later), `host_tasks` (the host's own), `reset`, `strict` (what only the reference tests refuse), `check` (the invariants, for tests).
 
 mod check;
 mod completers;
@@ -11,6 +11,7 @@ mod handles;
 mod host_tasks;
 mod host_waits;
 mod ready;
+mod reset;
 mod strict;
 mod tasks;
 mod waiting;
@@ -175,17 +176,23 @@ impl<P: Profile> Store<P> {
     /// An empty store with these limits. Handle limits hold for instances that are added later.
     pub fn with_limits(limits: Limits) -> Self {
         let mut store = Self::new();
-        store.tasks.set_limit(limits.tasks);
-        store.threads.set_limit(limits.threads);
-        store.waitables.set_limit(limits.waitables);
-        store.sets.set_limit(limits.sets);
-        store.streams.set_limit(limits.streams);
-        store.error_contexts.set_limit(limits.error_contexts);
-        store.queued.set_limit(limits.queued);
-        store.lends.set_limit(limits.lends);
-        store.types.set_limits(&limits);
-        store.limits = Some(limits);
+        store.set_limits(limits);
         store
+    }
+
+    /// Sets the limits where the store is: [`Store::with_limits`] makes one on the stack, which may be too small for it. What is
+    /// there already stays, and counts; handle limits hold for instances that are added later. O(1).
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.tasks.set_limit(limits.tasks);
+        self.threads.set_limit(limits.threads);
+        self.waitables.set_limit(limits.waitables);
+        self.sets.set_limit(limits.sets);
+        self.streams.set_limit(limits.streams);
+        self.error_contexts.set_limit(limits.error_contexts);
+        self.queued.set_limit(limits.queued);
+        self.lends.set_limit(limits.lends);
+        self.types.set_limits(&limits);
+        self.limits = Some(limits);
     }
 
     /// The limits that hold.

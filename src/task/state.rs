@@ -125,9 +125,14 @@ impl State {
         }
     }
 
-    /// No tasks, in the place of others, whose ids name none of these.
-    pub(crate) fn after(old: &Self) -> Self {
-        Self { tasks: Pool::after(&old.tasks), ..Self::new() }
+    /// Forgets the tasks, whose ids name none of those that come.
+    pub(crate) fn reset(&mut self) {
+        let Self { tasks, metadata, known, deferred, lost, locals, ending, lost_destructors, running } = self;
+        tasks.reset();
+        metadata.reset();
+        locals.reset();
+        (*known, *deferred, *lost, *ending) = (List::EMPTY, List::EMPTY, List::EMPTY, List::EMPTY);
+        (*lost_destructors, *running) = (0, None);
     }
 
     pub(crate) fn is_empty(&self) -> bool {

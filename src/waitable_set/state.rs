@@ -76,15 +76,25 @@ const NOT_REGISTERED: Error =
     Error::Misuse("the future or stream is not registered: it is in no set yet, or over");
 
 impl State {
-    pub(crate) const fn new(epoch: u32) -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             registered: Pairs::new(),
             buckets: [const { PairList::EMPTY }; BUCKETS],
             ends: Room::EMPTY,
             nests: Room::EMPTY,
             reaped: None,
-            epoch,
+            epoch: 0,
         }
+    }
+
+    /// Forgets everything: what is older names nothing.
+    pub(crate) fn reset(&mut self) {
+        let Self { registered, buckets, ends, nests, reaped, epoch } = self;
+        registered.reset();
+        ends.clear();
+        nests.clear();
+        buckets.fill_with(|| PairList::EMPTY);
+        (*reaped, *epoch) = (None, epoch.wrapping_add(1));
     }
 
     pub(crate) fn is_empty(&self) -> bool {

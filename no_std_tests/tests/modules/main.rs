@@ -14,6 +14,7 @@ mod context;
 mod error_context;
 mod fixed_list;
 mod interning;
+mod reset;
 mod seed_examples;
 mod seed_trace;
 mod signals;
@@ -31,6 +32,6 @@ mod waitable_set_time;
 
 files! {
     16 left out on a target;
-    ambient, context, error_context, fixed_list, interning, seed_examples, seed_trace, signals, task, task_guests, task_handles, thread_locals,
+    ambient, context, error_context, fixed_list, interning, reset, seed_examples, seed_trace, signals, task, task_guests, task_handles, thread_locals,
     threading, until, waitable_set, waitable_set_guests, waitable_set_limits, waitable_set_streams, waitable_set_time,
 }

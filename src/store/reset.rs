@@ -1,0 +1,65 @@
+//! A store that starts over, where it is.
+
+use super::{Choose, Current, Store};
+use crate::raise::Raiser;
+use crate::state::Priority;
+use crate::storage::{List, Profile, Slots as _};
+
+impl<P: Profile> Store<P> {
+    /// Forgets everything where it lies, the limits and the choices, too: the store is as [`Store::new`] makes it, but that no id of what was there
+    /// is ever one of what comes, where ids have generations. For firmware that starts over. O(what is there).
+    pub fn reset(&mut self) {
+        let Self {
+            raiser,
+            ready_head,
+            ready_tail,
+            spawned,
+            spawned_mask,
+            spawned_last,
+            current,
+            leaf_storage,
+            depth,
+            switch_to,
+            blamed,
+            to_purge,
+            host,
+            choose,
+            strict,
+            unanswered,
+            limits,
+            instances,
+            tasks,
+            threads,
+            waitables,
+            sets,
+            streams,
+            error_contexts,
+            queued,
+            lends,
+            types,
+            options,
+            lifts,
+            lowers,
+        } = self;
+        instances.clear();
+        tasks.reset();
+        threads.reset();
+        waitables.reset();
+        sets.reset();
+        streams.reset();
+        error_contexts.reset();
+        queued.reset();
+        lends.reset();
+        types.reset();
+        options.clear();
+        lifts.clear();
+        lowers.clear();
+        *raiser = Raiser::EMPTY;
+        (*ready_head, *ready_tail, *unanswered, *depth) = (0, 0, 0, 0);
+        *spawned = [const { List::EMPTY }; Priority::COUNT];
+        (*spawned_mask, *spawned_last) = (0, false);
+        (*current, *leaf_storage, *switch_to) = (Current::None, [0; 2], None);
+        (*blamed, *to_purge, *host) = (None, false, None);
+        (*choose, *strict, *limits) = (Choose::Eager, false, None);
+    }
+}
