@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Runs what cargo built for a microcontroller in QEMU: a test binary of embedded-test 0.7, one boot a test, or a plain image.
+"""Runs what cargo built for a microcontroller in QEMU: a test binary of embedded-test 0.7, one boot a test, or a plain image. With PROBE_RS_CHIP
+in the environment, probe-rs runs it on a board instead.
 
 usage: qemu_runner.py ELF [FILTER..] [--exact] [--list] [--ignored | --include-ignored]
 
@@ -109,6 +110,10 @@ def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     elf, arguments = sys.argv[1], sys.argv[2:]
+    if os.environ.get("PROBE_RS_CHIP"):
+        if shutil.which("probe-rs") is None:
+            sys.exit("PROBE_RS_CHIP is set, and probe-rs is missing: https://probe.rs/docs/getting-started/installation")
+        os.execvp("probe-rs", ["probe-rs", "run", elf, *arguments])
     qemu = machine(elf)
     tests = Elf(elf).tests()
     if tests is None:
