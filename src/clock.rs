@@ -66,6 +66,36 @@ pub trait Clock: Sync {
     }
 }
 
+/// From `now` until `deadline`; zero where that is past. It is [`Duration::saturating_sub`], in which the compiler leaves a panic that
+/// can't happen: for clocks of firmware that is linked without any.
+pub fn left(deadline: Duration, now: Duration) -> Duration {
+    let seconds = deadline.as_secs().checked_sub(now.as_secs());
+    let (seconds, nanos) = match deadline.subsec_nanos().checked_sub(now.subsec_nanos()) {
+        Some(nanos) => (seconds, nanos),
+        None => {
+            let borrowed = deadline.subsec_nanos().saturating_add(SECOND);
+            (seconds.and_then(|seconds| seconds.checked_sub(1)), borrowed.saturating_sub(now.subsec_nanos()))
+        }
+    };
+    seconds.map_or(Duration::ZERO, |seconds| duration(seconds, nanos))
+}
+
+/// So long after `now`; [`Duration::MAX`] where that is later. It is [`Duration::saturating_add`] without that panic.
+pub fn after(now: Duration, time: Duration) -> Duration {
+    let nanos = now.subsec_nanos().saturating_add(time.subsec_nanos());
+    let (carry, nanos) = if nanos < SECOND { (0, nanos) } else { (1, nanos.saturating_sub(SECOND)) };
+    let seconds = now.as_secs().checked_add(time.as_secs()).and_then(|seconds| seconds.checked_add(carry));
+    seconds.map_or(Duration::MAX, |seconds| duration(seconds, nanos))
+}
+
+/// Nanoseconds.
+const SECOND: u32 = 1_000_000_000;
+
+/// Of less than a second of nanoseconds, as [`Duration::new`] sees.
+fn duration(seconds: u64, nanos: u32) -> Duration {
+    Duration::new(seconds, nanos.min(SECOND.saturating_sub(1)))
+}
+
 /// The clock of the operating system. Waits by parking the thread, so whoever unparks it ends the wait.
 #[cfg(feature = "std")]
 #[derive(Clone, Copy, Debug)]
@@ -95,7 +125,7 @@ impl Clock for StdClock {
     }
 
     fn wait_until(&self, deadline: Duration) {
-        let left = deadline.saturating_sub(self.now());
+        let left = left(deadline, self.now());
         if !left.is_zero() {
             std::thread::park_timeout(left);
         }
@@ -129,10 +159,10 @@ impl<D: embedded_hal::delay::DelayNs + Send> Clock for DelayClock<D> {
 
     fn wait_until(&self, deadline: Duration) {
         let (delay, now) = &mut *self.state.lock();
-        let slice = deadline.saturating_sub(*now).min(Self::SLICE);
+        let slice = left(deadline, *now).min(Self::SLICE);
         // At most a million.
         delay.delay_ns(slice.subsec_nanos());
-        *now = now.saturating_add(slice);
+        *now = after(*now, slice);
     }
 
     fn goes_on(&self) -> bool {
@@ -156,7 +186,7 @@ impl ManualClock {
     /// Moves it on.
     pub fn advance(&self, by: Duration) {
         let mut now = self.now.lock();
-        *now = now.saturating_add(by);
+        *now = after(*now, by);
     }
 }
 

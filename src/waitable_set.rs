@@ -164,7 +164,7 @@ impl WaitableSetBuiltins {
     /// # Errors
     /// As [`waitable_set_wait_until`](Self::waitable_set_wait_until).
     pub fn waitable_set_wait_for(set: WaitableSetId, time: Duration) -> Result<WaitResult, Error> {
-        wait(set, Some(ambient::now()?.saturating_add(time)))
+        wait(set, Some(crate::clock::after(ambient::now()?, time)))
     }
 
     /// [`waitable_set_wait`](Self::waitable_set_wait) as a future: [`ambient::until`]. That nothing can end the wait is not told.

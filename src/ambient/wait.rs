@@ -80,7 +80,7 @@ fn ask_engine(
 
 /// The time until a deadline.
 fn left(deadline: Option<Duration>) -> Result<Option<Duration>, Error> {
-    deadline.map(|deadline| Ok(deadline.saturating_sub(super::now()?))).transpose()
+    deadline.map(|deadline| Ok(crate::clock::left(deadline, super::now()?))).transpose()
 }
 
 /// Nothing is ready: waits until something may be, or the deadline is past. `false` where nothing ever will be.

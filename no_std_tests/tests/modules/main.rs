@@ -9,6 +9,7 @@ extern crate std;
 mod harness;
 
 mod ambient;
+mod clock;
 mod common;
 mod context;
 mod error_context;
@@ -32,6 +33,6 @@ mod waitable_set_time;
 
 files! {
     16 left out on a target;
-    ambient, context, error_context, fixed_list, interning, reset, seed_examples, seed_trace, signals, task, task_guests, task_handles, thread_locals,
+    ambient, clock, context, error_context, fixed_list, interning, reset, seed_examples, seed_trace, signals, task, task_guests, task_handles, thread_locals,
     threading, until, waitable_set, waitable_set_guests, waitable_set_limits, waitable_set_streams, waitable_set_time,
 }

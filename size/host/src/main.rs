@@ -1,18 +1,20 @@
 //! An image that calls the host-facing modules on the ambient store of the bounded tier, and has an empty store of a bounded profile.
 //!
-//! It does not link where a panic is reachable. Waits with a deadline are not in it: the arithmetic of `core::time` keeps a panic that is not.
+//! It does not link where a panic is reachable.
 //! And `check` fails where an empty store is not all zeros: then it lies in `.data` and takes flash. Without `unsafe` no test can look at
 //! the bytes.
 #![no_std]
 #![no_main]
 
 use canon_async::ambient::{self, Core, Engine, FunctionAt, Limits, Tier, own};
+use canon_async::clock::ManualClock;
 use canon_async::error_context::helpers;
 use canon_async::id::{FuncRef, HostCall, LiftId, MemoryRef, TableRef, ThreadId};
 use canon_async::prelude::*;
 use canon_async::{Embedding, Outcome, Store, bounded};
 use core::cell::Cell;
 use core::hint::black_box;
+use core::time::Duration;
 use critical_section::Mutex;
 
 bounded! {
@@ -30,6 +32,8 @@ struct InRam(Store<Small>, Mutex<Cell<bool>>);
 static STORE: InRam = InRam(Store::new(), Mutex::new(Cell::new(false)));
 
 const _: () = assert!(ambient::STATIC_BYTES <= 48 * 1024, "the default capacities take more than they did");
+
+static CLOCK: ManualClock = ManualClock::new();
 
 /// An engine that the compiler knows nothing about.
 struct Image;
@@ -120,6 +124,7 @@ fn tasks() -> Result<(), Error> {
     TaskBuiltins::task_run(task, || black_box(contexts()))??;
     let call = TaskBuiltins::task_call(LiftId::from_index(black_box(0)), black_box(&[]))?;
     black_box(TaskBuiltins::task_wait(call)?);
+    black_box(TaskBuiltins::task_wait_until(call, black_box(Duration::MAX))?);
     black_box(TaskBuiltins::tick()?);
     black_box((TaskBuiltins::task_poll(call)?, TaskBuiltins::task_state(call)?));
     TaskBuiltins::task_return(task, value().into())?;
@@ -147,6 +152,7 @@ fn threads() -> Result<(), Error> {
     black_box(Threads::thread_local_remove(child, black_box(1))?);
     black_box(Threads::cancel_child_threads(parent)?);
     black_box(Threads::thread_join(child)?);
+    black_box(Threads::thread_join_until(child, black_box(Duration::ZERO))?);
     black_box((Threads::lost_destructors(child)?, Threads::current_thread()?));
     Ok(())
 }
@@ -173,6 +179,7 @@ fn waitables() -> Result<(), Error> {
     future.complete(value())?;
     black_box(Sets::waitable_set_len(set)?);
     let _ = black_box(Sets::waitable_set_wait(set)?);
+    let _ = black_box(Sets::waitable_set_wait_for(set, black_box(Duration::ZERO))?);
     let _ = black_box(Sets::waitable_set_poll(set)?);
     Sets::waitable_set_remove(set, id)?;
     let (stream, elements) = StreamHandle::for_guest(black_box(Some(ValueType::U8)))?;
@@ -214,6 +221,7 @@ fn values() -> Result<(), Error> {
 fn all(engine: &'static mut Image) -> Result<(), Error> {
     ambient::configure(black_box(Limits::DEFAULT))?;
     ambient::register(engine)?;
+    ambient::set_clock(&CLOCK)?;
     for part in black_box([contexts, tasks, threads, errors, waitables, lists, values]) {
         black_box(part()).ok();
     }

@@ -162,8 +162,7 @@ mod tests {
             "1.0.1",
         ];
         let names = order.map(|version| format!("a:b/c@{version}"));
-        for pair in names.windows(2) {
-            let [a, b] = pair else { unreachable!() };
+        for (a, b) in names.iter().zip(&names[1..]) {
             assert!(split(a).unwrap().1 < split(b).unwrap().1, "{a} {b}");
         }
     }
