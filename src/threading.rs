@@ -108,7 +108,8 @@ impl FunctionReference {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ThreadSpawnConfig {
-    /// Bytes of stack to ask the engine for; `None` for as many as it gives.
+    /// Bytes of stack to ask the engine for, at most [`ambient::max_stack_bytes`]; `None` for as many as it gives. An engine whose threads
+    /// all have one size, as wasmi's, holds it to that limit and no more.
     pub stack_size: Option<u32>,
     /// 0 to 7, of which 7 runs first; `None` for 4.
     pub priority: Option<u8>,
