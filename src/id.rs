@@ -5,37 +5,47 @@
 //! index ([`TypeId`], [`OptsId`], ..) names something made when a component is linked, which
 //! lives as long as the store. Guests see neither: they hold handles (`u32` indices into their
 //! instance's table), as the spec has it.
+//!
+//! With the feature `alloc` a generational id is two words. Without, those of the core are one: 12 bits of index, so that no table of a
+//! bounded profile has more than 4096 places (a compile-time error), and 20 of generation. A place that was filled 1,048,575 times
+//! begins again with generation 1, and an id that somebody kept all that time may name what is there then. The core
+//! keeps stale ids only where they can't mislead for long: of a callee that exited, until its caller drops the subtask. The host's own, which it keeps as
+//! long as it likes ([`HostTaskId`], ..), are two words everywhere.
 
 use core::num::NonZeroU32;
 
 use crate::spec::PtrType;
+use crate::storage::{Key, Narrow, Wide};
 
 macro_rules! generational {
-    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+    ($made_of:ident: $($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-        pub struct $name { index: u32, generation: NonZeroU32 }
+        pub struct $name($made_of);
 
-        impl crate::storage::Key for $name {
-            fn new(index: u32, generation: NonZeroU32) -> Self { Self { index, generation } }
-            fn index(self) -> u32 { self.index }
-            fn generation(self) -> NonZeroU32 { self.generation }
+        impl Key for $name {
+            const SLOTS: usize = $made_of::SLOTS;
+            fn new(index: u32, stamp: NonZeroU32) -> Self { Self($made_of::new(index, stamp)) }
+            fn index(self) -> u32 { self.0.index() }
+            fn stamp(self) -> NonZeroU32 { self.0.stamp() }
+            fn generation(self) -> NonZeroU32 { self.0.generation() }
+            fn after(index: u32, generation: u32) -> Self { Self($made_of::after(index, generation)) }
         }
 
         impl core::fmt::Debug for $name {
             fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                write!(f, "{}({}.{})", stringify!($name), self.index, self.generation)
+                write!(f, "{}({}.{})", stringify!($name), self.0.index(), self.0.generation())
             }
         }
 
         impl $name {
             /// The slot's index: dense and small, so an engine can keep what belongs to it in an array.
             /// Used again after the thing is freed; compare whole ids to tell generations apart.
-            pub fn index(self) -> usize { self.index as usize }
+            pub fn index(self) -> usize { self.0.index() as usize }
 
             /// The whole id as a number: the index below, the generation above.
-            pub fn as_u64(self) -> u64 { (self.generation.get() as u64) << 32 | self.index as u64 }
+            pub fn as_u64(self) -> u64 { (self.0.generation().get() as u64) << 32 | self.0.index() as u64 }
         }
     )*};
 }
@@ -60,6 +70,7 @@ macro_rules! link_time {
 }
 
 generational! {
+    Narrow:
     /// A thread: the spec's `Thread`.
     ThreadId;
     /// A task: the spec's `Task`.
@@ -76,6 +87,11 @@ generational! {
     ArgsId;
     /// One lent handle of a subtask.
     LendId;
+}
+
+// The host keeps these as long as it likes, so a number is never another's.
+generational! {
+    Wide:
     /// A context of the host: [`AsyncContext`](crate::context::AsyncContext).
     ContextId;
     /// A task as the host has it: [`task`](crate::task). Its number is never another task's, after a reset of the ambient store neither;

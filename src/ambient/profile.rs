@@ -251,6 +251,7 @@ pub(crate) struct Room<T, const N: usize>(Growable<T>);
 #[cfg(feature = "alloc")]
 impl<T: Blank, const N: usize> Slots<T> for Room<T, N> {
     const EMPTY: Self = Self(Growable::EMPTY);
+    const CAPACITY: usize = <Growable<T> as Slots<T>>::CAPACITY;
 
     fn as_slice(&self) -> &[T] {
         self.0.as_slice()
@@ -262,10 +263,6 @@ impl<T: Blank, const N: usize> Slots<T> for Room<T, N> {
 
     fn grow(&mut self) -> bool {
         self.0.grow()
-    }
-
-    fn capacity(&self) -> usize {
-        self.0.capacity()
     }
 
     fn clear(&mut self) {

@@ -12,6 +12,7 @@ pub struct Fixed<T, const N: usize> {
 
 impl<T: Blank, const N: usize> Slots<T> for Fixed<T, N> {
     const EMPTY: Self = Self { items: [const { T::BLANK }; N], len: 0 };
+    const CAPACITY: usize = N;
 
     fn as_slice(&self) -> &[T] {
         self.items.get(..self.len).unwrap_or(&[])
@@ -35,10 +36,6 @@ impl<T: Blank, const N: usize> Slots<T> for Fixed<T, N> {
             self.len = self.len.saturating_add(1);
         }
         room
-    }
-
-    fn capacity(&self) -> usize {
-        N
     }
 
     fn clear(&mut self) {

@@ -9,6 +9,7 @@ pub struct Growable<T>(Vec<T>);
 
 impl<T: Blank> Slots<T> for Growable<T> {
     const EMPTY: Self = Self(Vec::new());
+    const CAPACITY: usize = u32::MAX as usize;
 
     fn as_slice(&self) -> &[T] {
         &self.0
@@ -24,10 +25,6 @@ impl<T: Blank> Slots<T> for Growable<T> {
         }
         self.0.push(T::BLANK);
         true
-    }
-
-    fn capacity(&self) -> usize {
-        u32::MAX as usize
     }
 
     fn clear(&mut self) {

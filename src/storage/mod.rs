@@ -8,6 +8,7 @@ pub(crate) mod cell;
 mod fixed;
 #[cfg(feature = "alloc")]
 mod heap;
+mod key;
 mod list;
 mod profile;
 mod slab;
@@ -17,9 +18,10 @@ mod unique;
 pub use fixed::Fixed;
 #[cfg(feature = "alloc")]
 pub use heap::{Growable, Heap};
+pub use key::{Key, Narrow, Wide};
 pub use list::{Link, List, Node};
 pub use profile::{Limits, Profile};
-pub use slab::{Key, Slab, Slot};
+pub use slab::{Slab, Slot};
 pub use table::{Entry, Table};
 pub use unique::{Hashed, Unique};
 
@@ -67,6 +69,8 @@ impl Limit {
 pub trait Slots<T: Blank> {
     /// No elements.
     const EMPTY: Self;
+    /// The most elements it can ever hold.
+    const CAPACITY: usize;
     /// The elements there are.
     fn as_slice(&self) -> &[T];
     /// The same, to change.
@@ -84,7 +88,9 @@ pub trait Slots<T: Blank> {
     #[must_use]
     fn grow(&mut self) -> bool;
     /// The most elements it can ever hold.
-    fn capacity(&self) -> usize;
+    fn capacity(&self) -> usize {
+        Self::CAPACITY
+    }
     /// Forgets the elements where they lie, one by one: nothing as large as the storage is ever on the stack. O(elements).
     fn clear(&mut self);
 }

@@ -1,49 +1,39 @@
 //! The slab: elements with generational ids and a free list. Every operation is O(1).
 
-use super::{Blank, Limit, Slots};
+use super::{Blank, Key, Limit, Slots};
 use core::marker::PhantomData;
 use core::num::NonZeroU32;
-
-/// A generational id. Implemented by the ids of [`crate::id`] alone.
-pub trait Key: Copy + PartialEq {
-    /// Makes the id of a slot.
-    fn new(index: u32, generation: NonZeroU32) -> Self;
-    /// The slot.
-    fn index(self) -> u32;
-    /// The slot's generation when the id was made.
-    fn generation(self) -> NonZeroU32;
-}
 
 /// A place in a slab.
 #[derive(Debug)]
 pub struct Slot<T>(Place<T>);
 
 /// What is in a slot. Its layout is said, not left to the compiler: a slot that was never used is zeros, whatever `T` is, and one in
-/// use takes no more than the element, its generation and a word.
+/// use takes no more than the element, its stamp and a word.
 #[derive(Debug)]
 #[repr(u32)]
 enum Place<T> {
     Free {
-        /// How often the slot was filled.
-        generation: u32,
+        /// The stamp of what was in it last; 0 where nothing was.
+        stamp: u32,
         /// The next free slot, by index + 1.
         next: u32,
     } = 0,
     Used {
-        generation: NonZeroU32,
+        stamp: NonZeroU32,
         value: T,
     } = 1,
 }
 
 impl<T> Blank for Slot<T> {
-    const BLANK: Self = Self(Place::Free { generation: 0, next: 0 });
+    const BLANK: Self = Self(Place::Free { stamp: 0, next: 0 });
 }
 
 impl<T> Slot<T> {
-    /// The element and the generation that it has.
+    /// The element and the stamp that it has.
     fn used(&self) -> Option<(NonZeroU32, &T)> {
         match &self.0 {
-            Place::Used { generation, value } => Some((*generation, value)),
+            Place::Used { stamp, value } => Some((*stamp, value)),
             Place::Free { .. } => None,
         }
     }
@@ -72,14 +62,22 @@ impl<K: Key, T, S: Slots<Slot<T>>> Default for Slab<K, T, S> {
 impl<K: Key, T, S: Slots<Slot<T>>> Slab<K, T, S> {
     /// An empty slab, limited by its storage's capacity alone.
     pub const fn new() -> Self {
+        const {
+            assert!(
+                S::CAPACITY <= K::SLOTS,
+                "the capacity of a table is above 4096, which ids tell apart only with the feature `alloc`"
+            );
+        }
         Self { slots: S::EMPTY, free: 0, live: 0, limit: Limit::NONE, born: 0, marker: PhantomData }
     }
 
     /// Forgets the elements and the limit: none of their ids is ever one of an element that comes. O(slots).
     pub(crate) fn reset(&mut self) {
         let generation = |slot: &Slot<T>| match &slot.0 {
-            Place::Free { generation, .. } => *generation,
-            Place::Used { generation, .. } => generation.get(),
+            Place::Free { stamp, .. } => {
+                NonZeroU32::new(*stamp).map_or(0, |s| K::new(0, s).generation().get())
+            }
+            Place::Used { stamp, .. } => K::new(0, *stamp).generation().get(),
         };
         let newest = self.slots.as_slice().iter().map(generation).max();
         self.born = newest.unwrap_or(0).max(self.born);
@@ -104,7 +102,7 @@ impl<K: Key, T, S: Slots<Slot<T>>> Slab<K, T, S> {
 
     /// Whether `n` more elements fit. (The allocator may still refuse on the heap tier.)
     pub fn has_room(&self, n: usize) -> bool {
-        self.limit.has_room(self.live, n, self.slots.capacity())
+        self.limit.has_room(self.live, n, S::CAPACITY)
     }
 
     /// Adds an element; `None` where there is no room.
@@ -123,19 +121,19 @@ impl<K: Key, T, S: Slots<Slot<T>>> Slab<K, T, S> {
             }
         };
         let Slot(place) = self.slots.place_mut(index as usize)?;
-        let Place::Free { generation, next } = *place else { return None };
-        let generation = NonZeroU32::new(generation.max(born).wrapping_add(1)).unwrap_or(NonZeroU32::MIN);
-        *place = Place::Used { generation, value };
+        let Place::Free { stamp, next } = *place else { return None };
+        let key = K::after(index, stamp.max(born));
+        *place = Place::Used { stamp: key.stamp(), value };
         self.free = next;
         self.live = self.live.saturating_add(1);
-        Some(K::new(index, generation))
+        Some(key)
     }
 
     /// Takes an element out; `None` where the id is stale.
     pub fn remove(&mut self, key: K) -> Option<T> {
         self.get(key)?;
         let Slot(place) = self.slots.place_mut(key.index() as usize)?;
-        let free = Place::Free { generation: key.generation().get(), next: self.free };
+        let free = Place::Free { stamp: key.stamp().get(), next: self.free };
         let Place::Used { value, .. } = core::mem::replace(place, free) else { return None };
         self.free = key.index().wrapping_add(1);
         self.live = self.live.saturating_sub(1);
@@ -145,10 +143,10 @@ impl<K: Key, T, S: Slots<Slot<T>>> Slab<K, T, S> {
     /// Drops an element where it lies; whether there was one.
     pub fn free(&mut self, key: K) -> bool {
         let Some(Slot(place)) = self.slots.place_mut(key.index() as usize) else { return false };
-        if !matches!(place, Place::Used { generation, .. } if *generation == key.generation()) {
+        if !matches!(place, Place::Used { stamp, .. } if *stamp == key.stamp()) {
             return false;
         }
-        *place = Place::Free { generation: key.generation().get(), next: self.free };
+        *place = Place::Free { stamp: key.stamp().get(), next: self.free };
         self.free = key.index().wrapping_add(1);
         self.live = self.live.saturating_sub(1);
         true
@@ -157,15 +155,15 @@ impl<K: Key, T, S: Slots<Slot<T>>> Slab<K, T, S> {
     /// The element; `None` where the id is stale.
     #[inline(never)]
     pub fn get(&self, key: K) -> Option<&T> {
-        let (generation, value) = self.slots.place(key.index() as usize)?.used()?;
-        (generation == key.generation()).then_some(value)
+        let (stamp, value) = self.slots.place(key.index() as usize)?.used()?;
+        (stamp == key.stamp()).then_some(value)
     }
 
     /// The element, to change; `None` where the id is stale.
     #[inline(never)]
     pub fn get_mut(&mut self, key: K) -> Option<&mut T> {
         match &mut self.slots.place_mut(key.index() as usize)?.0 {
-            Place::Used { generation, value } if *generation == key.generation() => Some(value),
+            Place::Used { stamp, value } if *stamp == key.stamp() => Some(value),
             _ => None,
         }
     }
@@ -173,8 +171,8 @@ impl<K: Key, T, S: Slots<Slot<T>>> Slab<K, T, S> {
     /// The id of what is in a slot now; `None` where the slot is free. For links and walks.
     #[inline(never)]
     pub fn key_at(&self, index: u32) -> Option<K> {
-        let (generation, _) = self.slots.place(index as usize)?.used()?;
-        Some(K::new(index, generation))
+        let (stamp, _) = self.slots.place(index as usize)?.used()?;
+        Some(K::new(index, stamp))
     }
 
     /// How many slots were ever in use: the bound for a walk with [`Slab::key_at`].
@@ -185,8 +183,8 @@ impl<K: Key, T, S: Slots<Slot<T>>> Slab<K, T, S> {
     /// Every element with its id, in the order of the slots.
     pub fn iter(&self) -> impl Iterator<Item = (K, &T)> {
         self.slots.as_slice().iter().zip(0..u32::MAX).filter_map(|(slot, index)| {
-            let (generation, value) = slot.used()?;
-            Some((K::new(index, generation), value))
+            let (stamp, value) = slot.used()?;
+            Some((K::new(index, stamp), value))
         })
     }
 }
