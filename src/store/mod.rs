@@ -29,7 +29,7 @@ use crate::id::{
 };
 use crate::message::{Bug, Misuse};
 use crate::raise::{OrRaise as _, Raiser, Raises};
-use crate::state::links::READY;
+use crate::state::links::QUEUE;
 use crate::state::{
     ErrorContext, Instance, InstanceKind, Lend, Lift, Lower, Options, Priority, QueuedArgs, Shared, Task,
     Thread, Waitable, WaitableSet,
@@ -67,6 +67,8 @@ pub enum Choose {
     Seeded(u64),
 }
 
+type Threads<P> = Slab<ThreadId, Thread, <P as Profile>::Threads>;
+
 /// Everything that the Component Model keeps about a set of instances that may call each other.
 ///
 /// A store is driven by one thread of the machine at a time. It knows no engine: built-ins and
@@ -79,9 +81,8 @@ pub struct Store<P: Profile> {
     /// Instances with ready threads, first and last, by index + 1.
     ready_head: u32,
     ready_tail: u32,
-    /// Threads that the host spawned and that are ready, as a hint, by their priority; and a bit for each list that is not empty.
-    spawned: [List<ThreadId, READY>; Priority::COUNT],
-    spawned_mask: u8,
+    /// [`Queue::Spawned`](crate::state::Queue::Spawned), by their priority.
+    spawned: [List<ThreadId, QUEUE>; Priority::COUNT],
     /// Whether it was their turn last.
     spawned_last: bool,
     pub(crate) current: Current,
@@ -106,7 +107,7 @@ pub struct Store<P: Profile> {
     limits: Option<Limits>,
     pub(crate) instances: P::Instances,
     pub(crate) tasks: Slab<TaskId, Task, P::Tasks>,
-    pub(crate) threads: Slab<ThreadId, Thread, P::Threads>,
+    pub(crate) threads: Threads<P>,
     pub(crate) waitables: Slab<WaitableId, Waitable, P::Waitables>,
     pub(crate) sets: Slab<SetId, WaitableSet, P::Sets>,
     pub(crate) streams: Slab<SharedId, Shared, P::Streams>,
@@ -156,7 +157,6 @@ impl<P: Profile> Store<P> {
             ready_head: 0,
             ready_tail: 0,
             spawned: [const { List::EMPTY }; Priority::COUNT],
-            spawned_mask: 0,
             spawned_last: false,
             current: Current::None,
             leaf_storage: [0; 2],
@@ -414,7 +414,7 @@ impl<P: Profile> Store<P> {
         &mut self,
         id: InstanceId,
     ) -> Raises<&mut Instance<P::Handles, P::ThreadIndices>> {
-        self.instances.as_mut_slice().get_mut(id.index()).or_raise(&mut self.raiser, Misuse::UnknownInstance)
+        instance_in::<P>(&mut self.instances, id).or_raise(&mut self.raiser, Misuse::UnknownInstance)
     }
 
     #[inline(never)]
@@ -472,6 +472,15 @@ impl<P: Profile> Store<P> {
     pub(crate) fn caught<T>(&mut self, f: impl FnOnce(&mut Self) -> Raises<T>) -> Result<T, Error> {
         f(self).map_err(|raised| self.raiser.error(raised))
     }
+}
+
+/// An instance, which then borrows nothing else of its store.
+#[cfg_attr(not(feature = "alloc"), inline(never))]
+fn instance_in<P: Profile>(
+    instances: &mut P::Instances,
+    id: InstanceId,
+) -> Option<&mut Instance<P::Handles, P::ThreadIndices>> {
+    instances.as_mut_slice().get_mut(id.index())
 }
 
 fn add<T: Blank, S: Slots<T>>(slots: &mut S, value: T, limit: u32, what: Resource) -> Result<u32, Error> {
