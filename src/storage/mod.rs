@@ -55,7 +55,7 @@ impl Limit {
     }
 
     /// Whether `more` fit beside those in use, in storage of this capacity. Never inlined: it is asked everywhere.
-    #[inline(never)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) const fn has_room(self, used: u32, more: usize, capacity: usize) -> bool {
         self.allows((used as usize).saturating_add(more), capacity)
     }

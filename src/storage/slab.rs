@@ -136,14 +136,14 @@ impl<K: Key, T, S: Slots<Slot<T>>> Slab<K, T, S> {
     }
 
     /// The element; `None` where the id is stale.
-    #[inline(never)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub fn get(&self, key: K) -> Option<&T> {
         let (stamp, value) = self.slots.place(key.index() as usize)?.used()?;
         (stamp == key.stamp()).then_some(value)
     }
 
     /// The element, to change; `None` where the id is stale.
-    #[inline(never)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub fn get_mut(&mut self, key: K) -> Option<&mut T> {
         match &mut self.slots.place_mut(key.index() as usize)?.0 {
             Place::Used { stamp, value } if *stamp == key.stamp() => Some(value),
@@ -152,7 +152,7 @@ impl<K: Key, T, S: Slots<Slot<T>>> Slab<K, T, S> {
     }
 
     /// The id of what is in a slot now; `None` where the slot is free. For links.
-    #[inline(never)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub fn key_at(&self, index: u32) -> Option<K> {
         let (stamp, _) = self.slots.place(index as usize)?.used()?;
         Some(K::new(index, stamp))

@@ -20,7 +20,7 @@ impl<P: Profile> Store<P> {
     }
 
     /// `inst.handles.get`, and `trap_if(not isinstance(.., ..))`.
-    #[inline(never)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     fn handle(&mut self, instance: InstanceId, index: u32, expected: HandleKind) -> Raises<&mut Handle> {
         let entry = instance_in::<P>(&mut self.instances, instance);
         let handle = entry.and_then(|entry| entry.handles.get_mut(index));
@@ -89,7 +89,7 @@ impl<P: Profile> Store<P> {
         }
     }
 
-    #[inline(never)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn end_mut(&mut self, id: WaitableId) -> Raises<&mut CopyEnd> {
         match self.waitables.get_mut(id).map(|w| &mut w.kind) {
             Some(Kind::End(end)) => Ok(end),
@@ -269,7 +269,7 @@ impl<P: Profile> Store<P> {
     }
 
     /// A handle that must be a resource of this type.
-    #[inline(never)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn resource_handle(
         &mut self,
         instance: InstanceId,

@@ -413,12 +413,12 @@ impl<P: Profile> Store<P> {
 
     // The same for the core itself. Never inlined: they are asked for everywhere.
 
-    #[inline(never)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn get_instance(&self, id: InstanceId) -> Option<&Instance<P::Handles, P::ThreadIndices>> {
         self.instances.as_slice().get(id.index())
     }
 
-    #[inline(never)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn instance_mut(
         &mut self,
         id: InstanceId,
@@ -426,18 +426,18 @@ impl<P: Profile> Store<P> {
         instance_in::<P>(&mut self.instances, id).or_raise(&mut self.raiser, Misuse::UnknownInstance)
     }
 
-    #[inline(never)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn options_of(&mut self, id: OptsId) -> Raises<&Options> {
         self.options.as_slice().get(id.index()).or_raise(&mut self.raiser, Misuse::UnknownOptions)
     }
 
-    #[inline(never)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn lower_of(&mut self, id: LowerId) -> Raises<&Lower> {
         self.lowers.as_slice().get(id.index()).or_raise(&mut self.raiser, Misuse::UnknownLower)
     }
 
     /// A lifted function with its options and its type.
-    #[inline(never)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn lifted(&mut self, id: LiftId) -> Raises<(&Lift, &Options, &FuncType)> {
         let lift = self.lifts.as_slice().get(id.index()).or_raise(&mut self.raiser, Misuse::UnknownLift)?;
         let options = self.options.as_slice().get(lift.options.index());
@@ -447,32 +447,32 @@ impl<P: Profile> Store<P> {
     }
 
     /// A type's layout.
-    #[inline(never)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn layout_of(&mut self, ty: ValType) -> Raises<Layout> {
         self.types.layout(ty).or_raise(&mut self.raiser, Misuse::UnknownType)
     }
 
-    #[inline(never)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn task_mut(&mut self, id: TaskId) -> Raises<&mut Task> {
         self.tasks.get_mut(id).or_raise(&mut self.raiser, Bug::StaleTask)
     }
 
-    #[inline(never)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn thread_mut(&mut self, id: ThreadId) -> Raises<&mut Thread> {
         self.threads.get_mut(id).or_raise(&mut self.raiser, Bug::StaleThread)
     }
 
-    #[inline(never)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn waitable_mut(&mut self, id: WaitableId) -> Raises<&mut Waitable> {
         self.waitables.get_mut(id).or_raise(&mut self.raiser, Bug::StaleWaitable)
     }
 
-    #[inline(never)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn set_mut(&mut self, id: SetId) -> Raises<&mut WaitableSet> {
         self.sets.get_mut(id).or_raise(&mut self.raiser, Bug::StaleSet)
     }
 
-    #[inline(never)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn shared_mut(&mut self, id: SharedId) -> Raises<&mut Shared> {
         self.streams.get_mut(id).or_raise(&mut self.raiser, Bug::StaleStream)
     }

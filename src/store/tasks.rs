@@ -229,7 +229,7 @@ impl<P: Profile> Store<P> {
         }
     }
 
-    #[inline(never)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn subtask_mut(&mut self, id: WaitableId) -> Raises<&mut Subtask> {
         match self.waitables.get_mut(id).map(|w| &mut w.kind) {
             Some(Kind::Subtask(subtask)) => Ok(subtask),
