@@ -9,8 +9,8 @@
 //! With the feature `alloc` a generational id is two words. Without, those of the core are one: 12 bits of index, so that no table of a
 //! bounded profile has more than 4096 places (a compile-time error), and 20 of generation. A place that was filled 1,048,575 times
 //! begins again with generation 1, and an id that somebody kept all that time may name what is there then. The core
-//! keeps stale ids only where they can't mislead for long: of a callee that exited, until its caller drops the subtask. The host's own, which it keeps as
-//! long as it likes ([`HostTaskId`], ..), are two words everywhere.
+//! keeps those of calls of which a trap ended one side, until the other is done, and of tasks that ended while what they had borrowed was lent on.
+//! The host's own, which it keeps as long as it likes ([`HostTaskId`], ..), are two words everywhere.
 
 use core::num::NonZeroU32;
 
@@ -25,6 +25,7 @@ macro_rules! generational {
         pub struct $name($made_of);
 
         impl Key for $name {
+            type Made = $made_of;
             const SLOTS: usize = $made_of::SLOTS;
             fn new(index: u32, stamp: NonZeroU32) -> Self { Self($made_of::new(index, stamp)) }
             fn index(self) -> u32 { self.0.index() }

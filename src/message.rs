@@ -86,7 +86,7 @@ messages! {
         3 LockNotHeld "the exclusive lock is not held by the thread that releases it"
         4 LockTaken "the exclusive lock is taken twice"
         5 MessageEncoding "a message that is not UTF-8"
-        6 NinthPriority "a ninth priority"
+        6 NoQueue "a queue that is not there"
         7 NoBuffer "a copy without a buffer"
         8 NoCallback "a callback loop without a callback"
         9 NoCallbackEvent "a callback wait was resumed without an event"
@@ -111,7 +111,6 @@ messages! {
         30 SubtaskOrder "a subtask resolved out of order"
         31 SubtaskStarted "a subtask started twice"
         32 TaskStarted "a task started twice"
-        33 UnknownInstance "unknown instance"
         34 WrongHandle "a handle is not of the kind that it was found to be"
     }
 }

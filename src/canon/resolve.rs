@@ -114,8 +114,8 @@ pub(crate) fn request_cancellation<E: Embedding + ?Sized>(
     store.task_mut(task_id)?.cancel_later();
     event!(debug, task, "cancelling", task = task_id);
     // It is ready as soon as its instance is free: its next event need not come (#707).
-    if let Some((thread, Point::CallbackWait(set))) = waiting {
-        store.signal_thread(thread, set)?;
+    if let Some((thread, Point::CallbackWait(_))) = waiting {
+        store.make_ready(thread)?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 #[cfg(doc)]
 use super::Thread;
-use super::{ResourceHandle, links::READY, links::WAIT};
+use super::{Queue, ResourceHandle, links::QUEUE};
 use crate::error::Trap;
 use crate::id::{ErrorContextId, InstanceId, SetId, ThreadId, WaitableId};
 use crate::spec::BACKPRESSURE_LIMIT;
@@ -55,17 +55,8 @@ pub struct Instance<H, X> {
     /// `num_waiting_to_enter`.
     waiting_to_enter: u32,
     exclusive: Option<ThreadId>,
-    /// Threads that wait to enter, those that need the exclusive lock and those that don't. One queue for
-    /// both would make the latter wait for a lock that they don't take.
-    pub(crate) entry_exclusive: List<ThreadId, WAIT>,
-    pub(crate) entry_shared: List<ThreadId, WAIT>,
-    /// Callback threads that would be ready if nobody held the exclusive lock.
-    pub(crate) want_exclusive: List<ThreadId, READY>,
-    /// Threads that are ready, as a hint, and that a synchronous call may run: [`Thread::is_gated`] is false.
-    pub(crate) ready: List<ThreadId, READY>,
-    /// The other ready ones.
-    pub(crate) ready_gated: List<ThreadId, READY>,
-    /// Which of the two had its turn last.
+    queues: [List<ThreadId, QUEUE>; Queue::OF_INSTANCE],
+    /// Which of the two queues of ready threads had its turn last.
     pub(crate) gated_next: bool,
     /// Its place in the queue of instances with ready threads: the next, by index + 1.
     pub(crate) next_ready: u32,
@@ -92,11 +83,7 @@ impl<H: Slots<Entry<Handle>>, X: Slots<Entry<ThreadId>>> Blank for Instance<H, X
         backpressure: 0,
         waiting_to_enter: 0,
         exclusive: None,
-        entry_exclusive: List::EMPTY,
-        entry_shared: List::EMPTY,
-        want_exclusive: List::EMPTY,
-        ready: List::EMPTY,
-        ready_gated: List::EMPTY,
+        queues: [const { List::EMPTY }; Queue::OF_INSTANCE],
         gated_next: false,
         next_ready: 0,
         queued: false,
@@ -170,6 +157,21 @@ impl<H: Slots<Entry<Handle>>, X: Slots<Entry<ThreadId>>> Instance<H, X> {
         core::mem::replace(&mut self.to_purge, false)
     }
 
+    /// One of its queues; `None` for those that are not an instance's.
+    pub(crate) fn queue(&self, queue: Queue) -> Option<&List<ThreadId, QUEUE>> {
+        self.queues.get(queue as usize)
+    }
+
+    /// The same, to change.
+    pub(crate) fn queue_mut(&mut self, queue: Queue) -> Option<&mut List<ThreadId, QUEUE>> {
+        self.queues.get_mut(queue as usize)
+    }
+
+    /// Whether nobody stands in this queue of it.
+    pub(crate) fn is_empty(&self, queue: Queue) -> bool {
+        self.queue(queue).is_none_or(|list| list.is_empty())
+    }
+
     /// `exclusive_thread`.
     pub fn exclusive_thread(&self) -> Option<ThreadId> {
         self.exclusive
@@ -210,10 +212,10 @@ impl<H: Slots<Entry<Handle>>, X: Slots<Entry<ThreadId>>> Instance<H, X> {
     }
 
     pub(crate) fn start_waiting_to_enter(&mut self) {
-        self.waiting_to_enter = self.waiting_to_enter.saturating_add(1);
+        self.waiting_to_enter = self.waiting_to_enter.wrapping_add(1);
     }
 
     pub(crate) fn stop_waiting_to_enter(&mut self) {
-        self.waiting_to_enter = self.waiting_to_enter.saturating_sub(1);
+        self.waiting_to_enter = self.waiting_to_enter.wrapping_sub(1);
     }
 }

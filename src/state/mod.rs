@@ -27,10 +27,8 @@ pub use waitable::{Event, Kind, Waitable, WaitableSet};
 
 /// The lists that run through threads and waitables, by the link they use.
 pub mod links {
-    /// [`Thread`](super::Thread): what it waits for.
-    pub const WAIT: usize = 0;
-    /// [`Thread`](super::Thread): the queue of the ready, or of those that want the exclusive lock.
-    pub const READY: usize = 1;
+    /// [`Thread`](super::Thread): the [`Queue`](super::Queue) that it stands in.
+    pub const QUEUE: usize = 0;
     /// [`Waitable`](super::Waitable): the members of a set.
     pub const MEMBER: usize = 0;
 }

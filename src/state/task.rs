@@ -125,7 +125,7 @@ impl Task {
 
     /// `register_thread`, the task's part.
     pub(crate) fn register_thread(&mut self) {
-        self.threads = self.threads.saturating_add(1);
+        self.threads = self.threads.wrapping_add(1);
     }
 
     /// `unregister_thread`, the task's part: whether it was the last.

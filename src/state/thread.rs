@@ -1,6 +1,6 @@
 //! Spec: Threads.
 
-use super::links::{READY, WAIT};
+use super::links::QUEUE;
 use crate::id::{InstanceId, MemoryRef, SetId, TaskId, WaitableId};
 use crate::storage::{Link, Node};
 
@@ -28,6 +28,8 @@ pub enum Status {
 /// Where a thread that does not run goes on, which is also what it waits for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+// So that what each has first is at the same place.
+#[repr(u32)]
 pub enum Point {
     /// An implicit thread before `enter_implicit_thread`: until there is no backpressure.
     Enter,
@@ -51,6 +53,16 @@ pub enum Point {
     CallbackWait(SetId),
 }
 
+impl Point {
+    /// The set that it waits for.
+    pub(crate) fn set(self) -> Option<SetId> {
+        match self {
+            Self::Wait(set, ..) | Self::CallbackWait(set) => Some(set),
+            _ => None,
+        }
+    }
+}
+
 /// How urgent a thread is among those that the host spawned: 0 to 7, and 7 is the first to run.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -71,16 +83,41 @@ impl Priority {
     }
 }
 
-/// The queue that a thread stands in by its ready link.
+/// The queue that a thread stands in; never two. First those of its instance, by their place there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(u8)]
 pub enum Queue {
+    /// Of threads that wait to enter and need the exclusive lock. Those that don't have a queue of their own: in one for both they
+    /// would wait for a lock that they don't take.
+    EnterExclusive,
+    /// Of the other threads that wait to enter.
+    EnterShared,
+    /// Of callback threads that would be ready if nobody held the exclusive lock.
+    WantExclusive,
+    /// Of threads that are ready, as a hint, and that a synchronous call may run: [`Thread::is_gated`] is false.
+    Ready,
+    /// Of the other ready ones.
+    ReadyGated,
+    /// Of the ready ones that the host spawned, by their priority. It is the store's.
+    Spawned,
+    /// Of the threads in `waitable-set.wait` that were not told to look; but not the holder of the exclusive lock, which its
+    /// instance knows. It is the set's.
+    Waiters,
+    /// Of those in their callback loop, who need the exclusive lock too. It is the set's.
+    Callbacks,
     /// None.
     None,
-    /// The ready ones of its instance, or of the host's by their priority.
-    Ready,
-    /// Those of its instance that want the exclusive lock.
-    Exclusive,
+}
+
+impl Queue {
+    /// How many there are of an instance.
+    pub const OF_INSTANCE: usize = 5;
+
+    /// Whether who stands in it was told to look.
+    pub fn is_ready(self) -> bool {
+        matches!(self, Self::Ready | Self::ReadyGated | Self::Spawned)
+    }
 }
 
 /// A thread of a task: the spec's `Thread`.
@@ -99,8 +136,7 @@ pub struct Thread {
     can_suspend: bool,
     /// How urgent it is among those that the host spawned; `None` for all others.
     priority: Option<Priority>,
-    wait: Link,
-    ready: Link,
+    link: Link,
 }
 
 impl Thread {
@@ -118,8 +154,7 @@ impl Thread {
             gated: true,
             can_suspend,
             priority: None,
-            wait: Link::NONE,
-            ready: Link::NONE,
+            link: Link::NONE,
         }
     }
 
@@ -189,6 +224,15 @@ impl Thread {
         self.gated = needs_exclusive;
     }
 
+    /// The queue for when it may be ready.
+    pub(crate) fn ready_queue(&self) -> Queue {
+        match self.priority {
+            Some(_) => Queue::Spawned,
+            None if self.gated => Queue::ReadyGated,
+            None => Queue::Ready,
+        }
+    }
+
     /// Whether its frames can be set aside; false for a start function.
     pub fn can_suspend(&self) -> bool {
         self.can_suspend
@@ -220,20 +264,11 @@ impl Thread {
     }
 }
 
-impl Node<WAIT> for Thread {
+impl Node<QUEUE> for Thread {
     fn link(&self) -> &Link {
-        &self.wait
+        &self.link
     }
     fn link_mut(&mut self) -> &mut Link {
-        &mut self.wait
-    }
-}
-
-impl Node<READY> for Thread {
-    fn link(&self) -> &Link {
-        &self.ready
-    }
-    fn link_mut(&mut self) -> &mut Link {
-        &mut self.ready
+        &mut self.link
     }
 }

@@ -1,7 +1,7 @@
 //! Spec: Waitable State.
 
-use super::links::{MEMBER, WAIT};
-use super::{CopyEnd, Subtask};
+use super::links::{MEMBER, QUEUE};
+use super::{CopyEnd, Queue, Subtask};
 use crate::error::HandleKind;
 use crate::id::{InstanceId, SetId, ThreadId, WaitableId};
 use crate::spec::CopyResult;
@@ -117,11 +117,10 @@ pub struct WaitableSet {
     instance: InstanceId,
     pub(crate) pending: List<WaitableId, MEMBER>,
     pub(crate) idle: List<WaitableId, MEMBER>,
-    /// Threads in `waitable-set.wait` that have not been told to look; but not the holder of the exclusive lock, which its
-    /// instance knows.
-    pub(crate) waiters: List<ThreadId, WAIT>,
-    /// Those in their callback loop, who need the exclusive lock too.
-    pub(crate) callbacks: List<ThreadId, WAIT>,
+    /// [`Queue::Waiters`].
+    pub(crate) waiters: List<ThreadId, QUEUE>,
+    /// [`Queue::Callbacks`].
+    pub(crate) callbacks: List<ThreadId, QUEUE>,
     num_waiting: u32,
 }
 
@@ -152,16 +151,21 @@ impl WaitableSet {
         self.pending.is_empty() && self.idle.is_empty()
     }
 
+    /// [`Queue::Callbacks`], else [`Queue::Waiters`].
+    pub(crate) fn queue_mut(&mut self, queue: Queue) -> &mut List<ThreadId, QUEUE> {
+        if queue == Queue::Callbacks { &mut self.callbacks } else { &mut self.waiters }
+    }
+
     /// `num_waiting`.
     pub fn num_waiting(&self) -> u32 {
         self.num_waiting
     }
 
     pub(crate) fn start_waiting(&mut self) {
-        self.num_waiting = self.num_waiting.saturating_add(1);
+        self.num_waiting = self.num_waiting.wrapping_add(1);
     }
 
     pub(crate) fn stop_waiting(&mut self) {
-        self.num_waiting = self.num_waiting.saturating_sub(1);
+        self.num_waiting = self.num_waiting.wrapping_sub(1);
     }
 }

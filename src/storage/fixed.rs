@@ -30,6 +30,16 @@ impl<T: Blank, const N: usize> Slots<T> for Fixed<T, N> {
         self.items.get_mut(index)
     }
 
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn reach(&mut self, index: usize) -> Option<&mut T> {
+        let place = self.items.get_mut(index)?;
+        self.len = self.len.max(index.wrapping_add(1));
+        Some(place)
+    }
+
     fn grow(&mut self) -> bool {
         let room = self.len < N;
         if room {

@@ -4,6 +4,8 @@ use core::num::NonZeroU32;
 
 /// A generational id. Implemented by the ids of [`crate::id`] alone, and by what they are made of.
 pub trait Key: Copy + PartialEq {
+    /// What ids of this kind are made of, so that what is done with them is there once.
+    type Made: Key;
     /// How many slots ids of this kind tell apart. More than that a slab of them may not have, which is a compile-time error.
     const SLOTS: usize;
     /// The id of what is in a slot that keeps this stamp.
@@ -33,6 +35,7 @@ pub struct Wide {
 }
 
 impl Key for Wide {
+    type Made = Self;
     const SLOTS: usize = u32::MAX as usize;
 
     fn new(index: u32, stamp: NonZeroU32) -> Self {
@@ -72,6 +75,7 @@ impl Word {
 
 #[cfg(not(feature = "alloc"))]
 impl Key for Word {
+    type Made = Self;
     const SLOTS: usize = 1 << (u32::BITS - Self::BITS);
 
     fn new(_: u32, stamp: NonZeroU32) -> Self {

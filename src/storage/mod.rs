@@ -5,6 +5,7 @@
 //! on the bounded tier an array ([`Fixed`]).
 
 pub(crate) mod cell;
+mod count;
 mod fixed;
 #[cfg(feature = "alloc")]
 mod heap;
@@ -54,7 +55,7 @@ impl Limit {
     }
 
     /// Whether `more` fit beside those in use, in storage of this capacity. Never inlined: it is asked everywhere.
-    #[inline(never)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) const fn has_room(self, used: u32, more: usize, capacity: usize) -> bool {
         self.allows((used as usize).saturating_add(more), capacity)
     }
@@ -83,6 +84,21 @@ pub trait Slots<T: Blank> {
     /// The same, to change.
     fn place_mut(&mut self, index: usize) -> Option<&mut T> {
         self.as_mut_slice().get_mut(index)
+    }
+    /// How many elements there are.
+    fn len(&self) -> usize {
+        self.as_slice().len()
+    }
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// The place at an index, to change, which is added where it is the next; `None` where there is no room.
+    fn reach(&mut self, index: usize) -> Option<&mut T> {
+        if index >= self.len() && !self.grow() {
+            return None;
+        }
+        self.place_mut(index)
     }
     /// Adds one blank element; `false` where there is no room. Amortised O(1); allocates on the heap tier.
     #[must_use]

@@ -1,5 +1,6 @@
 //! The slab: elements with generational ids and a free list. Every operation is O(1).
 
+use super::count::Stamps;
 use super::{Blank, Key, Limit, Slots};
 use core::marker::PhantomData;
 use core::num::NonZeroU32;
@@ -43,12 +44,7 @@ impl<T> Slot<T> {
 #[derive(Debug)]
 #[repr(C)]
 pub struct Slab<K, T, S> {
-    /// Head of the free list, by index + 1: an empty slab is zeros.
-    free: u32,
-    live: u32,
-    limit: Limit,
-    /// What new slots count on from: the newest generation before the last reset.
-    born: u32,
+    stamps: Stamps,
     slots: S,
     marker: PhantomData<(K, T)>,
 }
@@ -68,7 +64,7 @@ impl<K: Key, T, S: Slots<Slot<T>>> Slab<K, T, S> {
                 "the capacity of a table is above 4096, which ids tell apart only with the feature `alloc`"
             );
         }
-        Self { slots: S::EMPTY, free: 0, live: 0, limit: Limit::NONE, born: 0, marker: PhantomData }
+        Self { slots: S::EMPTY, stamps: Stamps::EMPTY, marker: PhantomData }
     }
 
     /// Forgets the elements and the limit: none of their ids is ever one of an element that comes. O(slots).
@@ -80,63 +76,50 @@ impl<K: Key, T, S: Slots<Slot<T>>> Slab<K, T, S> {
             Place::Used { stamp, .. } => K::new(0, *stamp).generation().get(),
         };
         let newest = self.slots.as_slice().iter().map(generation).max();
-        self.born = newest.unwrap_or(0).max(self.born);
+        let born = newest.unwrap_or(0).max(self.stamps.born);
         self.slots.clear();
-        (self.free, self.live, self.limit) = (0, 0, Limit::NONE);
+        self.stamps = Stamps { born, ..Stamps::EMPTY };
     }
 
     /// Sets the most elements that there may be, where the storage has room for as many.
     pub fn set_limit(&mut self, limit: u32) {
-        self.limit = Limit::new(limit);
+        self.stamps.count.limit = Limit::new(limit);
     }
 
     /// How many elements there are.
     pub fn len(&self) -> usize {
-        self.live as usize
+        self.stamps.count.live() as usize
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.live == 0
+        self.len() == 0
     }
 
     /// Whether `n` more elements fit. (The allocator may still refuse on the heap tier.)
     pub fn has_room(&self, n: usize) -> bool {
-        self.limit.has_room(self.live, n, S::CAPACITY)
+        self.stamps.count.has_room(n, S::CAPACITY)
     }
 
     /// Adds an element; `None` where there is no room.
     pub fn insert(&mut self, value: T) -> Option<K> {
-        if !self.has_room(1) {
-            return None;
-        }
-        let (index, born) = match self.free.checked_sub(1) {
-            Some(index) => (index, 0),
-            None => {
-                let index = self.slots.as_slice().len();
-                if !self.slots.grow() {
-                    return None;
-                }
-                (index as u32, self.born)
-            }
-        };
-        let Slot(place) = self.slots.place_mut(index as usize)?;
+        let index = self.stamps.count.vacant(self.slots.len(), S::CAPACITY)?.get().wrapping_sub(1);
+        let Slot(place) = self.slots.reach(index as usize)?;
         let Place::Free { stamp, next } = *place else { return None };
-        let key = K::after(index, stamp.max(born));
-        *place = Place::Used { stamp: key.stamp(), value };
-        self.free = next;
-        self.live = self.live.saturating_add(1);
-        Some(key)
+        let stamp = self.stamps.fill::<K::Made>(index, stamp, next);
+        *place = Place::Used { stamp, value };
+        Some(K::new(index, stamp))
     }
 
     /// Takes an element out; `None` where the id is stale.
     pub fn remove(&mut self, key: K) -> Option<T> {
         self.get(key)?;
         let Slot(place) = self.slots.place_mut(key.index() as usize)?;
-        let free = Place::Free { stamp: key.stamp().get(), next: self.free };
+        let free = Place::Free {
+            stamp: key.stamp().get(),
+            next: self.stamps.count.release(key.index().wrapping_add(1)),
+        };
         let Place::Used { value, .. } = core::mem::replace(place, free) else { return None };
-        self.free = key.index().wrapping_add(1);
-        self.live = self.live.saturating_sub(1);
         Some(value)
     }
 
@@ -146,21 +129,22 @@ impl<K: Key, T, S: Slots<Slot<T>>> Slab<K, T, S> {
         if !matches!(place, Place::Used { stamp, .. } if *stamp == key.stamp()) {
             return false;
         }
-        *place = Place::Free { stamp: key.stamp().get(), next: self.free };
-        self.free = key.index().wrapping_add(1);
-        self.live = self.live.saturating_sub(1);
+        *place = Place::Free {
+            stamp: key.stamp().get(),
+            next: self.stamps.count.release(key.index().wrapping_add(1)),
+        };
         true
     }
 
     /// The element; `None` where the id is stale.
-    #[inline(never)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub fn get(&self, key: K) -> Option<&T> {
         let (stamp, value) = self.slots.place(key.index() as usize)?.used()?;
         (stamp == key.stamp()).then_some(value)
     }
 
     /// The element, to change; `None` where the id is stale.
-    #[inline(never)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub fn get_mut(&mut self, key: K) -> Option<&mut T> {
         match &mut self.slots.place_mut(key.index() as usize)?.0 {
             Place::Used { stamp, value } if *stamp == key.stamp() => Some(value),
@@ -168,16 +152,22 @@ impl<K: Key, T, S: Slots<Slot<T>>> Slab<K, T, S> {
         }
     }
 
-    /// The id of what is in a slot now; `None` where the slot is free. For links and walks.
-    #[inline(never)]
+    /// The id of what is in a slot now; `None` where the slot is free. For links.
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub fn key_at(&self, index: u32) -> Option<K> {
         let (stamp, _) = self.slots.place(index as usize)?.used()?;
         Some(K::new(index, stamp))
     }
 
-    /// How many slots were ever in use: the bound for a walk with [`Slab::key_at`].
+    /// What is in a slot now; `None` where the slot is free. For walks.
+    pub fn at(&self, index: u32) -> Option<(K, &T)> {
+        let (stamp, value) = self.slots.place(index as usize)?.used()?;
+        Some((K::new(index, stamp), value))
+    }
+
+    /// How many slots were ever in use: the bound for a walk with [`Slab::at`].
     pub fn slots_in_use(&self) -> u32 {
-        self.slots.as_slice().len() as u32
+        self.slots.len() as u32
     }
 
     /// Every element with its id, in the order of the slots.

@@ -1,5 +1,6 @@
 //! A guest-visible table: the spec's `Table`. Index 0 is reserved, freed indices are used again last in, first out.
 
+use super::count::Count;
 use super::{Blank, Limit, Slots};
 use crate::spec::TABLE_MAX_LENGTH;
 
@@ -22,9 +23,7 @@ impl<T> Blank for Entry<T> {
 #[derive(Debug)]
 #[repr(C)]
 pub struct Table<S> {
-    free: u32,
-    live: u32,
-    limit: Limit,
+    count: Count,
     /// The element at `i` is the table's index `i + 1`.
     slots: S,
 }
@@ -32,22 +31,22 @@ pub struct Table<S> {
 impl<S> Table<S> {
     /// How many indices are in use.
     pub const fn len(&self) -> usize {
-        self.live as usize
+        self.count.live() as usize
     }
 
     /// Whether no index is in use.
     pub const fn is_empty(&self) -> bool {
-        self.live == 0
+        self.len() == 0
     }
 
     /// An empty table over this storage, limited by its capacity alone.
     pub const fn new(slots: S) -> Self {
-        Self { slots, free: 0, live: 0, limit: Limit::NONE }
+        Self { slots, count: Count::EMPTY }
     }
 
     /// Sets the most elements that there may be, where the storage has room for as many.
     pub const fn set_limit(&mut self, limit: u32) {
-        self.limit = Limit::new(limit);
+        self.count.limit = Limit::new(limit);
     }
 
     /// Whether `n` more elements fit.
@@ -55,8 +54,7 @@ impl<S> Table<S> {
     where
         S: Slots<Entry<T>>,
     {
-        let capacity = self.slots.capacity().min(TABLE_MAX_LENGTH as usize);
-        self.limit.has_room(self.live, n, capacity)
+        self.count.has_room(n, capacity::<T, S>())
     }
 
     /// `Table.add`: the element's index; `None` where there is no room.
@@ -64,26 +62,11 @@ impl<S> Table<S> {
     where
         S: Slots<Entry<T>>,
     {
-        if !self.has_room(1) {
-            return None;
-        }
-        let index = if self.free == 0 {
-            let len = self.slots.as_slice().len();
-            if !self.slots.grow() {
-                return None;
-            }
-            (len as u32).wrapping_add(1)
-        } else {
-            self.free
-        };
-        let entry = self.entry_mut(index)?;
-        let next = match entry {
-            Entry::Free(next) => *next,
-            Entry::Used(_) => return None,
-        };
+        let index = self.count.vacant(self.slots.len(), capacity::<T, S>())?.get();
+        let entry = self.slots.reach(index.wrapping_sub(1) as usize)?;
+        let Entry::Free(next) = *entry else { return None };
         *entry = Entry::Used(value);
-        self.free = next;
-        self.live = self.live.saturating_add(1);
+        self.count.fill(next);
         Some(index)
     }
 
@@ -109,20 +92,15 @@ impl<S> Table<S> {
         }
     }
 
-    /// `Table.remove`; `None` where there is nothing at the index.
-    pub fn remove<T>(&mut self, index: u32) -> Option<T>
+    /// `Table.remove`; whether there was anything at the index.
+    pub fn remove<T>(&mut self, index: u32) -> bool
     where
         S: Slots<Entry<T>>,
     {
-        let free = self.free;
-        let entry = self.entry_mut(index)?;
-        if matches!(entry, Entry::Free(_)) {
-            return None;
-        }
-        let Entry::Used(value) = core::mem::replace(entry, Entry::Free(free)) else { return None };
-        self.free = index;
-        self.live = self.live.saturating_sub(1);
-        Some(value)
+        let place = index.checked_sub(1).and_then(|place| self.slots.place_mut(place as usize));
+        let Some(entry @ Entry::Used(_)) = place else { return false };
+        *entry = Entry::Free(self.count.release(index));
+        true
     }
 
     /// How many places there are, in use or free: the highest index that ever was.
@@ -130,7 +108,7 @@ impl<S> Table<S> {
     where
         S: Slots<Entry<T>>,
     {
-        self.slots.as_slice().len() as u32
+        self.slots.len() as u32
     }
 
     fn entry_mut<T>(&mut self, index: u32) -> Option<&mut Entry<T>>
@@ -139,4 +117,8 @@ impl<S> Table<S> {
     {
         self.slots.place_mut(index.checked_sub(1)? as usize)
     }
+}
+
+fn capacity<T, S: Slots<Entry<T>>>() -> usize {
+    S::CAPACITY.min(TABLE_MAX_LENGTH as usize)
 }

@@ -39,7 +39,7 @@ impl<P: Profile> Store<P> {
 
     /// Checks the invariants between guest calls: what is wrong, or `Ok`. O(what the store holds).
     ///
-    /// Each thread that waits stands on exactly one list; where a thread could run, it or somebody before it in
+    /// Each thread that waits stands in exactly one queue, which it knows; where a thread could run, it or somebody before it in
     /// its queue is on a ready list; a set's members are in the list that their event says; what handles
     /// reach is there, and nothing else is.
     ///
@@ -92,59 +92,69 @@ impl<P: Profile> Store<P> {
         if thread.index() != 0 && instance.threads.get(thread.index()) != Some(&id) {
             return Err("a thread's index does not lead to it");
         }
-        let list = match thread.point() {
-            Point::Enter => {
-                let exclusive = self.tasks.get(thread.task()).is_some_and(|t| t.needs_exclusive());
-                Some(if exclusive { &instance.entry_exclusive } else { &instance.entry_shared })
-            }
-            Point::Wait(set, ..) if !thread.is_gated() => self.sets.get(set).map(|s| &s.waiters),
-            Point::CallbackWait(set) => self.sets.get(set).map(|s| &s.callbacks),
-            _ => None,
-        };
-        let mut waits = false;
-        if let Some(list) = list {
-            let mut next = list.front(&self.threads);
-            while let Some(here) = next {
-                waits |= here == id;
-                next = list.after(&self.threads, here);
-            }
+        if !self.stands_in(id, thread, queue) {
+            return Err("a thread is not in the queue that it says, or does not belong there");
         }
-        let listed = usize::from(waits).saturating_add(usize::from(queue != Queue::None));
         match status {
             Status::Waiting => {
-                if listed > 1 {
-                    return Err("a thread stands on two lists");
-                }
                 let told = match thread.point() {
                     Point::Event(_) | Point::Lower(_) => true,
                     Point::Wait(..) => thread.is_gated() && instance.exclusive_thread() == Some(id),
                     _ => false,
                 };
-                if listed == 0 && !told {
+                if queue == Queue::None && !told {
                     return Err("a thread waits where nobody will find it");
                 }
-                if self.is_ready(id) && queue != Queue::Ready && !self.somebody_looks(id, thread) {
+                if self.is_ready(id) && !queue.is_ready() && !self.somebody_looks(id, thread) {
                     return Err("a ready thread is on no ready list, and nobody before it is");
                 }
             }
-            _ if listed > 0 => return Err("a thread that does not wait stands on a list"),
+            _ if queue != Queue::None => return Err("a thread that does not wait stands on a list"),
             _ => {}
         }
         Ok(())
+    }
+
+    /// Whether a thread is in this queue, and belongs there.
+    fn stands_in(&self, id: ThreadId, thread: &Thread, queue: Queue) -> bool {
+        let (point, gated) = (thread.point(), thread.is_gated());
+        let exclusive = self.tasks.get(thread.task()).is_some_and(|task| task.needs_exclusive());
+        let set = point.set().and_then(|set| self.sets.get(set));
+        let (list, belongs) = match queue {
+            Queue::None => return true,
+            Queue::EnterExclusive => (None, point == Point::Enter && exclusive),
+            Queue::EnterShared => (None, point == Point::Enter && !exclusive),
+            Queue::WantExclusive => (None, matches!(point, Point::CallbackYield | Point::CallbackWait(_))),
+            Queue::Ready => (None, !gated && thread.priority().is_none()),
+            Queue::ReadyGated => (None, gated),
+            Queue::Spawned => {
+                let priority = thread.priority().map(|priority| usize::from(priority.get()));
+                (priority.and_then(|priority| self.spawned.get(priority)), true)
+            }
+            Queue::Waiters => (set.map(|set| &set.waiters), matches!(point, Point::Wait(..)) && !gated),
+            Queue::Callbacks => (set.map(|set| &set.callbacks), matches!(point, Point::CallbackWait(_))),
+        };
+        let of_instance = || self.get_instance(thread.instance())?.queue(queue);
+        let Some(list) = list.or_else(of_instance) else { return false };
+        let mut next = list.front(&self.threads);
+        while next.is_some_and(|here| here != id) {
+            next = next.and_then(|here| list.after(&self.threads, here));
+        }
+        belongs && next.is_some()
     }
 
     /// Whether enough others of its kind stand on a ready list before it: as many as there are events in its set, or whoever
     /// takes the exclusive lock or the room first.
     fn somebody_looks(&self, but: ThreadId, thread: &Thread) -> bool {
         let others = || self.threads.iter().filter(|(id, other)| *id != but && other.is_waiting());
-        let ready = |other: &Thread| other.queue() == Queue::Ready;
+        let ready = |other: &Thread| other.queue().is_ready();
         let enters = others()
             .any(|(_, other)| other.instance() == thread.instance() && other.is_gated() && ready(other));
         let told = |set: SetId, callback: bool| {
             others()
                 .filter(|(_, other)| match other.point() {
                     Point::Wait(of, ..) => !callback && !other.is_gated() && of == set && ready(other),
-                    Point::CallbackWait(of) => callback && of == set && other.queue() != Queue::None,
+                    Point::CallbackWait(of) => callback && of == set && other.queue() != Queue::Callbacks,
                     _ => false,
                 })
                 .count()
@@ -161,7 +171,7 @@ impl<P: Profile> Store<P> {
         };
         match (thread.point(), thread.queue()) {
             (Point::Wait(set, ..), _) => !thread.is_gated() && told(set, false) >= events(set),
-            (Point::CallbackWait(set), Queue::None) => told(set, true) >= events(set),
+            (Point::CallbackWait(set), Queue::Callbacks) => told(set, true) >= events(set),
             _ => enters,
         }
     }

@@ -8,7 +8,7 @@ use crate::event::event;
 use crate::id::{TaskId, ThreadId};
 use crate::message::{Bug, Misuse};
 use crate::raise::Raises;
-use crate::state::{InstanceKind, Kind, Point, Status};
+use crate::state::{InstanceKind, Point, Status};
 use crate::storage::Profile;
 
 impl<P: Profile> Store<P> {
@@ -85,19 +85,15 @@ impl<P: Profile> Store<P> {
 
     /// A call of the dead that a host function has not answered, from `from` on; and where to go on.
     pub(crate) fn next_orphan(&self, from: u32) -> Option<(ThreadId, u32)> {
-        let mut index = from;
-        while index < self.waitables.slots_in_use() {
-            let next = index.wrapping_add(1);
-            if let Some(id) = self.waitables.key_at(index)
-                && let Some(waitable) = self.waitables.get(id)
-                && let Kind::Subtask(subtask) = waitable.kind()
-                && self.get_instance(waitable.instance()).is_some_and(|i| i.is_poisoned())
+        let mut from = from;
+        while let Some((id, next)) = self.next_dead_waitable(from) {
+            if let Some(subtask) = self.get_subtask(id)
                 && let Some(thread) = subtask.callee.and_then(|task| self.tasks.get(task)?.implicit_thread())
                 && self.is_unanswered(thread)
             {
                 return Some((thread, next));
             }
-            index = next;
+            from = next;
         }
         None
     }

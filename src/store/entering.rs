@@ -1,9 +1,9 @@
 //! Spec: Component Instances (`may_enter_from`, `entering_set`), and what a trap leaves behind.
 
-use super::{Current, Store};
+use super::{Current, Store, instance_in};
 use crate::error::Trap;
 use crate::event::event;
-use crate::id::{HostCall, InstanceId, ThreadId};
+use crate::id::{HostCall, InstanceId, ThreadId, WaitableId};
 use crate::raise::Raises;
 use crate::spec::SubtaskState;
 use crate::state::{Caller, Handle, InstanceKind, Kind, Scope};
@@ -90,7 +90,7 @@ impl<P: Profile> Store<P> {
             let Some(entry) = self.get_instance(here) else { return };
             let level = entry.level();
             caller = caller.and_then(|c| self.climb(c, level));
-            let Some(entry) = self.instances.as_mut_slice().get_mut(here.index()) else { return };
+            let Some(entry) = instance_in::<P>(&mut self.instances, here) else { return };
             if entry.kind() == InstanceKind::Host || caller == Some(here) {
                 return;
             }
@@ -122,9 +122,8 @@ impl<P: Profile> Store<P> {
         let mut index = from;
         while index < self.threads.slots_in_use() {
             let next = index.wrapping_add(1);
-            if let Some(id) = self.threads.key_at(index)
-                && let Some(thread) = self.threads.get(id)
-                && self.get_instance(thread.instance()).is_some_and(|i| i.is_poisoned())
+            if let Some((id, thread)) = self.threads.at(index)
+                && self.is_dead(thread.instance())
             {
                 return Some((id, next));
             }
@@ -141,13 +140,8 @@ impl<P: Profile> Store<P> {
         let _ = self.stop_waiting(id);
         let thread = self.threads.get(id)?;
         let (task, instance, index) = (thread.task(), thread.instance(), thread.index());
-        self.threads.free(id);
+        self.free_thread(id, instance, index);
         event!(trace, thread, "dropped", thread = id);
-        if index != 0
-            && let Some(instance) = self.instances.as_mut_slice().get_mut(instance.index())
-        {
-            instance.threads.remove(index);
-        }
         if matches!(self.current, Current::Thread(current) if current == id) {
             self.current = Current::None;
         }
@@ -173,7 +167,10 @@ impl<P: Profile> Store<P> {
             any = true;
             let mut index = 1;
             while index <= self.instance_mut(instance)?.handles.high_water() {
-                if let Some(handle) = self.instance_mut(instance)?.handles.remove(index) {
+                let handles = &mut self.instance_mut(instance)?.handles;
+                if let Some(handle) = handles.get(index) {
+                    let handle = *handle;
+                    handles.remove(index);
                     self.purge_handle(handle)?;
                 }
                 index = index.wrapping_add(1);
@@ -184,23 +181,38 @@ impl<P: Profile> Store<P> {
             return Ok(());
         }
         // What has no handle: synchronous calls of the dead.
-        let mut index = 0;
-        while index < self.waitables.slots_in_use() {
-            if let Some(id) = self.waitables.key_at(index)
-                && let Some(waitable) = self.waitables.get(id)
-                && self.get_instance(waitable.instance()).is_some_and(|i| i.is_poisoned())
-            {
-                self.purge_handle(Handle::Waitable(id))?;
-            }
-            index = index.wrapping_add(1);
+        let mut from = 0;
+        while let Some((id, next)) = self.next_dead_waitable(from) {
+            self.purge_handle(Handle::Waitable(id))?;
+            from = next;
         }
         Ok(())
+    }
+
+    /// A waitable of a poisoned instance, from `from` on; and where to go on.
+    pub(crate) fn next_dead_waitable(&self, from: u32) -> Option<(WaitableId, u32)> {
+        let mut index = from;
+        while index < self.waitables.slots_in_use() {
+            let next = index.wrapping_add(1);
+            if let Some((id, waitable)) = self.waitables.at(index)
+                && self.is_dead(waitable.instance())
+            {
+                return Some((id, next));
+            }
+            index = next;
+        }
+        None
+    }
+
+    /// Whether a trap made an instance unusable.
+    fn is_dead(&self, instance: InstanceId) -> bool {
+        self.get_instance(instance).is_some_and(|instance| instance.is_poisoned())
     }
 
     fn next_to_purge(&mut self, at: &mut u32) -> Option<InstanceId> {
         loop {
             let id = InstanceId::from_index(*at);
-            let entry = self.instances.as_mut_slice().get_mut(id.index())?;
+            let entry = instance_in::<P>(&mut self.instances, id)?;
             *at = at.wrapping_add(1);
             if entry.take_purge() {
                 return Some(id);
@@ -245,9 +257,6 @@ impl<P: Profile> Store<P> {
         let instance = self.thread_mut(thread)?.instance();
         self.stop_waiting(thread)?;
         self.forget_unentered(thread);
-        if self.instance_mut(instance)?.is_poisoned() {
-            return Ok(());
-        }
-        self.signal_entry(instance)
+        if self.is_dead(instance) { Ok(()) } else { self.signal_entry(instance) }
     }
 }

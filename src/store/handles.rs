@@ -1,6 +1,6 @@
 //! Spec: Table State, Resource State, and the handle halves of lifting and lowering.
 
-use super::Store;
+use super::{Store, instance_in};
 use crate::abi::types::ValType;
 use crate::error::{EndAction, Error, HandleKind, Resource, Trap};
 use crate::event::event;
@@ -11,7 +11,7 @@ use crate::state::{
     CopyEnd, CopyState, Direction, ErrorContext, Handle, Kind, Lend, Rep, ResourceHandle, Scope, Shared,
     Waitable, WaitableSet,
 };
-use crate::storage::{Profile, Slots as _};
+use crate::storage::Profile;
 
 impl<P: Profile> Store<P> {
     /// `inst.handles.add`.
@@ -20,9 +20,9 @@ impl<P: Profile> Store<P> {
     }
 
     /// `inst.handles.get`, and `trap_if(not isinstance(.., ..))`.
-    #[inline(never)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     fn handle(&mut self, instance: InstanceId, index: u32, expected: HandleKind) -> Raises<&mut Handle> {
-        let entry = self.instances.as_mut_slice().get_mut(instance.index());
+        let entry = instance_in::<P>(&mut self.instances, instance);
         let handle = entry.and_then(|entry| entry.handles.get_mut(index));
         let handle = handle.or_raise(&mut self.raiser, Trap::UnknownHandle(index))?;
         let found = match handle {
@@ -89,7 +89,7 @@ impl<P: Profile> Store<P> {
         }
     }
 
-    #[inline(never)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn end_mut(&mut self, id: WaitableId) -> Raises<&mut CopyEnd> {
         match self.waitables.get_mut(id).map(|w| &mut w.kind) {
             Some(Kind::End(end)) => Ok(end),
@@ -269,7 +269,7 @@ impl<P: Profile> Store<P> {
     }
 
     /// A handle that must be a resource of this type.
-    #[inline(never)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn resource_handle(
         &mut self,
         instance: InstanceId,
@@ -278,7 +278,7 @@ impl<P: Profile> Store<P> {
     ) -> Raises<&mut ResourceHandle> {
         // Asked twice, so that what is answered borrows the table alone.
         self.handle(instance, index, HandleKind::Resource)?;
-        let entry = self.instances.as_mut_slice().get_mut(instance.index());
+        let entry = instance_in::<P>(&mut self.instances, instance);
         match entry.and_then(|entry| entry.handles.get_mut(index)) {
             Some(Handle::Resource(resource)) if resource.ty == ty => Ok(resource),
             _ => self.raiser.raise(Trap::ResourceType(index)),
@@ -340,7 +340,7 @@ impl<P: Profile> Store<P> {
         {
             self.lends.free(id);
             next = lend.next;
-            if let Some(instance) = self.instances.as_mut_slice().get_mut(lend.instance.index())
+            if let Some(instance) = instance_in::<P>(&mut self.instances, lend.instance)
                 && let Some(Handle::Resource(entry)) = instance.handles.get_mut(lend.handle)
             {
                 entry.num_lends = entry.num_lends.saturating_sub(1);

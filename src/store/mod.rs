@@ -30,7 +30,7 @@ use crate::id::{
 };
 use crate::message::{Bug, Misuse};
 use crate::raise::{OrRaise as _, Raiser, Raises};
-use crate::state::links::READY;
+use crate::state::links::QUEUE;
 use crate::state::{
     ErrorContext, Instance, InstanceKind, Lend, Lift, Lower, Options, Priority, QueuedArgs, Shared, Task,
     Thread, Waitable, WaitableSet,
@@ -64,9 +64,13 @@ pub enum Choose {
     Barging,
     /// The reference's deterministic profile: every wait goes through the scheduler.
     Spec,
-    /// Drawn from this seed: for tests and fuzzers that look for orders nobody thought of.
+    /// Drawn from this seed: for tests and fuzzers that look for orders nobody thought of, on any profile of a build with the
+    /// feature `alloc`.
+    #[cfg(feature = "alloc")]
     Seeded(u64),
 }
+
+type Threads<P> = Slab<ThreadId, Thread, <P as Profile>::Threads>;
 
 /// Everything that the Component Model keeps about a set of instances that may call each other.
 ///
@@ -80,9 +84,8 @@ pub struct Store<P: Profile> {
     /// Instances with ready threads, first and last, by index + 1.
     ready_head: u32,
     ready_tail: u32,
-    /// Threads that the host spawned and that are ready, as a hint, by their priority; and a bit for each list that is not empty.
-    spawned: [List<ThreadId, READY>; Priority::COUNT],
-    spawned_mask: u8,
+    /// [`Queue::Spawned`](crate::state::Queue::Spawned), by their priority.
+    spawned: [List<ThreadId, QUEUE>; Priority::COUNT],
     /// Whether it was their turn last.
     spawned_last: bool,
     pub(crate) current: Current,
@@ -107,7 +110,7 @@ pub struct Store<P: Profile> {
     limits: Option<Limits>,
     pub(crate) instances: P::Instances,
     pub(crate) tasks: Slab<TaskId, Task, P::Tasks>,
-    pub(crate) threads: Slab<ThreadId, Thread, P::Threads>,
+    pub(crate) threads: Threads<P>,
     pub(crate) waitables: Slab<WaitableId, Waitable, P::Waitables>,
     pub(crate) sets: Slab<SetId, WaitableSet, P::Sets>,
     pub(crate) streams: Slab<SharedId, Shared, P::Streams>,
@@ -157,7 +160,6 @@ impl<P: Profile> Store<P> {
             ready_head: 0,
             ready_tail: 0,
             spawned: [const { List::EMPTY }; Priority::COUNT],
-            spawned_mask: 0,
             spawned_last: false,
             current: Current::None,
             leaf_storage: [0; 2],
@@ -221,6 +223,13 @@ impl<P: Profile> Store<P> {
     }
 
     /// A coin where the scheduler draws, and false where it does not: who is next goes to the end of the queue instead.
+    #[cfg(not(feature = "alloc"))]
+    pub(crate) fn draws(&mut self) -> bool {
+        false
+    }
+
+    /// A coin where the scheduler draws, and false where it does not: who is next goes to the end of the queue instead.
+    #[cfg(feature = "alloc")]
     pub(crate) fn draws(&mut self) -> bool {
         let Choose::Seeded(state) = &mut self.choose else { return false };
         // splitmix64: neighbouring seeds differ from the first coin on.
@@ -411,31 +420,31 @@ impl<P: Profile> Store<P> {
 
     // The same for the core itself. Never inlined: they are asked for everywhere.
 
-    #[inline(never)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn get_instance(&self, id: InstanceId) -> Option<&Instance<P::Handles, P::ThreadIndices>> {
         self.instances.as_slice().get(id.index())
     }
 
-    #[inline(never)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn instance_mut(
         &mut self,
         id: InstanceId,
     ) -> Raises<&mut Instance<P::Handles, P::ThreadIndices>> {
-        self.instances.as_mut_slice().get_mut(id.index()).or_raise(&mut self.raiser, Misuse::UnknownInstance)
+        instance_in::<P>(&mut self.instances, id).or_raise(&mut self.raiser, Misuse::UnknownInstance)
     }
 
-    #[inline(never)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn options_of(&mut self, id: OptsId) -> Raises<&Options> {
         self.options.as_slice().get(id.index()).or_raise(&mut self.raiser, Misuse::UnknownOptions)
     }
 
-    #[inline(never)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn lower_of(&mut self, id: LowerId) -> Raises<&Lower> {
         self.lowers.as_slice().get(id.index()).or_raise(&mut self.raiser, Misuse::UnknownLower)
     }
 
     /// A lifted function with its options and its type.
-    #[inline(never)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn lifted(&mut self, id: LiftId) -> Raises<(&Lift, &Options, &FuncType)> {
         let lift = self.lifts.as_slice().get(id.index()).or_raise(&mut self.raiser, Misuse::UnknownLift)?;
         let options = self.options.as_slice().get(lift.options.index());
@@ -445,32 +454,32 @@ impl<P: Profile> Store<P> {
     }
 
     /// A type's layout.
-    #[inline(never)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn layout_of(&mut self, ty: ValType) -> Raises<Layout> {
         self.types.layout(ty).or_raise(&mut self.raiser, Misuse::UnknownType)
     }
 
-    #[inline(never)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn task_mut(&mut self, id: TaskId) -> Raises<&mut Task> {
         self.tasks.get_mut(id).or_raise(&mut self.raiser, Bug::StaleTask)
     }
 
-    #[inline(never)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn thread_mut(&mut self, id: ThreadId) -> Raises<&mut Thread> {
         self.threads.get_mut(id).or_raise(&mut self.raiser, Bug::StaleThread)
     }
 
-    #[inline(never)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn waitable_mut(&mut self, id: WaitableId) -> Raises<&mut Waitable> {
         self.waitables.get_mut(id).or_raise(&mut self.raiser, Bug::StaleWaitable)
     }
 
-    #[inline(never)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn set_mut(&mut self, id: SetId) -> Raises<&mut WaitableSet> {
         self.sets.get_mut(id).or_raise(&mut self.raiser, Bug::StaleSet)
     }
 
-    #[inline(never)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn shared_mut(&mut self, id: SharedId) -> Raises<&mut Shared> {
         self.streams.get_mut(id).or_raise(&mut self.raiser, Bug::StaleStream)
     }
@@ -479,6 +488,15 @@ impl<P: Profile> Store<P> {
     pub(crate) fn caught<T>(&mut self, f: impl FnOnce(&mut Self) -> Raises<T>) -> Result<T, Error> {
         f(self).map_err(|raised| self.raiser.error(raised))
     }
+}
+
+/// An instance, which then borrows nothing else of its store.
+#[cfg_attr(not(feature = "alloc"), inline(never))]
+fn instance_in<P: Profile>(
+    instances: &mut P::Instances,
+    id: InstanceId,
+) -> Option<&mut Instance<P::Handles, P::ThreadIndices>> {
+    instances.as_mut_slice().get_mut(id.index())
 }
 
 fn add<T: Blank, S: Slots<T>>(slots: &mut S, value: T, limit: u32, what: Resource) -> Result<u32, Error> {

@@ -3,15 +3,16 @@
 //! Readiness is not monotone: another waiter takes the event, a join moves it, somebody takes the lock. So the
 //! queues are *hints*. A thread enters one when it may have become ready ([`Store::make_ready`]); when it is
 //! taken out, [`Store::is_ready`] is asked again, and one that is not ready goes back to where it waits
-//! ([`Store::relink`]). Whoever leaves a wait without consuming what it was told of tells the next.
+//! ([`Store::relink`]). It stands in one [`Queue`] at a time, and knows in which. Whoever leaves a wait without consuming what it was told of tells the next.
 
-use super::Store;
+use super::{Store, Threads, instance_in};
 use crate::event::event;
-use crate::id::{InstanceId, SetId, ThreadId};
+use crate::id::{InstanceId, SetId, TaskId, ThreadId};
 use crate::message::Bug;
-use crate::raise::{OrRaise as _, Raises};
-use crate::state::{Kind, Point, Priority, Queue, Status};
-use crate::storage::{Profile, Slots};
+use crate::raise::Raises;
+use crate::state::links::QUEUE;
+use crate::state::{Kind, Point, Queue, Status};
+use crate::storage::{List, Profile};
 
 impl<P: Profile> Store<P> {
     /// `Thread.ready`. O(1).
@@ -52,10 +53,9 @@ impl<P: Profile> Store<P> {
         let (instance, task) = (thread.instance(), thread.task());
         match point {
             Point::Enter => {
-                let exclusive = self.task_mut(task)?.needs_exclusive();
                 self.instance_mut(instance)?.start_waiting_to_enter();
                 event!(debug, task, "queued", task, instance);
-                self.push_entry(id, instance, exclusive, false)?;
+                self.wait_to_enter(id, task, false)?;
                 self.signal_entry(instance)?;
             }
             Point::Spawned | Point::Start(_) | Point::Switch | Point::Host | Point::CallbackYield => {
@@ -63,9 +63,9 @@ impl<P: Profile> Store<P> {
             }
             Point::Wait(set, ..) | Point::CallbackWait(set) => {
                 self.set_mut(set)?.start_waiting();
-                self.wait_for_set(id, set, false)?;
+                self.wait_for_set(id, false)?;
                 if self.is_ready(id) || self.task_mut(task)?.cancel_is_pending() {
-                    self.signal_thread(id, set)?;
+                    self.make_ready(id)?;
                 } else {
                     self.signal_set(set)?;
                 }
@@ -80,65 +80,73 @@ impl<P: Profile> Store<P> {
         Ok(())
     }
 
-    /// Puts a thread on the list of its set's waiters that it belongs to; `again` where it had its turn and found nothing.
-    fn wait_for_set(&mut self, id: ThreadId, set: SetId, again: bool) -> Raises {
-        let thread = self.threads.get(id).or_raise(&mut self.raiser, Bug::StaleThread)?;
-        let entry = self.sets.get_mut(set).or_raise(&mut self.raiser, Bug::StaleSet)?;
-        let list = match thread.point {
-            Point::CallbackWait(_) => &mut entry.callbacks,
+    /// Puts a thread in the queue of its instance's that it waits to enter in; `again` where it had its turn and may not.
+    fn wait_to_enter(&mut self, id: ThreadId, task: TaskId, again: bool) -> Raises {
+        let exclusive = self.task_mut(task)?.needs_exclusive();
+        self.enqueue(id, if exclusive { Queue::EnterExclusive } else { Queue::EnterShared }, again)
+    }
+
+    /// Puts a thread in the queue of its set that it belongs to; `again` where it had its turn and found nothing.
+    fn wait_for_set(&mut self, id: ThreadId, again: bool) -> Raises {
+        let thread = self.thread_mut(id)?;
+        match thread.point {
+            Point::CallbackWait(_) => self.enqueue(id, Queue::Callbacks, again),
             // The holder of the exclusive lock, which `signal_set` finds by its instance.
-            _ if thread.is_gated() => return Ok(()),
-            _ => &mut entry.waiters,
-        };
-        if again {
-            list.push_front(&mut self.threads, id);
-        } else {
-            list.push_back(&mut self.threads, id);
+            _ if thread.is_gated() => Ok(()),
+            _ => self.enqueue(id, Queue::Waiters, again),
         }
+    }
+
+    /// What a queue is for a thread, and what it runs through. O(1).
+    fn list_of(
+        &mut self,
+        id: ThreadId,
+        queue: Queue,
+    ) -> Option<(&mut List<ThreadId, QUEUE>, &mut Threads<P>)> {
+        let thread = self.threads.get(id)?;
+        let list = match queue {
+            Queue::Spawned => self.spawned.get_mut(usize::from(thread.priority()?.get()))?,
+            Queue::Waiters | Queue::Callbacks => self.sets.get_mut(thread.point.set()?)?.queue_mut(queue),
+            _ => instance_in::<P>(&mut self.instances, thread.instance())?.queue_mut(queue)?,
+        };
+        Some((list, &mut self.threads))
+    }
+
+    /// Puts a thread in a queue, out of the one that it stands in. O(1).
+    fn enqueue(&mut self, id: ThreadId, queue: Queue, front: bool) -> Raises {
+        self.dequeue(id);
+        let Some((list, threads)) = self.list_of(id, queue) else {
+            return self.raiser.raise(Bug::NoQueue);
+        };
+        if front {
+            list.push_front(threads, id);
+        } else {
+            list.push_back(threads, id);
+        }
+        self.thread_mut(id)?.queue = queue;
         Ok(())
     }
 
-    fn push_entry(&mut self, id: ThreadId, instance: InstanceId, exclusive: bool, front: bool) -> Raises {
-        let entry = self
-            .instances
-            .as_mut_slice()
-            .get_mut(instance.index())
-            .or_raise(&mut self.raiser, Bug::UnknownInstance)?;
-        let list = if exclusive { &mut entry.entry_exclusive } else { &mut entry.entry_shared };
-        if front {
-            list.push_front(&mut self.threads, id);
-        } else {
-            list.push_back(&mut self.threads, id);
+    /// Takes a thread out of whatever queue it stands in. O(1).
+    pub(crate) fn dequeue(&mut self, id: ThreadId) {
+        let Some(thread) = self.threads.get_mut(id) else { return };
+        let queue = core::mem::replace(&mut thread.queue, Queue::None);
+        if let Some((list, threads)) = self.list_of(id, queue) {
+            list.remove(threads, id);
         }
-        Ok(())
     }
 
     /// Puts a thread that waits in the queue of the ready of its instance, and the instance in that of the
-    /// store. Does nothing where it stands in a queue.
+    /// store. Does nothing where it stands in such a queue.
     pub(crate) fn make_ready(&mut self, id: ThreadId) -> Raises {
         let thread = self.thread_mut(id)?;
-        if thread.queue == Queue::Ready {
+        if thread.queue.is_ready() {
             return Ok(());
         }
         event!(trace, thread, "ready", thread = id);
-        if let Some(priority) = thread.priority() {
-            thread.queue = Queue::Ready;
-            self.push_spawned(id, priority);
-            return Ok(());
-        }
-        let (instance, gated, queue) = (thread.instance(), thread.is_gated(), thread.queue);
-        let entry = self
-            .instances
-            .as_mut_slice()
-            .get_mut(instance.index())
-            .or_raise(&mut self.raiser, Bug::UnknownInstance)?;
-        if queue == Queue::Exclusive {
-            entry.want_exclusive.remove(&mut self.threads, id);
-        }
-        let list = if gated { &mut entry.ready_gated } else { &mut entry.ready };
-        list.push_back(&mut self.threads, id);
-        self.thread_mut(id)?.queue = Queue::Ready;
-        self.enqueue_instance(instance)
+        let (instance, queue) = (thread.instance(), thread.ready_queue());
+        self.enqueue(id, queue, false)?;
+        if queue == Queue::Spawned { Ok(()) } else { self.enqueue_instance(instance) }
     }
 
     fn enqueue_instance(&mut self, id: InstanceId) -> Raises {
@@ -173,52 +181,38 @@ impl<P: Profile> Store<P> {
     /// The next ready thread, for [`tick`](crate::run::tick). Those that the host spawned and all others take turns.
     pub(crate) fn next_ready(&mut self) -> Raises<Option<ThreadId>> {
         self.spawned_last = !self.spawned_last;
-        if self.spawned_last {
-            let spawned = self.next_spawned()?;
-            return if spawned.is_some() { Ok(spawned) } else { self.next_of_instances() };
-        }
-        let other = self.next_of_instances()?;
-        if other.is_some() { Ok(other) } else { self.next_spawned() }
-    }
-
-    /// Whether a thread may be ready. O(1).
-    pub(crate) fn has_ready(&self) -> bool {
-        self.ready_head != 0 || self.spawned_mask != 0
-    }
-
-    /// The most urgent of the threads that the host spawned and that are ready; those of one priority take turns. O(1).
-    fn next_spawned(&mut self) -> Raises<Option<ThreadId>> {
-        while let Some(priority) = self.spawned_mask.checked_ilog2() {
-            let list =
-                self.spawned.get_mut(priority as usize).or_raise(&mut self.raiser, Bug::NinthPriority)?;
-            let id = list.pop_front(&mut self.threads);
-            if list.is_empty() {
-                self.spawned_mask &= !1u8.wrapping_shl(priority);
+        for spawned in [self.spawned_last, !self.spawned_last] {
+            let next = if spawned { self.next_spawned()? } else { self.next_of_instances()? };
+            if next.is_some() {
+                return Ok(next);
             }
-            let Some(id) = id else { continue };
-            self.thread_mut(id)?.queue = Queue::None;
-            if self.is_ready(id) {
-                return Ok(Some(id));
-            }
-            self.relink(id)?;
         }
         Ok(None)
     }
 
-    fn push_spawned(&mut self, id: ThreadId, priority: Priority) {
-        if let Some(list) = self.spawned.get_mut(usize::from(priority.get())) {
-            list.push_back(&mut self.threads, id);
-            self.spawned_mask |= 1u8.wrapping_shl(priority.get().into());
-        }
+    /// Whether a thread may be ready. O(1).
+    pub(crate) fn has_ready(&self) -> bool {
+        self.ready_head != 0 || self.spawned.iter().any(|list| !list.is_empty())
     }
 
-    fn remove_spawned(&mut self, id: ThreadId, priority: Priority) {
-        if let Some(list) = self.spawned.get_mut(usize::from(priority.get())) {
-            list.remove(&mut self.threads, id);
-            if list.is_empty() {
-                self.spawned_mask &= !1u8.wrapping_shl(priority.get().into());
+    /// The most urgent of the threads that the host spawned and that are ready; those of one priority take turns. O(1).
+    fn next_spawned(&mut self) -> Raises<Option<ThreadId>> {
+        while let Some(id) = self.spawned.iter().rev().find_map(|list| list.front(&self.threads)) {
+            if self.take_ready(id)? {
+                return Ok(Some(id));
             }
         }
+        Ok(None)
+    }
+
+    /// Takes a thread out of its queue: whether it is ready. One that is not goes back to where it waits.
+    fn take_ready(&mut self, id: ThreadId) -> Raises<bool> {
+        self.dequeue(id);
+        let ready = self.is_ready(id);
+        if !ready {
+            self.relink(id)?;
+        }
+        Ok(ready)
     }
 
     /// The next ready thread of any instance. Instances take turns; in each, the gated and the other threads take turns.
@@ -230,7 +224,7 @@ impl<P: Profile> Store<P> {
             }
             let found = self.next_ready_of(instance, true)?;
             let entry = self.instance_mut(instance)?;
-            if !entry.ready.is_empty() || !entry.ready_gated.is_empty() {
+            if !entry.is_empty(Queue::Ready) || !entry.is_empty(Queue::ReadyGated) {
                 self.enqueue_instance(instance)?;
             }
             if found.is_some() {
@@ -244,38 +238,30 @@ impl<P: Profile> Store<P> {
     pub(crate) fn next_ready_of(&mut self, instance: InstanceId, gated: bool) -> Raises<Option<ThreadId>> {
         loop {
             let draws = self.draws();
-            let entry = self
-                .instances
-                .as_mut_slice()
-                .get_mut(instance.index())
-                .or_raise(&mut self.raiser, Bug::UnknownInstance)?;
-            let from_gated =
-                gated && !entry.ready_gated.is_empty() && (entry.gated_next || entry.ready.is_empty());
+            let entry = self.instance_mut(instance)?;
+            let from_gated = gated
+                && !entry.is_empty(Queue::ReadyGated)
+                && (entry.gated_next || entry.is_empty(Queue::Ready));
             entry.gated_next = !from_gated;
-            let list = if from_gated { &mut entry.ready_gated } else { &mut entry.ready };
-            let Some(id) = list.pop_front(&mut self.threads) else { return Ok(None) };
+            let queue = if from_gated { Queue::ReadyGated } else { Queue::Ready };
+            let Some(id) = self.front(instance, queue) else { return Ok(None) };
             if draws {
-                list.push_back(&mut self.threads, id);
-                continue;
-            }
-            self.thread_mut(id)?.queue = Queue::None;
-            if self.is_ready(id) {
+                self.enqueue(id, queue, false)?;
+            } else if self.take_ready(id)? {
                 return Ok(Some(id));
             }
-            self.relink(id)?;
         }
+    }
+
+    /// The first in a queue of an instance.
+    fn front(&self, instance: InstanceId, queue: Queue) -> Option<ThreadId> {
+        self.get_instance(instance)?.queue(queue)?.front(&self.threads)
     }
 
     /// Whether a synchronous call of this instance finds a thread that it may run in between.
     pub(crate) fn has_ready_of(&mut self, instance: InstanceId) -> Raises<bool> {
         let Some(id) = self.next_ready_of(instance, false)? else { return Ok(false) };
-        let entry = self
-            .instances
-            .as_mut_slice()
-            .get_mut(instance.index())
-            .or_raise(&mut self.raiser, Bug::UnknownInstance)?;
-        entry.ready.push_front(&mut self.threads, id);
-        self.thread_mut(id)?.queue = Queue::Ready;
+        self.enqueue(id, Queue::Ready, true)?;
         Ok(true)
     }
 
@@ -287,17 +273,14 @@ impl<P: Profile> Store<P> {
         }
         let (instance, task, point) = (thread.instance(), thread.task(), thread.point);
         match point {
-            Point::Enter => {
-                let exclusive = self.task_mut(task)?.needs_exclusive();
-                self.push_entry(id, instance, exclusive, true)
-            }
-            Point::Wait(set, ..) => self.wait_for_set(id, set, true),
-            Point::CallbackYield => self.want_exclusive(id, instance),
+            Point::Enter => self.wait_to_enter(id, task, true),
+            Point::Wait(..) => self.wait_for_set(id, true),
+            Point::CallbackYield => self.enqueue(id, Queue::WantExclusive, false),
             Point::CallbackWait(set) => {
                 if self.set_mut(set)?.has_pending_event() || self.task_mut(task)?.cancel_is_pending() {
-                    self.want_exclusive(id, instance)
+                    self.enqueue(id, Queue::WantExclusive, false)
                 } else {
-                    self.wait_for_set(id, set, true)?;
+                    self.wait_for_set(id, true)?;
                     self.signal_exclusive(instance)
                 }
             }
@@ -311,95 +294,57 @@ impl<P: Profile> Store<P> {
         }
     }
 
-    fn want_exclusive(&mut self, id: ThreadId, instance: InstanceId) -> Raises {
-        let entry = self
-            .instances
-            .as_mut_slice()
-            .get_mut(instance.index())
-            .or_raise(&mut self.raiser, Bug::UnknownInstance)?;
-        entry.want_exclusive.push_back(&mut self.threads, id);
-        self.thread_mut(id)?.queue = Queue::Exclusive;
-        Ok(())
-    }
-
     /// A set may have an event. One waiter of each kind that was not told yet looks: not each kind can run at any time, a
     /// synchronous call runs only the first. Of each kind as many have been told as there are events, or all.
     pub(crate) fn signal_set(&mut self, set: SetId) -> Raises {
-        let Some(entry) = self.sets.get_mut(set) else { return Ok(()) };
+        let Some(entry) = self.sets.get(set) else { return Ok(()) };
         if !entry.has_pending_event() {
             return Ok(());
         }
-        let waiter = entry.waiters.pop_front(&mut self.threads);
-        let callback = entry.callbacks.pop_front(&mut self.threads);
+        let waiter = entry.waiters.front(&self.threads);
+        let callback = entry.callbacks.front(&self.threads);
         let instance = entry.instance();
         let holder = self.instance_mut(instance)?.exclusive_thread().filter(|holder| {
             let point = self.threads.get(*holder).filter(|t| t.is_waiting()).map(|t| t.point);
             matches!(point, Some(Point::Wait(of, ..)) if of == set)
         });
-        for told in [waiter, holder, callback].into_iter().flatten() {
-            self.make_ready(told)?;
-        }
-        Ok(())
+        self.tell(waiter)?;
+        self.tell(holder)?;
+        self.tell(callback)
     }
 
-    /// This waiter of a set looks.
-    pub(crate) fn signal_thread(&mut self, id: ThreadId, set: SetId) -> Raises {
-        if let Some(entry) = self.sets.get_mut(set)
-            && let Some(thread) = self.threads.get(id)
-            && thread.queue == Queue::None
-        {
-            match thread.point {
-                Point::CallbackWait(_) => entry.callbacks.remove(&mut self.threads, id),
-                _ if thread.is_gated() => {}
-                _ => entry.waiters.remove(&mut self.threads, id),
-            }
-        }
-        self.make_ready(id)
+    /// Somebody looks, if there is anybody.
+    pub(crate) fn tell(&mut self, id: Option<ThreadId>) -> Raises {
+        id.map_or(Ok(()), |id| self.make_ready(id))
     }
 
     /// The exclusive lock is free: the first thread that wants it looks, and the first that waits to enter.
     pub(crate) fn signal_exclusive(&mut self, instance: InstanceId) -> Raises {
-        let entry = self
-            .instances
-            .as_mut_slice()
-            .get_mut(instance.index())
-            .or_raise(&mut self.raiser, Bug::UnknownInstance)?;
-        if entry.exclusive_thread().is_some() {
+        if self.instance_mut(instance)?.exclusive_thread().is_some() {
             return Ok(());
         }
-        let waiter = entry.want_exclusive.front(&self.threads);
-        if let Some(waiter) = waiter {
-            self.make_ready(waiter)?;
-        }
+        self.tell(self.front(instance, Queue::WantExclusive))?;
         self.signal_entry(instance)
     }
 
     /// Backpressure may be over: the first thread of each kind that waits to enter looks.
     pub(crate) fn signal_entry(&mut self, instance: InstanceId) -> Raises {
-        for exclusive in [true, false] {
-            let entry = self
-                .instances
-                .as_mut_slice()
-                .get_mut(instance.index())
-                .or_raise(&mut self.raiser, Bug::UnknownInstance)?;
-            if entry.has_backpressure(exclusive) || !entry.threads.has_room(1) {
-                continue;
-            }
-            let list = if exclusive { &mut entry.entry_exclusive } else { &mut entry.entry_shared };
-            if let Some(waiter) = list.pop_front(&mut self.threads) {
-                self.make_ready(waiter)?;
+        for (queue, exclusive) in [(Queue::EnterExclusive, true), (Queue::EnterShared, false)] {
+            let entry = self.instance_mut(instance)?;
+            if !entry.has_backpressure(exclusive) && entry.threads.has_room(1) {
+                self.tell(self.front(instance, queue))?;
             }
         }
         Ok(())
     }
 
-    /// Takes a thread off every list: it is about to run. Reference: `stop_waiting_internal`.
+    /// Takes a thread out of its queue: it is about to run. Reference: `stop_waiting_internal`.
     ///
     /// Tells nobody: whose thread may leave an event behind calls [`Store::signal_set`].
     pub(crate) fn stop_waiting(&mut self, id: ThreadId) -> Raises {
+        self.dequeue(id);
         let thread = self.thread_mut(id)?;
         let (status, point, instance) = (thread.status, thread.point, thread.instance());
-        self.unlink_everywhere(id);
         if status == Status::Waiting {
             match point {
                 Point::Enter => self.instance_mut(instance)?.stop_waiting_to_enter(),
@@ -414,45 +359,5 @@ impl<P: Profile> Store<P> {
         }
         self.thread_mut(id)?.status = Status::Running;
         Ok(())
-    }
-
-    /// Takes a thread off whatever list it is on. O(1).
-    pub(crate) fn unlink_everywhere(&mut self, id: ThreadId) {
-        let Some(thread) = self.threads.get(id) else { return };
-        let (instance, queue, point, gated) =
-            (thread.instance(), thread.queue, thread.point, thread.is_gated());
-        let priority = thread.priority().filter(|_| queue == Queue::Ready);
-        let exclusive = self.tasks.get(thread.task()).is_some_and(|t| t.needs_exclusive());
-        if let Some(priority) = priority {
-            self.remove_spawned(id, priority);
-            if let Some(thread) = self.threads.get_mut(id) {
-                thread.queue = Queue::None;
-            }
-            return;
-        }
-        let Some(entry) = self.instances.as_mut_slice().get_mut(instance.index()) else { return };
-        match queue {
-            Queue::Ready if gated => entry.ready_gated.remove(&mut self.threads, id),
-            Queue::Ready => entry.ready.remove(&mut self.threads, id),
-            Queue::Exclusive => entry.want_exclusive.remove(&mut self.threads, id),
-            Queue::None => match point {
-                Point::Enter if exclusive => entry.entry_exclusive.remove(&mut self.threads, id),
-                Point::Enter => entry.entry_shared.remove(&mut self.threads, id),
-                Point::Wait(set, ..) if !gated => {
-                    if let Some(set) = self.sets.get_mut(set) {
-                        set.waiters.remove(&mut self.threads, id);
-                    }
-                }
-                Point::CallbackWait(set) => {
-                    if let Some(set) = self.sets.get_mut(set) {
-                        set.callbacks.remove(&mut self.threads, id);
-                    }
-                }
-                _ => {}
-            },
-        }
-        if let Some(thread) = self.threads.get_mut(id) {
-            thread.queue = Queue::None;
-        }
     }
 }

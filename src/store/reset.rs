@@ -14,7 +14,6 @@ impl<P: Profile> Store<P> {
             ready_head,
             ready_tail,
             spawned,
-            spawned_mask,
             spawned_last,
             current,
             leaf_storage,
@@ -57,7 +56,7 @@ impl<P: Profile> Store<P> {
         *raiser = Raiser::EMPTY;
         (*ready_head, *ready_tail, *unanswered, *depth) = (0, 0, 0, 0);
         *spawned = [const { List::EMPTY }; Priority::COUNT];
-        (*spawned_mask, *spawned_last) = (0, false);
+        *spawned_last = false;
         (*current, *leaf_storage, *switch_to) = (Current::None, [0; 2], None);
         (*blamed, *to_purge, *host) = (None, false, None);
         (*choose, *strict, *limits) = (Choose::Eager, false, None);

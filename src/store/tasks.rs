@@ -1,6 +1,6 @@
 //! Spec: Tasks (`register_thread`, `exit_implicit_thread`, `unregister_thread`) and Subtask State.
 
-use super::{Current, Store};
+use super::{Current, Store, instance_in};
 use crate::error::{Resource, Trap};
 use crate::event::event;
 use crate::id::{InstanceId, LiftId, TaskId, ThreadId, WaitableId};
@@ -63,8 +63,7 @@ impl<P: Profile> Store<P> {
         if last && !task_ref.is_resolved() {
             return self.raiser.raise(Trap::NoReturn);
         }
-        self.instance_mut(instance)?.threads.remove(index);
-        self.threads.free(id);
+        self.free_thread(id, instance, index);
         event!(trace, thread, "exited", thread = id);
         if last {
             self.tasks.free(task);
@@ -76,12 +75,19 @@ impl<P: Profile> Store<P> {
         self.signal_room(instance)
     }
 
+    /// A thread is gone, and its index, where it has one.
+    pub(crate) fn free_thread(&mut self, id: ThreadId, instance: InstanceId, index: u32) {
+        if let Some(instance) = instance_in::<P>(&mut self.instances, instance) {
+            instance.threads.remove(index);
+        }
+        self.threads.free(id);
+    }
+
     /// A task whose arguments could not be lowered is gone: it has one thread, which has entered and run nothing.
     pub(crate) fn abandon_thread(&mut self, id: ThreadId) -> Raises {
         let thread = self.thread_mut(id)?;
         let (task, instance, index) = (thread.task(), thread.instance(), thread.index());
-        self.instance_mut(instance)?.threads.remove(index);
-        self.threads.free(id);
+        self.free_thread(id, instance, index);
         event!(trace, thread, "dropped", thread = id);
         let (borrows, exclusive) =
             self.tasks.get(task).map_or((false, false), |t| (t.num_borrows() > 0, t.needs_exclusive()));
@@ -223,7 +229,7 @@ impl<P: Profile> Store<P> {
         }
     }
 
-    #[inline(never)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn subtask_mut(&mut self, id: WaitableId) -> Raises<&mut Subtask> {
         match self.waitables.get_mut(id).map(|w| &mut w.kind) {
             Some(Kind::Subtask(subtask)) => Ok(subtask),

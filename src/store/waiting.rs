@@ -26,10 +26,7 @@ impl<P: Profile> Store<P> {
             self.move_member(id, set, true)?;
             self.signal_set(set)?;
         }
-        match waiter {
-            Some(waiter) => self.make_ready(waiter),
-            None => Ok(()),
-        }
+        self.tell(waiter)
     }
 
     /// Moves a member between the set's lists: to those with a pending event, or from them.

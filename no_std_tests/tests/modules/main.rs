@@ -14,6 +14,7 @@ mod common;
 mod context;
 mod error_context;
 mod fixed_list;
+mod ids;
 mod interning;
 mod reset;
 mod seed_examples;
@@ -33,6 +34,6 @@ mod waitable_set_time;
 
 files! {
     16 left out on a target;
-    ambient, clock, context, error_context, fixed_list, interning, reset, seed_examples, seed_trace, signals, task, task_guests, task_handles, thread_locals,
+    ambient, clock, context, error_context, fixed_list, ids, interning, reset, seed_examples, seed_trace, signals, task, task_guests, task_handles, thread_locals,
     threading, until, waitable_set, waitable_set_guests, waitable_set_limits, waitable_set_streams, waitable_set_time,
 }
