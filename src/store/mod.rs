@@ -64,9 +64,7 @@ pub enum Choose {
     Barging,
     /// The reference's deterministic profile: every wait goes through the scheduler.
     Spec,
-    /// Drawn from this seed: for tests and fuzzers that look for orders nobody thought of, on any profile of a build with the
-    /// feature `alloc`.
-    #[cfg(feature = "alloc")]
+    /// Drawn from this seed: for tests and fuzzers that look for orders nobody thought of.
     Seeded(u64),
 }
 
@@ -223,13 +221,6 @@ impl<P: Profile> Store<P> {
     }
 
     /// A coin where the scheduler draws, and false where it does not: who is next goes to the end of the queue instead.
-    #[cfg(not(feature = "alloc"))]
-    pub(crate) fn draws(&mut self) -> bool {
-        false
-    }
-
-    /// A coin where the scheduler draws, and false where it does not: who is next goes to the end of the queue instead.
-    #[cfg(feature = "alloc")]
     pub(crate) fn draws(&mut self) -> bool {
         let Choose::Seeded(state) = &mut self.choose else { return false };
         // splitmix64: neighbouring seeds differ from the first coin on.
