@@ -4,8 +4,10 @@ use core::fmt;
 
 /// Why an operation failed. Small and `Copy`; an engine that knows more (a backtrace, a message) keeps it
 /// on its side and says so with [`Trap::Engine`].
+// The tag is a word: an error is passed on by words then, and not by bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(u32)]
 pub enum Error {
     /// The guest broke a rule of the spec. Its instance is poisoned: it is not entered again.
     Trap(Trap),

@@ -149,34 +149,41 @@ macro_rules! typed {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-        pub struct $name(u32);
+        // The index + 1, so that `None` takes no word of its own.
+        pub struct $name(NonZeroU32);
 
         impl $name {
             /// The bit that says [`PtrType::I64`].
             const WIDE: u32 = 1 << 31;
 
-            /// The id with this index, and [`PtrType::I32`]. The index is below 2^31; its top bit is dropped.
+            /// The id with this index, and [`PtrType::I32`]. The index is below 2^31 - 1; its top bit is dropped.
             pub const fn from_index(index: u32) -> Self {
-                Self(index & !Self::WIDE)
+                Self::new(index, 0)
             }
 
             $(#[$with_doc])*
             pub const fn $with(self, ty: PtrType) -> Self {
-                let index = self.0 & !Self::WIDE;
                 match ty {
-                    PtrType::I32 => Self(index),
-                    PtrType::I64 => Self(index | Self::WIDE),
+                    PtrType::I32 => Self::new(self.index() as u32, 0),
+                    PtrType::I64 => Self::new(self.index() as u32, Self::WIDE),
+                }
+            }
+
+            const fn new(index: u32, wide: u32) -> Self {
+                match NonZeroU32::new(index.wrapping_add(1) & !Self::WIDE | wide) {
+                    Some(id) => Self(id),
+                    None => Self(NonZeroU32::MIN),
                 }
             }
 
             /// The index, as the engine gave it.
             pub const fn index(self) -> usize {
-                (self.0 & !Self::WIDE) as usize
+                (self.0.get() & !Self::WIDE).wrapping_sub(1) as usize
             }
 
             $(#[$ty_doc])*
             pub const fn $ty(self) -> PtrType {
-                if self.0 & Self::WIDE == 0 { PtrType::I32 } else { PtrType::I64 }
+                if self.0.get() & Self::WIDE == 0 { PtrType::I32 } else { PtrType::I64 }
             }
         }
 

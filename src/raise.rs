@@ -56,8 +56,7 @@ pub(crate) trait Cause {
 }
 
 impl Cause for Error {
-    #[cold]
-    #[inline(never)]
+    #[inline(always)]
     fn raise(self, raiser: &mut Raiser) -> Raised {
         raiser.keep(self)
     }

@@ -33,7 +33,7 @@ impl Entry<'_> {
 }
 
 /// `Thread.resume`: runs a thread, and the ones that it switches to, until one blocks without a successor or exits.
-pub(crate) fn run<E: Embedding + ?Sized>(e: &mut E, first: ThreadId, entry: Entry<'_>) -> Raises {
+pub(crate) fn run<E: Embedding + ?Sized>(e: &mut E, first: ThreadId, entry: &Entry<'_>) -> Raises {
     let store = e.store();
     store.check_depth()?;
     store.depth = store.depth.saturating_add(1);
@@ -45,7 +45,7 @@ pub(crate) fn run<E: Embedding + ?Sized>(e: &mut E, first: ThreadId, entry: Entr
     result
 }
 
-fn run_chain<E: Embedding + ?Sized>(e: &mut E, first: ThreadId, entry: Entry<'_>) -> Raises {
+fn run_chain<E: Embedding + ?Sized>(e: &mut E, first: ThreadId, entry: &Entry<'_>) -> Raises {
     let (mut next, mut entry) = (Some(first), entry);
     while let Some(thread) = next {
         let store = e.store();
@@ -67,7 +67,7 @@ fn run_chain<E: Embedding + ?Sized>(e: &mut E, first: ThreadId, entry: Entry<'_>
                 return e.store().raiser.raise(error);
             }
         }
-        entry = Entry::PLAIN;
+        entry = &Entry::PLAIN;
     }
     Ok(())
 }
@@ -85,16 +85,14 @@ fn poison<E: Embedding + ?Sized>(e: &mut E, thread: ThreadId, instance: Instance
     }
     // The host is never dead, so nobody would purge a thread of its; an error of its function is a trap of who called.
     if store.get_instance(instance).is_some_and(|i| i.kind() == InstanceKind::Host) {
-        let caller = store.thread(thread).and_then(|t| store.task(t.task())).map(Task::caller);
-        if let Some(Caller::Guest(subtask)) = caller
-            && let Some(caller) = store.waitable(subtask).map(|subtask| subtask.instance())
-        {
-            store.poison(caller);
-        }
-        let task = e.store().thread(thread).map(|t| t.task());
-        if let Some(task) = task {
+        if let Some(task) = store.thread(thread).map(|t| t.task()) {
+            if let Some(Caller::Guest(subtask)) = store.task(task).map(Task::caller)
+                && let Some(caller) = store.waitable(subtask).map(|subtask| subtask.instance())
+            {
+                store.poison(caller);
+            }
             // Fails only where the task is gone.
-            let _ = e.store().end_borrows(task);
+            let _ = store.end_borrows(task);
         }
         e.discard(thread);
         e.store().purge_thread(thread);
@@ -102,7 +100,7 @@ fn poison<E: Embedding + ?Sized>(e: &mut E, thread: ThreadId, instance: Instance
 }
 
 /// Runs one thread from its resume point until it blocks or exits.
-fn step<E: Embedding + ?Sized>(e: &mut E, thread: ThreadId, waited: bool, entry: Entry<'_>) -> Raises {
+fn step<E: Embedding + ?Sized>(e: &mut E, thread: ThreadId, waited: bool, entry: &Entry<'_>) -> Raises {
     let point = e.store().thread_mut(thread)?.point;
     let outcome = match point {
         Point::Enter => match lift::enter(e, thread, waited, entry)? {
@@ -244,7 +242,7 @@ pub(crate) fn tick_inside<E: Embedding + ?Sized, G>(
         }
         let Some((thread, instance)) = next_to_run(store)? else { return Ok(false) };
         let inside = enter(store, thread);
-        let result = run(e, thread, Entry::PLAIN);
+        let result = run(e, thread, &Entry::PLAIN);
         drop(inside);
         // What was poisoned stays entered; a call whose arguments were its caller's fault leaves its callee whole.
         e.store().leave_to(instance, None);

@@ -56,6 +56,17 @@ impl PtrType {
         }
     }
 
+    /// The code units of a `latin1+utf16` string (the most that there can be stand for all that are more than 32 bits), and whether
+    /// they have [`PtrType::utf16_tag`].
+    pub(crate) const fn untagged(self, bits: u64) -> (u32, bool) {
+        const TAG: u32 = 1 << 31;
+        let (low, high) = (bits as u32, bits.wrapping_shr(32) as u32);
+        match self {
+            Self::I32 => (low & !TAG, low & TAG != 0),
+            Self::I64 => (if high & !TAG == 0 { low } else { u32::MAX }, high & TAG != 0),
+        }
+    }
+
     /// A pointer or length from the bits of a core value that may be wider, as in the joined payload of a variant.
     pub const fn wrap(self, bits: u64) -> u64 {
         match self {
@@ -76,7 +87,7 @@ impl PtrType {
 /// `EventCode`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[repr(u8)]
+#[repr(u32)]
 pub enum EventCode {
     /// Nothing happened: the answer of a poll, or of a callback's YIELD.
     None = 0,

@@ -7,6 +7,10 @@ use crate::id::MemoryRef;
 /// How much moves at a time, through the stack.
 const CHUNK: usize = if cfg!(feature = "alloc") { 1024 } else { 256 };
 
+/// Bytes on their way. Aligned as flat values are, so that what clears those clears these too.
+#[repr(align(8))]
+pub(super) struct Chunk<const N: usize>(pub [u8; N]);
+
 /// Copies bytes between memories, or within one: what [`Embedding::copy`] does where the engine knows nothing
 /// better.
 ///
@@ -32,32 +36,26 @@ pub fn copy_in_chunks<E: Embedding + ?Sized>(
     // Of two overlapping ranges the part that is about to be overwritten goes first.
     let backwards = to == from && to_at > from_at;
     let mut done = 0usize;
-    let mut buffer = [0; CHUNK];
+    let mut buffer = Chunk([0; CHUNK]);
     while done < len {
         let n = len.saturating_sub(done).min(CHUNK);
         let at = if backwards { len.saturating_sub(done).saturating_sub(n) } else { done };
-        read(e.memory(from)?, from_at.saturating_add(at), n, &mut buffer).ok_or(Trap::OutOfBounds)?;
-        write(e.memory(to)?, to_at.saturating_add(at), n, &buffer).ok_or(Trap::OutOfBounds)?;
+        read(e.memory(from)?, from_at.saturating_add(at), n, &mut buffer.0).ok_or(Trap::OutOfBounds)?;
+        write(e.memory(to)?, to_at.saturating_add(at), n, &buffer.0).ok_or(Trap::OutOfBounds)?;
         done = done.saturating_add(n);
     }
     Ok(())
 }
 
 fn read(memory: &[u8], at: usize, n: usize, buffer: &mut [u8; CHUNK]) -> Option<()> {
-    let bytes = memory.get(at..).and_then(|m| m.get(..n))?;
-    match bytes.first_chunk() {
-        // The common case apart, since its length is a constant.
-        Some(chunk) => *buffer = *chunk,
-        None => buffer.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from),
-    }
-    Some(())
+    copy_slice(buffer.get_mut(..n)?, memory.get(at..)?.get(..n)?)
 }
 
 fn write(memory: &mut [u8], at: usize, n: usize, buffer: &[u8; CHUNK]) -> Option<()> {
-    let bytes = memory.get_mut(at..).and_then(|m| m.get_mut(..n))?;
-    match bytes.first_chunk_mut() {
-        Some(chunk) => *chunk = *buffer,
-        None => bytes.iter_mut().zip(buffer).for_each(|(to, from)| *to = *from),
-    }
-    Some(())
+    copy_slice(memory.get_mut(at..)?.get_mut(..n)?, buffer.get(..n)?)
+}
+
+/// Copies bytes; `None` where they are not as many.
+pub(super) fn copy_slice(to: &mut [u8], from: &[u8]) -> Option<()> {
+    (to.len() == from.len()).then(|| to.copy_from_slice(from))
 }

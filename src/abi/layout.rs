@@ -30,7 +30,7 @@ impl Layout {
     /// Of no type.
     pub(super) const BLANK: Self = Self { sizes: [0; 2], aligns: 0, flat: 0, plain: false, depth: 0 };
     /// A pointer and a length.
-    const RANGE: Self = Self { sizes: [8, 16], aligns: 0x84, flat: 2, plain: false, depth: 0 };
+    pub(super) const RANGE: Self = Self { sizes: [8, 16], aligns: 0x84, flat: 2, plain: false, depth: 0 };
 
     /// One core value of this many bytes: 1, 2, 4 or 8.
     const fn scalar(size: u8, plain: bool) -> Self {
@@ -39,15 +39,15 @@ impl Layout {
     }
 
     /// Of a type that is not defined.
-    pub(super) const fn primitive(ty: ValType) -> Option<Self> {
+    pub(super) const fn primitive(ty: ValType) -> Option<&'static Self> {
         Some(match ty {
-            ValType::Bool => Self::scalar(1, false),
-            ValType::S8 | ValType::U8 => Self::scalar(1, true),
-            ValType::S16 | ValType::U16 => Self::scalar(2, true),
-            ValType::S32 | ValType::U32 | ValType::F32 => Self::scalar(4, true),
-            ValType::S64 | ValType::U64 | ValType::F64 => Self::scalar(8, true),
-            ValType::Char | ValType::ErrorContext => Self::scalar(4, false),
-            ValType::String => Self::RANGE,
+            ValType::Bool => const { &Self::scalar(1, false) },
+            ValType::S8 | ValType::U8 => const { &Self::scalar(1, true) },
+            ValType::S16 | ValType::U16 => const { &Self::scalar(2, true) },
+            ValType::S32 | ValType::U32 | ValType::F32 => const { &Self::scalar(4, true) },
+            ValType::S64 | ValType::U64 | ValType::F64 => const { &Self::scalar(8, true) },
+            ValType::Char | ValType::ErrorContext => const { &Self::scalar(4, false) },
+            ValType::String => &Self::RANGE,
             ValType::Defined(_) => return None,
         })
     }
@@ -92,8 +92,12 @@ impl Single {
 impl<P: Profile> Types<P> {
     /// The layout of a type. O(1).
     pub fn layout(&self, ty: ValType) -> Option<Layout> {
+        self.get_layout(ty).copied()
+    }
+
+    pub(crate) fn get_layout(&self, ty: ValType) -> Option<&Layout> {
         match ty {
-            ValType::Defined(id) => Some(self.infos.get(id.index())?.layout),
+            ValType::Defined(id) => Some(&self.infos.get(id.index())?.layout),
             _ => Layout::primitive(ty),
         }
     }

@@ -18,15 +18,15 @@ pub use transfer::{Dest, Source};
 /// What the core itself calls: an error stays in the store.
 pub(crate) mod raising {
     pub(crate) use super::memory::{check_range, load_int, reallocate, store_int};
-    pub(crate) use super::strings::{fill_message, lift_message, lower_message};
-    pub(crate) use super::transfer::{transfer, transfer_elements};
+    pub(crate) use super::strings::{fill_message, lift_message, lower_message, utf8};
+    pub(crate) use super::transfer::{Walk, store_string_range, transfer, transfer_elements};
 }
 
 use crate::embedding::Embedding;
 use crate::error::Error;
+use crate::id::{MemoryRef, OptsId};
 use crate::message::Misuse;
-use crate::raise::caught;
-use crate::state::Options;
+use crate::raise::{Raises, caught};
 pub use crate::state::Scope;
 use types::ValType;
 
@@ -35,7 +35,7 @@ use types::ValType;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Context {
     /// `opts`, with `inst`.
-    pub options: Options,
+    pub options: OptsId,
     /// `borrow_scope`.
     pub scope: Scope,
 }
@@ -81,7 +81,8 @@ pub fn transfer_elements<E: Embedding + ?Sized>(
     element: ValType,
     count: u32,
 ) -> Result<(), Error> {
-    caught(e, |e| raising::transfer_elements(e, from, from_pointer, to, to_pointer, element, count))
+    let (from, to) = ((from.options, from_pointer), (to.options, to_pointer));
+    caught(e, |e| raising::transfer_elements(e, from, to, element, count)).map(drop)
 }
 
 /// Checks that a pointer is aligned and that what it points to lies in memory, also where `size` is 0. O(1).
@@ -97,7 +98,10 @@ pub fn check_range<E: Embedding + ?Sized>(
     align: u32,
     size: usize,
 ) -> Result<(), Error> {
-    caught(e, |e| raising::check_range(e, context, pointer, align, size))
+    caught(e, |e| {
+        let memory = memory_of(e, context)?;
+        raising::check_range(e, memory, pointer, align, size)
+    })
 }
 
 /// `load_int`: a little-endian integer of 1, 2, 4 or 8 bytes, zero-extended. Alignment is not checked. O(1).
@@ -111,7 +115,10 @@ pub fn load_int<E: Embedding + ?Sized>(
     bytes: u32,
 ) -> Result<u64, Error> {
     check_int(bytes)?;
-    caught(e, |e| raising::load_int(e, context, pointer, bytes))
+    caught(e, |e| {
+        let memory = memory_of(e, context)?;
+        raising::load_int(e, memory, pointer, bytes)
+    })
 }
 
 /// `store_int`: the low 1, 2, 4 or 8 bytes of an integer, little-endian. Alignment is not checked. O(1).
@@ -127,7 +134,15 @@ pub fn store_int<E: Embedding + ?Sized>(
     value: u64,
 ) -> Result<(), Error> {
     check_int(bytes)?;
-    caught(e, |e| raising::store_int(e, context, pointer, bytes, value))
+    caught(e, |e| {
+        let memory = memory_of(e, context)?;
+        raising::store_int(e, memory, pointer, bytes, value)
+    })
+}
+
+/// The memory of one side, if it has one.
+fn memory_of<E: Embedding + ?Sized>(e: &mut E, context: &Context) -> Raises<Option<MemoryRef>> {
+    Ok(e.store().options_of(context.options)?.memory)
 }
 
 fn check_int(bytes: u32) -> Result<(), Misuse> {
@@ -151,5 +166,5 @@ pub fn reallocate<E: Embedding + ?Sized>(
     align: u32,
     new_size: u32,
 ) -> Result<usize, Error> {
-    caught(e, |e| raising::reallocate(e, context, old, old_size, align, new_size))
+    caught(e, |e| raising::reallocate(e, context.options, old, old_size, align, new_size))
 }

@@ -6,14 +6,14 @@
 //! Nothing but a `realloc` runs in between. One that shares the source's memory could change the string then:
 //! the destination gets that, or a trap, and nothing outside of what it allocated is written.
 
-use super::Context;
-use super::memory::{What, check, memory_of, reallocate};
+use super::copy::{Chunk, copy_slice};
+use super::memory::{What, check, reallocate, some_memory};
 use crate::embedding::Embedding;
 use crate::error::Trap;
-use crate::id::{ErrorContextId, MemoryRef};
+use crate::id::{ErrorContextId, MemoryRef, OptsId};
 use crate::raise::{OrRaise as _, Raises, Raising as _};
 use crate::spec::{MAX_STRING_BYTE_LENGTH, PtrType};
-use crate::state::StringEncoding;
+use crate::state::{StringEncoding, ptr_type};
 
 /// How many bytes of output are put together before they go to memory.
 const CHUNK: usize = 256;
@@ -29,8 +29,9 @@ enum Simple {
 /// How characters are written.
 #[derive(Clone, Copy)]
 enum Target {
-    /// A byte each, those below the limit.
-    Bytes(u32),
+    /// A byte each.
+    Ascii,
+    Latin1,
     Utf8,
     Utf16,
 }
@@ -52,13 +53,15 @@ struct Text {
     encoding: Simple,
     /// `src_code_units`, of the whole string.
     units: u32,
+    /// It is UTF-16 where it might have been Latin-1.
+    tagged: bool,
     /// Every character is below 0x100. Known of UTF-16, where it is asked.
     latin1: bool,
 }
 
 /// What the destination allocated, and how much of it is written.
-struct Output<'a> {
-    context: &'a Context,
+struct Output {
+    options: OptsId,
     memory: MemoryRef,
     pointer: usize,
     align: u32,
@@ -69,21 +72,21 @@ struct Output<'a> {
 /// A string that was lowered.
 #[derive(Clone, Copy)]
 pub(crate) struct Stored {
-    pointer: usize,
+    pub pointer: usize,
     units: u32,
     /// It is UTF-16 where it might have been Latin-1.
     tagged: bool,
 }
 
 impl Stored {
-    /// The pointer and the tagged code units, for a memory of these pointers.
-    pub fn range(self, ptr: PtrType) -> (u64, u64) {
+    /// The tagged code units, for a memory of these pointers.
+    pub fn tagged_code_units(self, ptr: PtrType) -> u64 {
         let tag = if self.tagged { ptr.utf16_tag() } else { 0 };
-        (self.pointer as u64, u64::from(self.units) | tag)
+        u64::from(self.units) | tag
     }
 }
 
-/// Lifts a string (the bits of its pointer and of its tagged code units) and lowers it.
+/// Lifts a string (its pointer and the bits of its tagged code units) and lowers it.
 ///
 /// Runs the destination's `realloc`. O(length), without allocation.
 ///
@@ -94,13 +97,12 @@ impl Stored {
 #[inline(never)]
 pub(super) fn transfer_string<E: Embedding + ?Sized>(
     e: &mut E,
-    from: &Context,
-    range: (u64, u64),
-    to: &Context,
+    from: OptsId,
+    range: (usize, u64),
+    to: OptsId,
 ) -> Raises<Stored> {
     let text = load_string_from_range(e, from, range)?;
-    let tagged_utf16 = from.options.encoding == StringEncoding::Latin1Utf16 && text.encoding == Simple::Utf16;
-    store_string_into_range(e, text, tagged_utf16, to)
+    store_string_into_range(e, text, to)
 }
 
 /// A string that will be the message of an error context: it has been validated.
@@ -112,8 +114,8 @@ pub(crate) struct Message(Text);
 /// As for lifting in [`transfer_string`].
 pub(crate) fn lift_message<E: Embedding + ?Sized>(
     e: &mut E,
-    from: &Context,
-    range: (u64, u64),
+    from: OptsId,
+    range: (usize, u64),
 ) -> Raises<Message> {
     load_string_from_range(e, from, range).map(Message)
 }
@@ -129,10 +131,7 @@ pub(crate) fn fill_message<E: Embedding + ?Sized>(
 ) -> Raises {
     let mut text = text;
     while text.at < text.end {
-        let next = text.read(e, |bytes| {
-            let (c, rest) = next_char(bytes, text.encoding)?;
-            Some((c, bytes.len().saturating_sub(rest.len())))
-        })?;
+        let next = text.read(e, |bytes| next_char(bytes, text.encoding))?;
         let store = e.store();
         let (c, read) = next.or_raise(&mut store.raiser, text.encoding.invalid())?;
         if !store.push_message(context, c) {
@@ -153,49 +152,65 @@ pub(crate) fn fill_message<E: Embedding + ?Sized>(
 pub(crate) fn lower_message<E: Embedding + ?Sized>(
     e: &mut E,
     context: ErrorContextId,
-    to: &Context,
+    to: OptsId,
 ) -> Raises<Stored> {
     let end = e.store().error_context(context)?.message().len();
     let origin = Origin::Message(context);
-    let text = Text { origin, at: 0, end, encoding: Simple::Utf8, units: end as u32, latin1: false };
-    store_string_into_range(e, text, false, to)
+    let units = end as u32;
+    let text = Text { origin, at: 0, end, encoding: Simple::Utf8, units, tagged: false, latin1: false };
+    store_string_into_range(e, text, to)
 }
 
-fn store_string_into_range<E: Embedding + ?Sized>(
-    e: &mut E,
-    text: Text,
-    tagged_utf16: bool,
-    to: &Context,
-) -> Raises<Stored> {
-    let (mut text, encoding) = (text, to.options.encoding);
-    let probably_utf16 = tagged_utf16 && encoding == StringEncoding::Latin1Utf16;
+fn store_string_into_range<E: Embedding + ?Sized>(e: &mut E, text: Text, to: OptsId) -> Raises<Stored> {
+    let encoding = e.store().options_of(to)?.encoding;
+    let probably_utf16 = text.tagged && encoding == StringEncoding::Latin1Utf16;
     let unit_size = if encoding == StringEncoding::Utf16 || probably_utf16 { 2 } else { 1 };
     let align = if encoding == StringEncoding::Utf8 { 1 } else { 2 };
     let mut out = Output::allocate(e, to, align, text.units.saturating_mul(unit_size))?;
-    let utf16 = match (encoding, text.encoding) {
+    // How it is written (`None`: as it is), and how what could not be, where that is known only then.
+    let (first, second) = match (encoding, text.encoding) {
         // store_string_copy
         (StringEncoding::Utf8, Simple::Utf8)
         | (StringEncoding::Utf16, Simple::Utf16)
-        | (StringEncoding::Latin1Utf16, Simple::Latin1) => {
-            out.copy(e, &mut text)?;
-            encoding == StringEncoding::Utf16
-        }
+        | (StringEncoding::Latin1Utf16, Simple::Latin1) => (None, Target::Utf8),
         // store_utf16_to_utf8, store_latin1_to_utf8
-        (StringEncoding::Utf8, source) => {
-            if !out.transcode(e, &mut text, Target::Bytes(0x80))? {
-                let worst = if source == Simple::Latin1 { 2 } else { 3 };
-                out.reallocate(e, text.units.saturating_mul(worst))?;
-                out.transcode(e, &mut text, Target::Utf8)?;
-            }
-            false
-        }
+        (StringEncoding::Utf8, _) => (Some(Target::Ascii), Target::Utf8),
         // store_utf8_to_utf16, and store_string_copy, which inflates
-        (StringEncoding::Utf16, _) => out.transcode(e, &mut text, Target::Utf16)?,
-        (StringEncoding::Latin1Utf16, _) if probably_utf16 => {
-            store_probably_utf16_to_latin1_or_utf16(e, &mut text, &mut out)?
-        }
-        (StringEncoding::Latin1Utf16, _) => store_string_to_latin1_or_utf16(e, &mut text, &mut out)?,
+        (StringEncoding::Utf16, _) => (Some(Target::Utf16), Target::Utf16),
+        // store_probably_utf16_to_latin1_or_utf16
+        (StringEncoding::Latin1Utf16, _) if probably_utf16 => (None, Target::Latin1),
+        // store_string_to_latin1_or_utf16
+        (StringEncoding::Latin1Utf16, _) => (Some(Target::Latin1), Target::Utf16),
     };
+    let mut rest = text;
+    let fits = match first {
+        Some(target) => out.transcode(e, &mut rest, target)?,
+        None => {
+            out.copy(e, &mut rest)?;
+            !(probably_utf16 && text.latin1)
+        }
+    };
+    let utf16 = match second {
+        Target::Utf8 => encoding == StringEncoding::Utf16,
+        Target::Utf16 => encoding == StringEncoding::Utf16 || !fits,
+        _ => fits,
+    };
+    if !fits {
+        let worst = if encoding == StringEncoding::Utf8 && text.encoding != Simple::Latin1 { 3 } else { 2 };
+        if !probably_utf16 {
+            out.reallocate(e, text.units.saturating_mul(worst))?;
+        }
+        if encoding != StringEncoding::Utf8 {
+            // From the start again, where the reference widens or narrows what it wrote: the same bytes.
+            out.written = 0;
+            rest = text;
+        }
+        out.transcode(e, &mut rest, second)?;
+        if probably_utf16 {
+            out.align = 1;
+            out.reallocate(e, text.units)?;
+        }
+    }
     out.shrink(e)?;
     let units = if utf16 { out.written >> 1 } else { out.written };
     Ok(Stored { pointer: out.pointer, units, tagged: utf16 && encoding == StringEncoding::Latin1Utf16 })
@@ -203,34 +218,34 @@ fn store_string_into_range<E: Embedding + ?Sized>(
 
 fn load_string_from_range<E: Embedding + ?Sized>(
     e: &mut E,
-    context: &Context,
-    (begin, tagged): (u64, u64),
+    options: OptsId,
+    (at, tagged_code_units): (usize, u64),
 ) -> Raises<Text> {
-    let ptr = context.options.ptr_type();
-    let (at, units) = (ptr.word(begin), ptr.wrap(tagged));
-    let (encoding, units) = match context.options.encoding {
-        StringEncoding::Utf8 => (Simple::Utf8, units),
-        StringEncoding::Utf16 => (Simple::Utf16, units),
-        StringEncoding::Latin1Utf16 => match units & ptr.utf16_tag() {
-            0 => (Simple::Latin1, units),
-            tag => (Simple::Utf16, units ^ tag),
-        },
+    let options = e.store().options_of(options)?;
+    let (memory, encoding) = (options.memory, options.encoding);
+    let (units, tag) = ptr_type(memory).untagged(tagged_code_units);
+    let tagged = tag && encoding == StringEncoding::Latin1Utf16;
+    let align = if encoding == StringEncoding::Utf8 { 1 } else { 2 };
+    let encoding = match encoding {
+        StringEncoding::Utf8 => Simple::Utf8,
+        StringEncoding::Latin1Utf16 if !tagged => Simple::Latin1,
+        _ => Simple::Utf16,
     };
-    let align = if context.options.encoding == StringEncoding::Utf8 { 1 } else { 2 };
     let shift = u32::from(encoding == Simple::Utf16);
-    if units > MAX_STRING_BYTE_LENGTH.wrapping_shr(shift) {
+    // What is no tag is a length above all.
+    if tag != tagged || units > (MAX_STRING_BYTE_LENGTH as u32).wrapping_shr(shift) {
         return e.store().raiser.raise(Trap::StringTooLong);
     }
-    let units = units as u32;
     let length = units.wrapping_shl(shift) as usize;
-    check(e, context, (at, align, length), What::String)?;
-    let memory = memory_of(e, context)?;
+    check(e, memory, (at, align, length), What::String)?;
+    let memory = some_memory(e, memory)?;
     let text = Text {
         origin: Origin::Memory(memory),
         at,
         end: at.saturating_add(length),
         encoding,
         units,
+        tagged,
         latin1: false,
     };
     let latin1 = text.read(e, |bytes| validate(bytes, encoding))?.raising(&mut e.store().raiser)?;
@@ -252,9 +267,9 @@ fn validate(bytes: &[u8], encoding: Simple) -> Result<bool, Trap> {
     let mut latin1 = true;
     while !rest.is_empty() {
         match next_char(rest, encoding) {
-            Some((c, after)) => {
+            Some((c, read)) => {
                 latin1 &= u32::from(c) < 0x100;
-                rest = after;
+                rest = rest.get(read..).unwrap_or(&[]);
             }
             None if encoding == Simple::Utf8 && could_go_on(rest) => return Err(Trap::IncompleteUtf8),
             None => return Err(encoding.invalid()),
@@ -263,48 +278,13 @@ fn validate(bytes: &[u8], encoding: Simple) -> Result<bool, Trap> {
     Ok(latin1)
 }
 
-/// Whether a string that is no UTF-8 would be with more bytes: with the first or the last that can follow.
+/// Whether a string that is no UTF-8 would be with more bytes: with the first that can follow, or the last where the first would be
+/// too many bytes for so small a number.
 fn could_go_on(text: &[u8]) -> bool {
-    [0x80, 0xbf].into_iter().any(|more| {
-        let mut padded = [more; 4];
-        padded.iter_mut().zip(text).for_each(|(to, from)| *to = *from);
-        next_char(&padded, Simple::Utf8).is_some_and(|(c, _)| c.len_utf8() > text.len())
-    })
-}
-
-/// Whether it became UTF-16.
-fn store_string_to_latin1_or_utf16<E: Embedding + ?Sized>(
-    e: &mut E,
-    text: &mut Text,
-    out: &mut Output<'_>,
-) -> Raises<bool> {
-    let whole = *text;
-    if out.transcode(e, text, Target::Bytes(0x100))? {
-        return Ok(false);
-    }
-    out.reallocate(e, text.units.saturating_mul(2))?;
-    // From the start again, where the reference widens what it wrote: the same bytes.
-    out.written = 0;
-    *text = whole;
-    out.transcode(e, text, Target::Utf16)
-}
-
-/// Whether it stayed UTF-16.
-fn store_probably_utf16_to_latin1_or_utf16<E: Embedding + ?Sized>(
-    e: &mut E,
-    text: &mut Text,
-    out: &mut Output<'_>,
-) -> Raises<bool> {
-    out.copy(e, text)?;
-    if !text.latin1 {
-        return Ok(true);
-    }
-    // From the source, where the reference narrows what it wrote: the same bytes.
-    out.written = 0;
-    out.transcode(e, text, Target::Bytes(0x100))?;
-    out.align = 1;
-    out.reallocate(e, text.units)?;
-    Ok(false)
+    let more = if text.first().is_some_and(|lead| lead & 0xf == 0) { 0xbf } else { 0x80 };
+    let mut padded = [more; 4];
+    padded.iter_mut().zip(text).for_each(|(to, from)| *to = *from);
+    next_char(&padded, Simple::Utf8).is_some_and(|(_, length)| length > text.len())
 }
 
 impl Simple {
@@ -327,20 +307,16 @@ impl Text {
     }
 }
 
-impl<'a> Output<'a> {
-    fn allocate<E: Embedding + ?Sized>(
-        e: &mut E,
-        context: &'a Context,
-        align: u32,
-        size: u32,
-    ) -> Raises<Self> {
-        let memory = memory_of(e, context)?;
-        let pointer = reallocate(e, context, 0, 0, align, size)?;
-        Ok(Self { context, memory, pointer, align, size, written: 0 })
+impl Output {
+    fn allocate<E: Embedding + ?Sized>(e: &mut E, options: OptsId, align: u32, size: u32) -> Raises<Self> {
+        let memory = e.store().options_of(options)?.memory;
+        let memory = some_memory(e, memory)?;
+        let pointer = reallocate(e, options, 0, 0, align, size)?;
+        Ok(Self { options, memory, pointer, align, size, written: 0 })
     }
 
     fn reallocate<E: Embedding + ?Sized>(&mut self, e: &mut E, size: u32) -> Raises {
-        self.pointer = reallocate(e, self.context, self.pointer, self.size, self.align, size)?;
+        self.pointer = reallocate(e, self.options, self.pointer, self.size, self.align, size)?;
         self.size = size;
         Ok(())
     }
@@ -373,16 +349,14 @@ impl<'a> Output<'a> {
         text: &mut Text,
         target: Target,
     ) -> Raises<bool> {
-        let mut chunk = [0; CHUNK];
+        let mut chunk = Chunk([0; CHUNK]);
         while text.at < text.end {
-            let filled = text.read(e, |bytes| fill(&mut chunk, bytes, text.encoding, target))?;
+            let filled = text.read(e, |bytes| fill(&mut chunk.0, bytes, text.encoding, target))?;
             let (read, written, fits) = filled.or_raise(&mut e.store().raiser, text.encoding.invalid())?;
             let at = self.pointer.saturating_add(self.written as usize);
-            let done = e.memory(self.memory).map(|memory| {
-                let to = memory.get_mut(at..).and_then(|m| m.get_mut(..written))?;
-                to.iter_mut().zip(&chunk).for_each(|(to, from)| *to = *from);
-                Some(())
-            });
+            let done = e
+                .memory(self.memory)
+                .map(|memory| copy_slice(memory.get_mut(at..)?.get_mut(..written)?, chunk.0.get(..written)?));
             let store = e.store();
             done.raising(&mut store.raiser)?.or_raise(&mut store.raiser, Trap::ReallocOutOfBounds)?;
             text.at = text.at.saturating_add(read);
@@ -408,14 +382,14 @@ fn fill(
     while !rest.is_empty() {
         // Room for any character: what it does not use is written over by the next one.
         let Some(room) = chunk.get_mut(written..).and_then(|room| room.first_chunk_mut()) else { break };
-        let (c, after) = next_char(rest, encoding)?;
+        let (c, read) = next_char(rest, encoding)?;
         let Some((word, length)) = encode(c, target) else {
             fits = false;
             break;
         };
         *room = word.to_le_bytes();
         written = written.saturating_add(length);
-        rest = after;
+        rest = rest.get(read..)?;
     }
     Some((text.len().saturating_sub(rest.len()), written, fits))
 }
@@ -423,13 +397,10 @@ fn fill(
 /// A character's bytes as a little-endian word, and how many they are; `None` where the target can't take it.
 fn encode(c: char, target: Target) -> Option<(u32, usize)> {
     Some(match target {
-        Target::Bytes(limit) if u32::from(c) >= limit => return None,
-        Target::Bytes(_) => (c.into(), 1),
-        Target::Utf8 => {
-            let mut bytes = [0; 4];
-            let length = c.encode_utf8(&mut bytes).len();
-            (u32::from_le_bytes(bytes), length)
-        }
+        Target::Ascii if !c.is_ascii() => return None,
+        Target::Latin1 if u32::from(c) >= 0x100 => return None,
+        Target::Ascii | Target::Latin1 => (c.into(), 1),
+        Target::Utf8 => utf8(c),
         Target::Utf16 => match c.encode_utf16(&mut [0; 2]) {
             [high, low] => (u32::from(*high) | u32::from(*low).wrapping_shl(16), 4),
             _ => (c.into(), 2),
@@ -437,12 +408,28 @@ fn encode(c: char, target: Target) -> Option<(u32, usize)> {
     })
 }
 
-/// The first character of a string that is not empty, and what comes after it; `None` where it is not of the encoding.
-fn next_char(text: &[u8], encoding: Simple) -> Option<(char, &[u8])> {
+/// A character in UTF-8: its bytes as a little-endian word, and how many they are.
+#[cfg_attr(not(feature = "alloc"), inline(never))]
+pub(crate) fn utf8(c: char) -> (u32, usize) {
+    let mut rest = u32::from(c);
+    let length = c.len_utf8();
+    if length == 1 {
+        return (rest, 1);
+    }
+    let mut word = 0u32;
+    for _ in 1..length {
+        word = (word | 0x80 | rest & 0x3f).wrapping_shl(8);
+        rest = rest.wrapping_shr(6);
+    }
+    // As many ones as there are bytes, and a zero.
+    let lead = !0xffu32.wrapping_shr(length as u32);
+    (word | lead & 0xff | rest, length)
+}
+
+/// The first character of a string that is not empty, and how many bytes it takes; `None` where it is not of the encoding.
+fn next_char(text: &[u8], encoding: Simple) -> Option<(char, usize)> {
     match (encoding, text) {
-        (Simple::Latin1, [byte, rest @ ..]) | (Simple::Utf8, [byte @ ..0x80, rest @ ..]) => {
-            Some((char::from(*byte), rest))
-        }
+        (Simple::Latin1, [byte, ..]) | (Simple::Utf8, [byte @ ..0x80, ..]) => Some((char::from(*byte), 1)),
         (Simple::Utf8, [lead, rest @ ..]) => {
             let (lead, more) = match lead {
                 ..0xc0 => return None,
@@ -451,9 +438,8 @@ fn next_char(text: &[u8], encoding: Simple) -> Option<(char, &[u8])> {
                 ..0xf8 => (lead & 0x7, 3),
                 _ => return None,
             };
-            let (more, rest) = rest.split_at_checked(more)?;
             let mut code = u32::from(lead);
-            for byte in more {
+            for byte in rest.get(..more)? {
                 if byte & 0xc0 != 0x80 {
                     return None;
                 }
@@ -461,16 +447,20 @@ fn next_char(text: &[u8], encoding: Simple) -> Option<(char, &[u8])> {
             }
             // Not a surrogate, not too large, and in no more bytes than it takes.
             let c = char::from_u32(code)?;
-            (c.len_utf8() == more.len().saturating_add(1)).then_some((c, rest))
+            (c.len_utf8() == more.wrapping_add(1)).then_some((c, c.len_utf8()))
         }
         (Simple::Utf16, [a, b, rest @ ..]) => {
-            let unit = u16::from_le_bytes([*a, *b]);
-            if let Some(c) = char::from_u32(unit.into()) {
-                return Some((c, rest));
+            let unit = u32::from(u16::from_le_bytes([*a, *b]));
+            if let Some(c) = char::from_u32(unit) {
+                return Some((c, 2));
             }
-            let (low, rest) = rest.split_first_chunk()?;
-            let c = char::decode_utf16([unit, u16::from_le_bytes(*low)]).next()?;
-            Some((c.ok()?, rest))
+            let low = u32::from(u16::from_le_bytes(*rest.first_chunk()?));
+            // A high surrogate and a low one.
+            if unit >= 0xdc00 || low & 0xfc00 != 0xdc00 {
+                return None;
+            }
+            let code = (unit & 0x3ff).wrapping_shl(10) | low & 0x3ff;
+            Some((char::from_u32(code.wrapping_add(0x1_0000))?, 4))
         }
         _ => None,
     }

@@ -1,16 +1,17 @@
 //! Spec: Loading, Storing, Flat Lifting, Flat Lowering: the walk over a value, one side read and the other
 //! written at the same time.
 
-use super::memory::{What, check, load_int, memory_of, reallocate, store_int};
-use super::strings::transfer_string;
+use super::memory::{What, check, load_int, reallocate, some_memory, store_int};
+use super::strings::{Stored, transfer_string};
 use super::types::{Items, Layout, TypeDef, ValType, discriminant_size};
 use super::{Context, Scope};
 use crate::embedding::Embedding;
 use crate::error::{Resource, Trap};
-use crate::id::TypeId;
+use crate::id::{InstanceId, MemoryRef, OptsId, TypeId};
 use crate::message::{Bug, Misuse};
 use crate::raise::{OrRaise as _, Raises, Raising as _};
 use crate::spec::{MAX_LIST_BYTE_LENGTH, PtrType};
+use crate::state::ptr_type;
 
 /// Where a value is lifted from.
 #[derive(Clone, Copy, Debug)]
@@ -40,127 +41,209 @@ pub(crate) fn transfer<E: Embedding + ?Sized>(
     dest: Dest<'_>,
     ty: ValType,
 ) -> Raises {
-    let mut reader = match source {
-        Source::Flat(values) => Reader { context: from, values, place: Place::Slot(0) },
-        Source::Memory(pointer) => Reader { context: from, values: &[], place: Place::Memory(pointer) },
+    let (source, begin): (&[u64], _) = match source {
+        Source::Flat(values) => (values, None),
+        Source::Memory(pointer) => (&[], Some(pointer)),
     };
-    let mut writer = match dest {
-        Dest::Flat(values) => Writer { context: to, values, place: Place::Slot(0) },
-        Dest::Memory(pointer) => Writer { context: to, values: &mut [], place: Place::Memory(pointer) },
+    let (dest, to_begin): (&mut [u64], _) = match dest {
+        Dest::Flat(values) => (values, None),
+        Dest::Memory(pointer) => (&mut [], Some(pointer)),
     };
-    walk(e, &mut reader, &mut writer, ty, 1)
+    let mut w = Walk::new(*from, source, *to, dest);
+    begin.into_iter().for_each(|pointer| w.from.go_to(pointer));
+    to_begin.into_iter().for_each(|pointer| w.to.go_to(pointer));
+    w.find_sides(e)?;
+    walk(e, &mut w, ty, 1)
 }
 
-/// [`transfer_elements`](super::transfer_elements).
+/// [`transfer_elements`](super::transfer_elements); where the elements end on both sides.
 pub(crate) fn transfer_elements<E: Embedding + ?Sized>(
     e: &mut E,
-    from: &Context,
-    from_pointer: usize,
-    to: &Context,
-    to_pointer: usize,
+    (from, from_pointer): (OptsId, usize),
+    (to, to_pointer): (OptsId, usize),
     element: ValType,
     count: u32,
-) -> Raises {
-    let mut reader = Reader { context: from, values: &[], place: Place::Memory(from_pointer) };
-    let mut writer = Writer { context: to, values: &mut [], place: Place::Memory(to_pointer) };
-    walk(e, &mut reader, &mut writer, element, count)
+) -> Raises<(usize, usize)> {
+    let context = |options| Context { options, scope: Scope::None };
+    let mut w = Walk::new(context(from), &[], context(to), &mut []);
+    w.from.go_to(from_pointer);
+    w.to.go_to(to_pointer);
+    w.find_sides(e)?;
+    walk(e, &mut w, element, count)?;
+    Ok((w.from.at, w.to.at))
 }
 
 /// Where the walk is, on one side.
 #[derive(Clone, Copy)]
-enum Place {
-    /// At this flat value.
-    Slot(usize),
-    /// At this address.
-    Memory(usize),
+struct Place {
+    context: Context,
+    /// Of the context's options, as are the next.
+    instance: InstanceId,
+    memory: Option<MemoryRef>,
+    /// At which address; or, of flat values, at which of them.
+    at: usize,
+    flat: bool,
 }
 
 impl Place {
-    /// Where a value of this alignment begins.
-    fn align(self, align: u32) -> Self {
-        match self {
-            Place::Slot(slot) => Place::Slot(slot),
-            Place::Memory(pointer) => {
-                let mask = align.wrapping_sub(1) as usize;
-                // Nothing is read or written past the last byte of a memory.
-                Place::Memory(pointer.saturating_add(mask) & !mask)
-            }
-        }
+    /// At the first flat value.
+    const fn new(context: Context) -> Self {
+        Place { context, instance: InstanceId::from_index(0), memory: None, at: 0, flat: true }
     }
 
-    fn add(self, slots: u8, bytes: usize) -> Self {
-        match self {
-            Place::Slot(slot) => Place::Slot(slot.saturating_add(slots.into())),
-            Place::Memory(pointer) => Place::Memory(pointer.saturating_add(bytes)),
-        }
-    }
-}
-
-/// The side that is lifted from.
-struct Reader<'a> {
-    context: &'a Context,
-    values: &'a [u64],
-    place: Place,
-}
-
-impl Reader<'_> {
-    fn ptr_type(&self) -> PtrType {
-        self.context.options.ptr_type()
-    }
-
-    /// A string's or list's pointer, and its length.
-    fn load_range<E: Embedding + ?Sized>(&mut self, e: &mut E) -> Raises<(u64, u64)> {
-        let size = self.ptr_type().size();
-        Ok((self.load(e, size)?, self.load(e, size)?))
-    }
-
-    /// The next core value, of this many bytes in memory.
-    fn load<E: Embedding + ?Sized>(&mut self, e: &mut E, bytes: u32) -> Raises<u64> {
-        let value = match self.place {
-            Place::Slot(slot) => {
-                *self.values.get(slot).or_raise(&mut e.store().raiser, Misuse::TooFewValues)?
-            }
-            Place::Memory(pointer) => load_int(e, self.context, pointer, bytes)?,
-        };
-        self.place = self.place.add(1, bytes as usize);
-        Ok(value)
-    }
-}
-
-/// The side that is lowered to.
-struct Writer<'a> {
-    context: &'a Context,
-    values: &'a mut [u64],
-    place: Place,
-}
-
-impl Writer<'_> {
-    fn ptr_type(&self) -> PtrType {
-        self.context.options.ptr_type()
-    }
-
-    /// A string's or list's pointer, and its length.
-    fn store_range<E: Embedding + ?Sized>(&mut self, e: &mut E, (pointer, length): (u64, u64)) -> Raises {
-        let size = self.ptr_type().size();
-        self.store(e, size, pointer)?;
-        self.store(e, size, length)
-    }
-
-    fn store<E: Embedding + ?Sized>(&mut self, e: &mut E, bytes: u32, value: u64) -> Raises {
-        match self.place {
-            Place::Slot(slot) => {
-                *self.values.get_mut(slot).or_raise(&mut e.store().raiser, Misuse::TooFewValues)? = value
-            }
-            Place::Memory(pointer) => store_int(e, self.context, pointer, bytes, value)?,
-        }
-        self.place = self.place.add(1, bytes as usize);
+    /// Whose options these are, and which memory they name.
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
+    fn find<E: Embedding + ?Sized>(&mut self, e: &mut E) -> Raises {
+        let options = e.store().options_of(self.context.options)?;
+        (self.instance, self.memory) = (options.instance, options.memory);
         Ok(())
     }
 
-    /// The slots from here to `end`, which a variant's case does not use, become 0.
-    fn clear_to<E: Embedding + ?Sized>(&mut self, e: &mut E, end: Place) -> Raises {
-        if let (Place::Slot(from), Place::Slot(to)) = (self.place, end) {
-            let unused = self.values.get_mut(from..to);
+    /// To an address, which has been checked.
+    fn go_to(&mut self, pointer: usize) {
+        (self.at, self.flat) = (pointer, false);
+    }
+
+    fn ptr_type(&self) -> PtrType {
+        ptr_type(self.memory)
+    }
+
+    /// Whether a value of this layout lies here.
+    fn check<E: Embedding + ?Sized>(&self, e: &mut E, layout: &Layout) -> Raises {
+        let ptr = self.ptr_type();
+        check(e, self.memory, (self.at, layout.align(ptr), layout.size(ptr) as usize), What::Value)
+    }
+
+    /// Goes to where a value of this layout begins; its `alignment` and its `elem_size`, which of flat values are 1 and how many it
+    /// takes.
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
+    fn begin(&mut self, layout: &Layout) -> (usize, usize) {
+        if self.flat {
+            return (1, layout.flat.into());
+        }
+        let ptr = self.ptr_type();
+        let align = layout.align(ptr) as usize;
+        let mask = align.wrapping_sub(1);
+        // What is in memory has been checked as a whole: additions don't go past its end.
+        self.at = self.at.wrapping_add(mask) & !mask;
+        (align, layout.size(ptr) as usize)
+    }
+}
+
+/// The walk over a value: both sides, and the core value that is on its way.
+pub(crate) struct Walk<'a> {
+    from: Place,
+    to: Place,
+    /// The flat values that are lifted.
+    source: &'a [u64],
+    /// Those that are lowered to.
+    dest: &'a mut [u64],
+    bits: u64,
+}
+
+impl<'a> Walk<'a> {
+    /// From flat values to flat values.
+    pub fn new(from: Context, source: &'a [u64], to: Context, dest: &'a mut [u64]) -> Self {
+        Walk { from: Place::new(from), to: Place::new(to), source, dest, bits: 0 }
+    }
+
+    fn find_sides<E: Embedding + ?Sized>(&mut self, e: &mut E) -> Raises {
+        self.from.find(e)?;
+        self.to.find(e)
+    }
+
+    /// `lift_flat_values` and `lower_flat_values`: values that are more than `max_flat`, or more than there is room for, lie in
+    /// memory, on the other side at `out_param` or else where `realloc` says. How many flat values were lowered.
+    pub fn flat_values<E: Embedding + ?Sized>(
+        &mut self,
+        e: &mut E,
+        ty: ValType,
+        max_flat: usize,
+        out_param: Option<usize>,
+    ) -> Raises<usize> {
+        self.find_sides(e)?;
+        let layout = *e.store().layout_of(ty)?;
+        let mut count = usize::from(layout.flat);
+        if count > max_flat {
+            let ptr = self.from.ptr_type();
+            let pointer = ptr.word(self.source.first().copied().unwrap_or(0));
+            self.from.go_to(pointer);
+            self.from.check(e, &layout)?;
+        }
+        if count > self.dest.len() {
+            let pointer = match out_param {
+                Some(pointer) => pointer,
+                None => {
+                    let ptr = self.to.ptr_type();
+                    let options = self.to.context.options;
+                    let pointer = reallocate(e, options, 0, 0, layout.align(ptr), layout.size(ptr))?;
+                    if let Some(first) = self.dest.first_mut() {
+                        *first = pointer as u64;
+                    }
+                    count = 1;
+                    pointer
+                }
+            };
+            self.to.go_to(pointer);
+            if out_param.is_some() {
+                self.to.check(e, &layout).inspect_err(|_| e.store().blame(self.to.instance))?;
+            }
+        }
+        walk(e, self, ty, 1)?;
+        Ok(count)
+    }
+
+    /// Takes the next core value, of this many bytes in memory.
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
+    fn load<E: Embedding + ?Sized>(&mut self, e: &mut E, bytes: u32) -> Raises {
+        let at = self.from.at;
+        if self.from.flat {
+            self.bits = *self.source.get(at).or_raise(&mut e.store().raiser, Misuse::TooFewValues)?;
+            self.from.at = at.wrapping_add(1);
+        } else {
+            self.bits = load_int(e, self.from.memory, at, bytes)?;
+            self.from.at = at.wrapping_add(bytes as usize);
+        }
+        Ok(())
+    }
+
+    /// Puts it where the other side is.
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
+    fn store<E: Embedding + ?Sized>(&mut self, e: &mut E, bytes: u32) -> Raises {
+        let at = self.to.at;
+        if self.to.flat {
+            let to = self.dest.get_mut(at).or_raise(&mut e.store().raiser, Misuse::TooFewValues)?;
+            *to = self.bits;
+            self.to.at = at.wrapping_add(1);
+        } else {
+            store_int(e, self.to.memory, at, bytes, self.bits)?;
+            self.to.at = at.wrapping_add(bytes as usize);
+        }
+        Ok(())
+    }
+
+    /// A string's or list's pointer; its length is on its way.
+    fn load_range<E: Embedding + ?Sized>(&mut self, e: &mut E) -> Raises<usize> {
+        let ptr = self.from.ptr_type();
+        self.load(e, ptr.size())?;
+        let pointer = ptr.word(self.bits);
+        self.load(e, ptr.size())?;
+        Ok(pointer)
+    }
+
+    /// A string's or list's pointer, and its length.
+    fn store_range<E: Embedding + ?Sized>(&mut self, e: &mut E, pointer: usize, length: u64) -> Raises {
+        let size = self.to.ptr_type().size();
+        self.bits = pointer as u64;
+        self.store(e, size)?;
+        self.bits = length;
+        self.store(e, size)
+    }
+
+    /// The flat values from here to `end`, which a variant's case does not use, become 0.
+    fn clear_to<E: Embedding + ?Sized>(&mut self, e: &mut E, end: usize) -> Raises {
+        if self.to.flat {
+            let unused = self.dest.get_mut(self.to.at..end);
             let unused = unused.or_raise(&mut e.store().raiser, Misuse::TooFewValues)?;
             unused.iter_mut().for_each(|value| *value = 0);
         }
@@ -170,159 +253,130 @@ impl Writer<'_> {
 
 /// `count` values of one type, one after the other.
 #[inline]
-fn walk<E: Embedding + ?Sized>(
-    e: &mut E,
-    from: &mut Reader<'_>,
-    to: &mut Writer<'_>,
-    ty: ValType,
-    count: u32,
-) -> Raises {
+fn walk<E: Embedding + ?Sized>(e: &mut E, w: &mut Walk<'_>, ty: ValType, count: u32) -> Raises {
     match ty {
-        ValType::Defined(id) => walk_defined(e, from, to, id, count),
-        ValType::String => walk_strings(e, from, to, count),
-        _ => walk_primitives(e, from, to, ty, count),
+        ValType::Defined(id) => walk_defined(e, w, id, count),
+        ValType::String => walk_strings(e, w, count),
+        _ => walk_primitives(e, w, ty, count),
     }
 }
 
 /// Copies `count` values of `size` bytes that are nothing but bytes, from memory to memory; `false` where one side is flat.
-fn copy_plain<E: Embedding + ?Sized>(
-    e: &mut E,
-    from: &mut Reader<'_>,
-    to: &mut Writer<'_>,
-    size: u32,
-    count: u32,
-) -> Raises<bool> {
-    let (Place::Memory(source), Place::Memory(dest)) = (from.place, to.place) else { return Ok(false) };
-    let length =
-        (count as usize).checked_mul(size as usize).or_raise(&mut e.store().raiser, Trap::OutOfBounds)?;
-    from.place = from.place.add(0, length);
-    to.place = to.place.add(0, length);
-    let (to, from) = (memory_of(e, to.context)?, memory_of(e, from.context)?);
+fn copy_plain<E: Embedding + ?Sized>(e: &mut E, w: &mut Walk<'_>, size: usize, count: u32) -> Raises<bool> {
+    if w.from.flat || w.to.flat {
+        return Ok(false);
+    }
+    let length = (count as usize).checked_mul(size).or_raise(&mut e.store().raiser, Trap::OutOfBounds)?;
+    let (source, dest) = (w.from.at, w.to.at);
+    w.from.at = source.wrapping_add(length);
+    w.to.at = dest.wrapping_add(length);
+    let (to, from) = (some_memory(e, w.to.memory)?, some_memory(e, w.from.memory)?);
     e.copy((to, dest), (from, source), length).raising(&mut e.store().raiser)?;
     Ok(true)
 }
 
 // The functions that `walk_defined` calls are never inlined: it recurses, and its frame is to stay small.
 
-fn walk_defined<E: Embedding + ?Sized>(
-    e: &mut E,
-    from: &mut Reader<'_>,
-    to: &mut Writer<'_>,
-    id: TypeId,
-    count: u32,
-) -> Raises {
+fn walk_defined<E: Embedding + ?Sized>(e: &mut E, w: &mut Walk<'_>, id: TypeId, count: u32) -> Raises {
     let store = e.store();
-    let layout = store.layout_of(ValType::Defined(id))?;
+    let layout = *store.layout_of(ValType::Defined(id))?;
     let def = store.types().def(id).or_raise(&mut store.raiser, Misuse::UnknownType)?;
-    let (ptr, to_ptr) = (from.ptr_type(), to.ptr_type());
-    let (align, to_align) = (layout.align(ptr), layout.align(to_ptr));
-    let (size, to_size) = (layout.size(ptr), layout.size(to_ptr));
     // Values that follow are aligned too: a size is a multiple of the alignment.
-    from.place = from.place.align(align);
-    to.place = to.place.align(to_align);
-    if layout.plain && copy_plain(e, from, to, size, count)? {
+    let (align, size) = w.from.begin(&layout);
+    let (to_align, to_size) = w.to.begin(&layout);
+    if layout.plain && copy_plain(e, w, size, count)? {
         return Ok(());
     }
     for _ in 0..count {
-        let (source, dest) = (from.place, to.place);
-        let end = dest.add(layout.flat, to_size as usize);
+        let (source, dest) = (w.from.at, w.to.at);
+        let end = dest.wrapping_add(to_size);
         match def {
             TypeDef::Record(fields) => {
                 for index in 0..fields.len() {
                     let store = e.store();
                     let field = store.types().item(fields, index).flatten();
                     let field = field.or_raise(&mut store.raiser, Misuse::UnknownType)?;
-                    walk(e, from, to, field, 1)?;
+                    walk(e, w, field, 1)?;
                 }
             }
             TypeDef::Variant(cases) => {
-                if let Some(case) = walk_discriminant(e, from, to, cases)? {
+                if let Some(case) = walk_discriminant(e, w, cases)? {
                     // The whole is aligned for the discriminant and for every payload, so the payload is
                     // that far in.
-                    from.place = source.add(1, align as usize);
-                    to.place = dest.add(1, to_align as usize);
-                    walk(e, from, to, case, 1)?;
+                    w.from.at = source.wrapping_add(align);
+                    w.to.at = dest.wrapping_add(to_align);
+                    walk(e, w, case, 1)?;
                 }
-                to.clear_to(e, end)?;
+                w.clear_to(e, end)?;
             }
-            TypeDef::List(element) => walk_list(e, from, to, element)?,
-            TypeDef::FixedList(element, length) => walk(e, from, to, element, length)?,
+            TypeDef::List(element) => walk_list(e, w, element)?,
+            TypeDef::FixedList(element, length) => walk(e, w, element, length)?,
             TypeDef::Flags(labels) => {
-                let bits = from.load(e, size)?;
-                to.store(e, size, bits & label_mask(labels))?;
+                w.load(e, size as u32)?;
+                w.bits &= u64::from(label_mask(labels));
+                w.store(e, size as u32)?;
             }
             handle => {
-                let index = from.load(e, size)? as u32;
-                let index = move_handle(e, from.context, to.context, handle, index)?;
-                to.store(e, size, index.into())?;
+                w.load(e, 4)?;
+                w.bits = move_handle(e, &w.from, &w.to, handle, w.bits as u32)?.into();
+                w.store(e, 4)?;
             }
         }
-        from.place = source.add(layout.flat, size as usize);
-        to.place = end;
+        w.from.at = source.wrapping_add(size);
+        w.to.at = end;
     }
     Ok(())
 }
 
 /// `count` primitives other than strings.
 #[inline(never)]
-fn walk_primitives<E: Embedding + ?Sized>(
-    e: &mut E,
-    from: &mut Reader<'_>,
-    to: &mut Writer<'_>,
-    ty: ValType,
-    count: u32,
-) -> Raises {
+fn walk_primitives<E: Embedding + ?Sized>(e: &mut E, w: &mut Walk<'_>, ty: ValType, count: u32) -> Raises {
     let layout = Layout::primitive(ty).or_raise(&mut e.store().raiser, Misuse::UnknownType)?;
-    // The same in any memory, and the alignment too.
+    w.from.begin(layout);
+    w.to.begin(layout);
+    // The same in any memory.
     let size = layout.size(PtrType::I32);
-    from.place = from.place.align(size);
-    to.place = to.place.align(size);
     // One alone is cheaper to load and store than to copy.
-    if layout.plain && count > 1 && copy_plain(e, from, to, size, count)? {
+    if layout.plain && count > 1 && copy_plain(e, w, size as usize, count)? {
         return Ok(());
     }
     for _ in 0..count {
-        let bits = from.load(e, size)?;
-        let bits = match ty {
-            ValType::ErrorContext => share_error_context(e, from.context, to.context, bits as u32)?,
-            _ => normalise(ty, bits).or_raise(&mut e.store().raiser, Trap::InvalidChar)?,
-        };
-        to.store(e, size, bits)?;
+        w.load(e, size)?;
+        let low = w.bits as u32;
+        match ty {
+            ValType::S64 | ValType::U64 | ValType::F64 => {}
+            ValType::ErrorContext => w.bits = share_error_context(e, &w.from, &w.to, low)?.into(),
+            _ => w.bits = normalise(ty, low).or_raise(&mut e.store().raiser, Trap::InvalidChar)?.into(),
+        }
+        w.store(e, size)?;
     }
     Ok(())
 }
 
 /// `count` strings.
 #[inline(never)]
-fn walk_strings<E: Embedding + ?Sized>(
-    e: &mut E,
-    from: &mut Reader<'_>,
-    to: &mut Writer<'_>,
-    count: u32,
-) -> Raises {
-    from.place = from.place.align(from.ptr_type().size());
-    to.place = to.place.align(to.ptr_type().size());
+fn walk_strings<E: Embedding + ?Sized>(e: &mut E, w: &mut Walk<'_>, count: u32) -> Raises {
+    w.from.begin(&Layout::RANGE);
+    w.to.begin(&Layout::RANGE);
     for _ in 0..count {
-        let range = from.load_range(e)?;
-        let stored = transfer_string(e, from.context, range, to.context)?;
-        to.store_range(e, stored.range(to.ptr_type()))?;
+        let pointer = w.load_range(e)?;
+        let stored = transfer_string(e, w.from.context.options, (pointer, w.bits), w.to.context.options)?;
+        w.store_range(e, stored.pointer, stored.tagged_code_units(w.to.ptr_type()))?;
     }
     Ok(())
 }
 
-/// Lifts a primitive and lowers it flat; what goes to memory is the low bytes of that.
+/// Lifts a primitive of at most 32 bits and lowers it flat; what goes to memory is the low bytes of that.
 /// `None` where it is no character.
-fn normalise(ty: ValType, bits: u64) -> Option<u64> {
-    let low = bits as u32;
+fn normalise(ty: ValType, low: u32) -> Option<u32> {
     Some(match ty {
-        ValType::Bool => u64::from(low != 0),
-        ValType::U8 => u64::from(low as u8),
-        ValType::S8 => u64::from(i32::from(low as i8) as u32),
-        ValType::U16 => u64::from(low as u16),
-        ValType::S16 => u64::from(i32::from(low as i16) as u32),
-        ValType::Char => char::from_u32(low).map(|c| u64::from(u32::from(c)))?,
-        ValType::S64 | ValType::U64 | ValType::F64 => bits,
-        _ => u64::from(low),
+        ValType::Bool => u32::from(low != 0),
+        ValType::U8 => u32::from(low as u8),
+        ValType::S8 => i32::from(low as i8) as u32,
+        ValType::U16 => u32::from(low as u16),
+        ValType::S16 => i32::from(low as i16) as u32,
+        ValType::Char => char::from_u32(low)?.into(),
+        _ => low,
     })
 }
 
@@ -330,59 +384,60 @@ fn normalise(ty: ValType, bits: u64) -> Option<u64> {
 #[inline(never)]
 fn walk_discriminant<E: Embedding + ?Sized>(
     e: &mut E,
-    from: &mut Reader<'_>,
-    to: &mut Writer<'_>,
+    w: &mut Walk<'_>,
     cases: Items,
 ) -> Raises<Option<ValType>> {
     let bytes = discriminant_size(cases.len());
-    let index = from.load(e, bytes)? as u32;
+    w.load(e, bytes)?;
+    let index = w.bits as u32;
     let store = e.store();
     let case = store.types().item(cases, index).or_raise(&mut store.raiser, Trap::InvalidDiscriminant)?;
-    to.store(e, bytes, index.into())?;
+    w.bits = index.into();
+    w.store(e, bytes)?;
     Ok(case)
 }
 
 #[inline(never)]
-fn walk_list<E: Embedding + ?Sized>(
-    e: &mut E,
-    from: &mut Reader<'_>,
-    to: &mut Writer<'_>,
-    element: ValType,
-) -> Raises {
-    let (begin, count) = from.load_range(e)?;
-    let (ptr, to_ptr) = (from.ptr_type(), to.ptr_type());
-    let (begin, count) = (ptr.word(begin), ptr.word(count));
-    let layout = e.store().layout_of(element)?;
+fn walk_list<E: Embedding + ?Sized>(e: &mut E, w: &mut Walk<'_>, element: ValType) -> Raises {
+    let begin = w.load_range(e)?;
+    let (ptr, to_ptr) = (w.from.ptr_type(), w.to.ptr_type());
+    let count = ptr.word(w.bits);
+    let layout = *e.store().layout_of(element)?;
     let length = count.checked_mul(layout.size(ptr) as usize);
     let length = length
-        .filter(|length| *length as u64 <= MAX_LIST_BYTE_LENGTH)
+        .filter(|length| *length <= MAX_LIST_BYTE_LENGTH as usize)
         .or_raise(&mut e.store().raiser, Trap::ListTooLong)?;
     // Only of elements without a size, which no component has, could there be more.
     let count = u32::try_from(count).ok().or_raise(&mut e.store().raiser, Trap::ListTooLong)?;
-    check(e, from.context, (begin, layout.align(ptr), length), What::List)?;
+    check(e, w.from.memory, (begin, layout.align(ptr), length), What::List)?;
     // At most twice as many bytes on the other side.
     let length = count.checked_mul(layout.size(to_ptr)).or_raise(&mut e.store().raiser, Trap::ListTooLong)?;
-    let pointer = reallocate(e, to.context, 0, 0, layout.align(to_ptr), length)?;
-    transfer_elements(e, from.context, begin, to.context, pointer, element, count)?;
-    to.store_range(e, (pointer as u64, count.into()))
+    let pointer = reallocate(e, w.to.context.options, 0, 0, layout.align(to_ptr), length)?;
+    let (source, dest) = ((w.from.at, w.from.flat), (w.to.at, w.to.flat));
+    w.from.go_to(begin);
+    w.to.go_to(pointer);
+    walk(e, w, element, count)?;
+    (w.from.at, w.from.flat) = source;
+    (w.to.at, w.to.flat) = dest;
+    w.store_range(e, pointer, count.into())
 }
 
 /// `lift_own`, `lift_borrow`, `lift_stream`, `lift_future`, and their halves on the other side: the new index.
 #[inline(never)]
 fn move_handle<E: Embedding + ?Sized>(
     e: &mut E,
-    from: &Context,
-    to: &Context,
+    from: &Place,
+    to: &Place,
     def: TypeDef,
     index: u32,
 ) -> Raises<u32> {
-    let (giver, taker) = (from.options.instance, to.options.instance);
+    let (giver, taker) = (from.instance, to.instance);
     let store = e.store();
     if let TypeDef::Borrow(resource) = def {
-        let Scope::Task(task) = to.scope else {
+        let Scope::Task(task) = to.context.scope else {
             return store.raiser.raise(Misuse::NoBorrower);
         };
-        let rep = store.lift_borrow(giver, index, resource, from.scope)?;
+        let rep = store.lift_borrow(giver, index, resource, from.context.scope)?;
         return store.lower_borrow(taker, rep, resource, task);
     }
     // What has left one table must not be lost for want of room in the other.
@@ -407,16 +462,29 @@ fn move_handle<E: Embedding + ?Sized>(
 #[inline(never)]
 fn share_error_context<E: Embedding + ?Sized>(
     e: &mut E,
-    from: &Context,
-    to: &Context,
+    from: &Place,
+    to: &Place,
     index: u32,
-) -> Raises<u64> {
+) -> Raises<u32> {
     let store = e.store();
-    let id = store.error_context_at(from.options.instance, index)?;
-    Ok(store.lower_error_context(to.options.instance, id)?.into())
+    let id = store.error_context_at(from.instance, index)?;
+    store.lower_error_context(to.instance, id)
 }
 
 /// The bits of a flags value that have a label.
-fn label_mask(labels: u8) -> u64 {
-    1u64.checked_shl(labels.into()).unwrap_or(0).wrapping_sub(1) & u64::from(u32::MAX)
+fn label_mask(labels: u8) -> u32 {
+    1u32.checked_shl(labels.into()).unwrap_or(0).wrapping_sub(1)
+}
+
+/// Stores a string's pointer and its tagged code units at `at`, which has been checked.
+pub(crate) fn store_string_range<E: Embedding + ?Sized>(
+    e: &mut E,
+    context: Context,
+    at: usize,
+    stored: Stored,
+) -> Raises {
+    let mut w = Walk::new(context, &[], context, &mut []);
+    w.to.go_to(at);
+    w.to.find(e)?;
+    w.store_range(e, stored.pointer, stored.tagged_code_units(w.to.ptr_type()))
 }

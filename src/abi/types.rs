@@ -263,12 +263,20 @@ impl<P: Profile> Types<P> {
 
     /// A resource type.
     pub fn resource(&self, id: ResourceId) -> Option<ResourceType> {
-        self.resources.as_slice().get(id.index()).copied()
+        self.get_resource(id).copied()
+    }
+
+    pub(crate) fn get_resource(&self, id: ResourceId) -> Option<&ResourceType> {
+        self.resources.as_slice().get(id.index())
     }
 
     /// A defined type.
     pub fn def(&self, id: TypeId) -> Option<TypeDef> {
-        Some(self.infos.get(id.index())?.def)
+        self.get_def(id).copied()
+    }
+
+    pub(crate) fn get_def(&self, id: TypeId) -> Option<&TypeDef> {
+        Some(&self.infos.get(id.index())?.def)
     }
 
     /// A function type.

@@ -4,16 +4,17 @@
 //! A copy gives a buffer to the shared stream or future. Where the other end's buffer waits there, elements move
 //! from memory to memory at once ([`rendezvous`]); else this one waits.
 
+use super::wait;
+use crate::abi::raising as abi;
 use crate::abi::types::{TypeDef, ValType};
-use crate::abi::{Context, Scope, raising as abi};
 use crate::embedding::{Embedding, Then};
 use crate::error::{EndAction, Error, Trap};
 use crate::event::event;
-use crate::id::{InstanceId, OptsId, TypeId, WaitableId};
+use crate::id::{InstanceId, MemoryRef, OptsId, TypeId, WaitableId};
 use crate::message::{Bug, Misuse};
 use crate::raise::{OrRaise as _, Raises, caught};
 use crate::spec::{BLOCKED, BUFFER_MAX_LENGTH, CopyResult};
-use crate::state::{Buffer, CopyState, Direction, Event, Options, Point};
+use crate::state::{Buffer, CopyState, Direction, Event, Point, ptr_type};
 use crate::storage::Profile;
 use crate::store::Store;
 
@@ -120,7 +121,7 @@ pub fn future_write<E: Embedding + ?Sized>(
 
 /// `stream_t.t`, `future_t.t`.
 fn element_of<P: Profile>(store: &mut Store<P>, ty: TypeId, future: bool) -> Raises<Option<ValType>> {
-    match store.types().def(ty) {
+    match store.types().get_def(ty).copied() {
         Some(TypeDef::Stream(element)) if !future => Ok(element),
         Some(TypeDef::Future(element)) if future => Ok(element),
         _ => store.raiser.raise(Misuse::NotStreamType),
@@ -145,24 +146,26 @@ fn copy<E: Embedding + ?Sized>(
     ptr: u64,
     n: u64,
 ) -> Raises<Then> {
-    let can_suspend = e.can_suspend();
     let store = e.store();
     store.leave_check()?;
     let is_async = store.options_of(options_id)?.is_async;
     if !is_async {
         store.check_may_block()?;
     }
-    let element = element_of(e.store(), ty, future)?;
+    let element = element_of(store, ty, future)?;
     let end = begin(e, direction, future, element, options_id, i, ptr, n)?;
+    finish(e, end, is_async)
+}
 
+/// The end of a copy and of its cancellation: what came of it, if anything did.
+#[cfg_attr(not(feature = "alloc"), inline(never))]
+fn finish<E: Embedding + ?Sized>(e: &mut E, end: WaitableId, is_async: bool) -> Raises<Then> {
     let store = e.store();
     if !store.waitable_mut(end)?.has_pending_event() {
         if is_async {
             return Ok(Then::Value(u64::from(BLOCKED)));
         }
-        let thread = store.check_can_block(can_suspend)?;
-        store.start_waiting(thread, Point::Event(end))?;
-        return Ok(Then::Suspend);
+        return wait(e, Point::Event(end));
     }
     let (_, _, payload) = store.deliver_event(end)?;
     Ok(Then::Value(u64::from(payload)))
@@ -181,7 +184,8 @@ pub(crate) fn begin<E: Embedding + ?Sized>(
 ) -> Raises<WaitableId> {
     let store = e.store();
     let instance = store.leave_check()?;
-    let options = *store.options_of(options_id)?;
+    let options = store.options_of(options_id)?;
+    let (is_async, memory) = (options.is_async, options.memory);
     let end = store.end_handle(instance, i, direction, future, element)?;
     let action = match direction {
         Direction::Read => EndAction::Read,
@@ -194,47 +198,50 @@ pub(crate) fn begin<E: Embedding + ?Sized>(
             return store.raiser.raise(Trap::BusyEnd { action, future });
         }
     }
-    if store.waitable_mut(end)?.in_waitable_set() && !options.is_async {
+    if store.waitable_mut(end)?.in_waitable_set() && !is_async {
         return store.raiser.raise(Trap::SyncInSet);
     }
-    let ptr = options.ptr_type().word(ptr);
-    let length = check_buffer(e, &options, element, ptr, n)?;
+    let ptr = ptr_type(memory).word(ptr);
+    let length = check_buffer(e, memory, element, ptr, n)?;
 
     let buffer = Buffer { options: options_id, pointer: ptr, progress: 0, length };
     e.store().start_copy(end, buffer)?;
-    rendezvous(e, end)?;
+    rendezvous(e, direction, future, (end, buffer))?;
     Ok(end)
 }
 
 /// `BufferGuestImpl.__init__`: how many elements there are room for.
 fn check_buffer<E: Embedding + ?Sized>(
     e: &mut E,
-    options: &Options,
+    memory: Option<MemoryRef>,
     element: Option<ValType>,
     ptr: usize,
     n: u64,
 ) -> Raises<u32> {
-    let ptr_type = options.ptr_type();
-    let n = u32::try_from(ptr_type.wrap(n)).ok().filter(|n| *n <= BUFFER_MAX_LENGTH);
+    let ptr_type = ptr_type(memory);
+    let n = u32::try_from(ptr_type.word(n)).ok().filter(|n| *n <= BUFFER_MAX_LENGTH);
     let n = n.or_raise(&mut e.store().raiser, Trap::BufferTooLong)?;
     if let Some(element) = element
         && n > 0
     {
-        let layout = e.store().layout_of(element)?;
+        let layout = *e.store().layout_of(element)?;
         let size = (layout.size(ptr_type) as usize).checked_mul(n as usize);
-        let context = Context { options: *options, scope: Scope::None };
         // More than this machine can address lies in no memory.
-        abi::check_range(e, &context, ptr, layout.align(ptr_type), size.unwrap_or(usize::MAX))?;
+        abi::check_range(e, memory, ptr, layout.align(ptr_type), size.unwrap_or(usize::MAX))?;
     }
     Ok(n)
 }
 
 /// `SharedStreamImpl.{read,write}`, `SharedFutureImpl.{read,write}`: this end's buffer meets the other's, or waits.
-fn rendezvous<E: Embedding + ?Sized>(e: &mut E, end: WaitableId) -> Raises {
+fn rendezvous<E: Embedding + ?Sized>(
+    e: &mut E,
+    direction: Direction,
+    future: bool,
+    (end, own): (WaitableId, Buffer),
+) -> Raises {
     let store = e.store();
     let done = |result| Event::Copy { result, reclaim: false };
     let shared_id = store.end_mut(end)?.shared();
-    let (future, direction) = (store.end_mut(end)?.is_future(), store.end_mut(end)?.direction());
     let shared = store.shared_mut(shared_id)?;
     if shared.is_dropped() {
         return store.set_pending_event(end, done(CopyResult::Dropped));
@@ -244,14 +251,17 @@ fn rendezvous<E: Embedding + ?Sized>(e: &mut E, end: WaitableId) -> Raises {
         return Ok(());
     };
     let element = shared.element();
-    let (own, their) = (buffer_of(store, end)?, buffer_of(store, other)?);
+    let their = buffer_of(store, other)?;
     if instance_of(store, &own)? == instance_of(store, &their)? && !none_or_number_type(element) {
         return store.raiser.raise(Trap::IntraComponent { future });
     }
-    let store = e.store();
     if their.remain() > 0 {
         if own.remain() > 0 {
-            move_elements(e, direction, element, (end, own), (other, their))?;
+            match direction {
+                Direction::Read => move_elements(e, element, (other, their), (end, own))?,
+                Direction::Write => move_elements(e, element, (end, own), (other, their))?,
+            }
+            event!(debug, stream, "copied", end, with = other, count = own.remain().min(their.remain()));
             let store = e.store();
             if future {
                 store.reset_and_notify_pending(other, CopyResult::Completed)?;
@@ -288,41 +298,31 @@ fn none_or_number_type(element: Option<ValType>) -> bool {
 }
 
 /// `dst_buffer.write(src_buffer.read(n))`, with as many elements as both have.
+#[cfg_attr(not(feature = "alloc"), inline(never))]
 fn move_elements<E: Embedding + ?Sized>(
     e: &mut E,
-    direction: Direction,
     element: Option<ValType>,
-    own: (WaitableId, Buffer),
-    their: (WaitableId, Buffer),
+    (src_end, src): (WaitableId, Buffer),
+    (dst_end, dst): (WaitableId, Buffer),
 ) -> Raises {
-    let n = own.1.remain().min(their.1.remain());
-    let (src, dst) = match direction {
-        Direction::Read => (their.1, own.1),
-        Direction::Write => (own.1, their.1),
-    };
-    let (mut src_bytes, mut dst_bytes) = (0, 0);
+    let n = src.remain().min(dst.remain());
+    let mut ends = (src.pointer, dst.pointer);
     if let Some(element) = element {
-        let layout = e.store().layout_of(element)?;
-        let store = e.store();
-        let from = Context { options: *store.options_of(src.options)?, scope: Scope::None };
-        let to = Context { options: *store.options_of(dst.options)?, scope: Scope::None };
-        // As `check_buffer` found: less than the memory has.
-        let bytes = |of: &Options| (layout.size(of.ptr_type()) as usize).wrapping_mul(n as usize);
-        (src_bytes, dst_bytes) = (bytes(&from.options), bytes(&to.options));
-        if let Err(error) = abi::transfer_elements(e, &from, src.pointer, &to, dst.pointer, element, n) {
-            // Of the two ends the reader's `realloc` and its table name themselves; else it is what was written.
-            e.store().blame(from.options.instance);
-            return Err(error);
+        let (from, to) = ((src.options, src.pointer), (dst.options, dst.pointer));
+        match abi::transfer_elements(e, from, to, element, n) {
+            Ok(after) => ends = after,
+            Err(error) => {
+                // Of the two ends the reader's `realloc` and its table name themselves; else it is what was written.
+                let store = e.store();
+                let writer = instance_of(store, &src)?;
+                store.blame(writer);
+                return Err(error);
+            }
         }
     }
-    let (own_bytes, their_bytes) = match direction {
-        Direction::Read => (dst_bytes, src_bytes),
-        Direction::Write => (src_bytes, dst_bytes),
-    };
-    event!(debug, stream, "copied", end = own.0, with = their.0, count = n);
-    for (end, bytes) in [(own.0, own_bytes), (their.0, their_bytes)] {
+    for (end, pointer) in [(src_end, ends.0), (dst_end, ends.1)] {
         if let Some(buffer) = &mut e.store().end_mut(end)?.buffer {
-            buffer.advance(n, bytes);
+            buffer.advance(n, pointer);
         }
     }
     Ok(())
@@ -337,39 +337,32 @@ fn cancel_copy<E: Embedding + ?Sized>(
     is_async: bool,
     i: u32,
 ) -> Raises<Then> {
-    let can_suspend = e.can_suspend();
     let store = e.store();
     let instance = store.leave_check()?;
     if !is_async {
         store.check_may_block()?;
     }
-    let element = element_of(e.store(), ty, future)?;
-    let store = e.store();
+    let element = element_of(store, ty, future)?;
     let end = store.end_handle(instance, i, direction, future, element)?;
-    if store.end_mut(end)?.state() != CopyState::Copying || store.waitable_mut(end)?.has_sync_waiter() {
+    let waitable = store.waitable_mut(end)?;
+    let (sync_waiter, in_set) = (waitable.has_sync_waiter(), waitable.in_waitable_set());
+    let pending = waitable.has_pending_event();
+    let entry = store.end_mut(end)?;
+    if entry.state() != CopyState::Copying || sync_waiter {
         return store.raiser.raise(Trap::NothingToCancel);
     }
-    if store.waitable_mut(end)?.in_waitable_set() && !is_async {
+    if in_set && !is_async {
         return store.raiser.raise(Trap::SyncInSet);
     }
-    store.end_mut(end)?.state = CopyState::Cancelling;
+    entry.state = CopyState::Cancelling;
     event!(debug, stream, "copy cancelling", end);
-    if !store.waitable_mut(end)?.has_pending_event() {
+    if !pending {
         store.reset_and_notify_pending(end, CopyResult::Cancelled)?;
-        if !store.waitable_mut(end)?.has_pending_event() {
-            if is_async {
-                return Ok(Then::Value(u64::from(BLOCKED)));
-            }
-            let thread = store.check_can_block(can_suspend)?;
-            store.start_waiting(thread, Point::Event(end))?;
-            return Ok(Then::Suspend);
-        }
     }
     if !future {
         store.end_was_cancelled(end)?;
     }
-    let (_, _, payload) = store.deliver_event(end)?;
-    Ok(Then::Value(u64::from(payload)))
+    finish(e, end, is_async)
 }
 
 /// `drop`.

@@ -5,6 +5,7 @@ use crate::embedding::{Embedding, Then};
 use crate::error::Error;
 use crate::id::OptsId;
 use crate::raise::caught;
+use crate::state::ptr_type;
 
 /// `canon error-context.new`: a handle to a new error context. Its message is the string, cut off after as many whole
 /// characters as the profile has room for; under [`Choose::Spec`](crate::store::Choose::Spec) it is empty and the string is
@@ -21,12 +22,12 @@ pub fn error_context_new<E: Embedding + ?Sized>(
     caught(e, |e| {
         let store = e.store();
         let instance = store.leave_check()?;
-        let context = Context { options: *store.options_of(options)?, scope: Scope::None };
+        let ptr_type = store.options_of(options)?.ptr_type();
         if store.is_deterministic() {
             let (index, _) = store.add_error_context(instance)?;
             return Ok(Then::Value(u64::from(index)));
         }
-        let message = abi::lift_message(e, &context, (ptr, tagged_code_units))?;
+        let message = abi::lift_message(e, options, (ptr_type.word(ptr), tagged_code_units))?;
         let (index, id) = e.store().add_error_context(instance)?;
         abi::fill_message(e, message, id)?;
         Ok(Then::Value(u64::from(index)))
@@ -49,13 +50,12 @@ pub fn error_context_debug_message<E: Embedding + ?Sized>(
         let store = e.store();
         let instance = store.leave_check()?;
         let id = store.error_context_at(instance, i)?;
-        let context = Context { options: *store.options_of(options)?, scope: Scope::None };
-        let ptr_type = context.options.ptr_type();
+        let memory = store.options_of(options)?.memory;
+        let ptr_type = ptr_type(memory);
         let (ptr, size) = (ptr_type.word(ptr), ptr_type.size());
-        abi::check_range(e, &context, ptr, size, 2 * size as usize)?;
-        let (begin, tagged_code_units) = abi::lower_message(e, id, &context)?.range(ptr_type);
-        abi::store_int(e, &context, ptr, size, begin)?;
-        abi::store_int(e, &context, ptr.wrapping_add(size as usize), size, tagged_code_units)?;
+        abi::check_range(e, memory, ptr, size, 2 * size as usize)?;
+        let stored = abi::lower_message(e, id, options)?;
+        abi::store_string_range(e, Context { options, scope: Scope::None }, ptr, stored)?;
         Ok(Then::Value(0))
     })
 }

@@ -3,17 +3,20 @@
 pub use super::start::{Start, start_enter, start_leave};
 
 use super::resolve;
-use crate::abi::types::{FuncType, ValType};
-use crate::abi::{Context, Dest, Scope, Source, raising as abi};
+use crate::abi::raising::Walk;
+use crate::abi::types::ValType;
+use crate::abi::{Context, Scope};
 use crate::embedding::{Embedding, Outcome};
 use crate::error::{Resource, Trap};
 use crate::event::event;
-use crate::id::{InstanceId, LiftId, TaskId, ThreadId};
+use crate::id::{InstanceId, LiftId, OptsId, TaskId, ThreadId};
 use crate::message::{Bug, Misuse};
 use crate::raise::{OrRaise as _, Raised, Raises, Raising as _};
 use crate::run::{Entry, run};
-use crate::spec::{CallbackCode, EventCode, MAX_FLAT_ASYNC_PARAMS, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
-use crate::state::{Caller, InstanceKind, Options, Point, QueuedArgs};
+use crate::spec::{
+    CallbackCode, EventCode, MAX_CORE_PARAMS, MAX_FLAT_ASYNC_PARAMS, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS,
+};
+use crate::state::{Caller, InstanceKind, Point, QueuedArgs};
 use crate::storage::Profile;
 use crate::store::Store;
 
@@ -33,34 +36,38 @@ pub(crate) fn call<E: Embedding + ?Sized>(
     let exclusive = is_async && (!options.is_async || options.callback.is_some());
     store.check_depth()?;
     store.enter_from(instance, from)?;
+    let result = call_entered(e, func, caller, (instance, from), is_async, exclusive, args);
+    // What was poisoned stays entered.
+    e.store().leave_to(instance, from);
+    result
+}
+
+/// [`call`] while its instance is entered.
+fn call_entered<E: Embedding + ?Sized>(
+    e: &mut E,
+    func: LiftId,
+    caller: Caller,
+    (instance, from): (InstanceId, Option<InstanceId>),
+    is_async: bool,
+    exclusive: bool,
+    args: &[u64],
+) -> Raises<TaskId> {
+    let store = e.store();
     let needs_exclusive = exclusive && store.instance_mut(instance)?.kind() == InstanceKind::Guest;
     if needs_exclusive && !from.is_some_and(|from| store.is_around(instance, from)) {
-        let result = let_holder_go(e, instance);
-        if result.is_err() {
-            e.store().leave_to(instance, from);
-        }
-        result?;
+        let_holder_go(e, instance)?;
     }
     let store = e.store();
-    let new = reserve(store, instance, caller, is_async, needs_exclusive)
-        .and_then(|()| store.new_task(Some(func), instance, caller, needs_exclusive, true));
-    let (task, thread) = match new {
-        Ok(new) => new,
-        Err(error) => {
-            store.leave_to(instance, from);
-            return Err(error);
-        }
-    };
+    reserve(store, instance, caller, is_async, needs_exclusive)?;
+    let (task, thread) = store.new_task(Some(func), instance, caller, needs_exclusive, true)?;
     if let Caller::Guest(subtask) = caller {
         store.subtask_mut(subtask)?.callee = Some(task);
     }
-    let mut result = run(e, thread, Entry { cancelled: false, args });
-    if result.is_ok() && !is_async {
-        result = finish_sync(e, task, instance);
+    run(e, thread, &Entry { cancelled: false, args })?;
+    if !is_async {
+        finish_sync(e, task, instance)?;
     }
-    // What was poisoned stays entered.
-    e.store().leave_to(instance, from);
-    result.map(|()| task)
+    Ok(task)
 }
 
 /// Room for what the call takes where it starts or queues now: an error must find the callee as it was.
@@ -92,7 +99,7 @@ fn let_holder_go<E: Embedding + ?Sized>(e: &mut E, instance: InstanceId) -> Rais
     let alone = inst.backpressure() == 0 && inst.waiting_to_enter() == 0;
     match inst.exclusive_thread() {
         Some(holder) if alone && store.is_ready(holder) && store.lets_holder_go() => {
-            run(e, holder, Entry::PLAIN)
+            run(e, holder, &Entry::PLAIN)
         }
         _ => Ok(()),
     }
@@ -107,7 +114,7 @@ fn finish_sync<E: Embedding + ?Sized>(e: &mut E, task: TaskId, instance: Instanc
             store.poison(instance);
             return store.raiser.raise(Trap::CannotBlockSync);
         };
-        run(e, thread, Entry::PLAIN)?;
+        run(e, thread, &Entry::PLAIN)?;
     }
     Ok(())
 }
@@ -118,15 +125,14 @@ pub(crate) fn enter<E: Embedding + ?Sized>(
     e: &mut E,
     thread: ThreadId,
     waited: bool,
-    entry: Entry<'_>,
+    entry: &Entry<'_>,
 ) -> Raises<Option<Outcome>> {
     let store = e.store();
     let task_id = store.thread_mut(thread)?.task();
     let task = store.task_mut(task_id)?;
     let (instance, exclusive, caller) = (task.instance(), task.needs_exclusive(), task.caller());
-    let func = task.lift().or_raise(&mut store.raiser, Bug::StartEntered)?;
-    let (lift, options, ty) = store.lifted(func)?;
-    let (func, options, ty) = (lift.func, *options, *ty);
+    let lift = task.lift().or_raise(&mut store.raiser, Bug::StartEntered)?;
+    let is_async = store.lifted(lift)?.2.is_async;
 
     // Task.enter_implicit_thread
     if waited && entry.cancelled {
@@ -134,7 +140,7 @@ pub(crate) fn enter<E: Embedding + ?Sized>(
         return Ok(None);
     }
     let inst = store.instance_mut(instance)?;
-    if ty.is_async && !waited && (inst.has_backpressure(exclusive) || inst.waiting_to_enter() > 0) {
+    if is_async && !waited && (inst.has_backpressure(exclusive) || inst.waiting_to_enter() > 0) {
         queue_args(e, caller, entry.args)?;
         e.store().start_waiting(thread, Point::Enter)?;
         return Ok(None);
@@ -148,12 +154,26 @@ pub(crate) fn enter<E: Embedding + ?Sized>(
         store.signal_entry(instance)?;
     }
 
-    // args = task.start(); flat_args = lower_flat_values(..)
+    start_and_call(e, thread, task_id, lift, entry.args, Some(caller))
+}
+
+/// `args = task.start()`, `flat_args = lower_flat_values(..)`, `call_and_trap_on_throw`. Where the arguments can't be passed it is the
+/// fault of `giver`, if anybody gave them.
+fn start_and_call<E: Embedding + ?Sized>(
+    e: &mut E,
+    thread: ThreadId,
+    task_id: TaskId,
+    lift: LiftId,
+    args: &[u64],
+    giver: Option<Caller>,
+) -> Raises<Option<Outcome>> {
     let mut flat = [0u64; MAX_FLAT_PARAMS];
-    let count = match start(e, task_id, caller, &options, ty, entry.args, &mut flat) {
-        Ok(count) => count,
-        Err(raised) => return Err(blame_caller(e, thread, caller, raised)),
+    let count = match (start(e, task_id, lift, args, &mut flat), giver) {
+        (Ok(count), _) => count,
+        (Err(raised), Some(caller)) => return Err(blame_caller(e, thread, caller, raised)),
+        (Err(raised), None) => return Err(raised),
     };
+    let func = e.store().lifted(lift)?.0.func;
     let flat = flat.get(..count).unwrap_or(&[]);
     e.call(thread, func, flat).map(Some).raising(&mut e.store().raiser)
 }
@@ -162,7 +182,7 @@ pub(crate) fn enter<E: Embedding + ?Sized>(
 pub(crate) fn start_spawned<E: Embedding + ?Sized>(
     e: &mut E,
     thread: ThreadId,
-    entry: Entry<'_>,
+    entry: &Entry<'_>,
 ) -> Raises<Option<Outcome>> {
     let store = e.store();
     let task_id = store.thread_mut(thread)?.task();
@@ -170,15 +190,8 @@ pub(crate) fn start_spawned<E: Embedding + ?Sized>(
         resolve::cancel(e, task_id)?;
         return e.store().exit_thread(thread).map(|()| None);
     }
-    let task = store.task_mut(task_id)?;
-    let caller = task.caller();
-    let lift = task.lift().or_raise(&mut store.raiser, Bug::SpawnedNothing)?;
-    let (lift, options, ty) = store.lifted(lift)?;
-    let (func, options, ty) = (lift.func, *options, *ty);
-    let mut flat = [0u64; MAX_FLAT_PARAMS];
-    let count = start(e, task_id, caller, &options, ty, entry.args, &mut flat)?;
-    let flat = flat.get(..count).unwrap_or(&[]);
-    e.call(thread, func, flat).map(Some).raising(&mut e.store().raiser)
+    let lift = store.task_mut(task_id)?.lift().or_raise(&mut store.raiser, Bug::SpawnedNothing)?;
+    start_and_call(e, thread, task_id, lift, entry.args, None)
 }
 
 /// The arguments of a call could not be passed. Unless the callee was named as being at fault (its `realloc`, its full
@@ -222,9 +235,11 @@ fn cancel_unentered<E: Embedding + ?Sized>(
 fn queue_args<E: Embedding + ?Sized>(e: &mut E, caller: Caller, args: &[u64]) -> Raises {
     if let Caller::Guest(subtask) = caller {
         let store = e.store();
-        let args =
-            store.queued.insert(QueuedArgs::new(args)).or_raise(&mut store.raiser, Resource::QueuedCalls)?;
-        store.subtask_mut(subtask)?.args = Some(args);
+        let id = store.queued.insert(QueuedArgs::EMPTY).or_raise(&mut store.raiser, Resource::QueuedCalls)?;
+        if let Some(queued) = store.queued.get_mut(id) {
+            queued.keep(args);
+        }
+        store.subtask_mut(subtask)?.args = Some(id);
     }
     Ok(())
 }
@@ -232,103 +247,57 @@ fn queue_args<E: Embedding + ?Sized>(e: &mut E, caller: Caller, args: &[u64]) ->
 /// `Task.start` and the lowering of its arguments: how many flat arguments the callee gets.
 fn start<E: Embedding + ?Sized>(
     e: &mut E,
-    task: TaskId,
-    caller: Caller,
-    options: &Options,
-    ty: FuncType,
+    task_id: TaskId,
+    lift: LiftId,
     args: &[u64],
     flat: &mut [u64; MAX_FLAT_PARAMS],
 ) -> Raises<usize> {
     let store = e.store();
-    let started = store.task_mut(task)?.start();
+    let task = store.task_mut(task_id)?;
+    let (started, caller) = (task.start(), task.caller());
     started.raising(&mut store.raiser)?;
-    event!(debug, task, "started", task);
-    let to = Context { options: *options, scope: Scope::Task(task) };
+    event!(debug, task, "started", task = task_id);
+    let (lift, _, ty) = store.lifted(lift)?;
     let params = ValType::Defined(ty.params);
-    let layout = e.store().layout_of(params)?;
-    match caller {
+    let to = Context { options: lift.options, scope: Scope::Task(task_id) };
+    // Arguments that are not the engine's.
+    let mut kept = [0u64; MAX_CORE_PARAMS];
+    let (from, args, max) = match caller {
         Caller::Guest(subtask) => {
-            let queued = super::lower::on_start(e, subtask)?;
-            let args = queued.as_ref().map_or(args, QueuedArgs::as_slice);
+            let queued = super::lower::on_start(e, subtask, &mut kept)?;
             let from = super::lower::context(e, subtask)?;
-            let max = if from.options.is_async { MAX_FLAT_ASYNC_PARAMS } else { MAX_FLAT_PARAMS };
-            let source = lift_source(e, &from, params, max, args)?;
-            lower_values(e, &from, source, &to, params, flat)
+            let is_async = e.store().options_of(from.options)?.is_async;
+            let max = if is_async { MAX_FLAT_ASYNC_PARAMS } else { MAX_FLAT_PARAMS };
+            (from, queued.and_then(|len| kept.get(..len)).unwrap_or(args), max)
         }
         Caller::Host(call) => {
-            e.host_args(call, flat).raising(&mut e.store().raiser)?;
-            let from = host_context(e, options, Scope::Task(task))?;
-            let Some(from) = from else { return Ok(usize::from(layout.flat).min(MAX_FLAT_PARAMS)) };
-            let args = *flat;
-            *flat = [0; MAX_FLAT_PARAMS];
-            let source = lift_source(e, &from, params, MAX_FLAT_PARAMS, &args)?;
-            lower_values(e, &from, source, &to, params, flat)
+            // There are more core parameters than flat ones, by one.
+            let Some(args) = kept.first_chunk_mut() else { return Ok(0) };
+            e.host_args(call, args).raising(&mut e.store().raiser)?;
+            let Some(options) = host_options(e, to.options)? else {
+                *flat = *args;
+                return Ok(usize::from(e.store().layout_of(params)?.flat).min(MAX_FLAT_PARAMS));
+            };
+            (Context { options, scope: to.scope }, &args[..], MAX_FLAT_PARAMS)
         }
         Caller::Drop(rep) => {
             if let Some(first) = flat.first_mut() {
                 *first = rep.bits();
             }
-            Ok(1)
+            return Ok(1);
         }
-        Caller::Start => Ok(0),
-    }
+        Caller::Start => return Ok(0),
+    };
+    Walk::new(from, args, to, flat).flat_values(e, params, max, None)
 }
 
-/// The host's side of a call into a guest, as [`Store::set_host`](crate::Store::set_host) says; `None` where the callee is
-/// the host itself.
-pub(super) fn host_context<E: Embedding + ?Sized>(
-    e: &mut E,
-    callee: &Options,
-    scope: Scope,
-) -> Raises<Option<Context>> {
+/// The options of the host's side of a call into a guest, as [`Store::set_host`](crate::Store::set_host) says; `None` where the
+/// callee, whose options these are, is the host itself.
+pub(super) fn host_options<E: Embedding + ?Sized>(e: &mut E, callee: OptsId) -> Raises<Option<OptsId>> {
     let store = e.store();
     let host = store.host().or_raise(&mut store.raiser, Misuse::NoHost)?;
-    let options = *store.options_of(host)?;
-    Ok((options.instance != callee.instance).then_some(Context { options, scope }))
-}
-
-/// The first half of `lift_flat_values`: where the values are, checked.
-pub(crate) fn lift_source<'a, E: Embedding + ?Sized>(
-    e: &mut E,
-    from: &Context,
-    ty: ValType,
-    max_flat: usize,
-    args: &'a [u64],
-) -> Raises<Source<'a>> {
-    let layout = e.store().layout_of(ty)?;
-    if usize::from(layout.flat) <= max_flat {
-        return Ok(Source::Flat(args));
-    }
-    let ptr = from.options.ptr_type();
-    let pointer = ptr.word(args.first().copied().unwrap_or(0));
-    abi::check_range(e, from, pointer, layout.align(ptr), layout.size(ptr) as usize)?;
-    Ok(Source::Memory(pointer))
-}
-
-/// `lower_flat_values` without an out-parameter: flat where it fits, else to memory that `realloc` gives.
-/// How many flat values there are.
-pub(super) fn lower_values<E: Embedding + ?Sized>(
-    e: &mut E,
-    from: &Context,
-    source: Source<'_>,
-    to: &Context,
-    ty: ValType,
-    flat: &mut [u64; MAX_FLAT_PARAMS],
-) -> Raises<usize> {
-    let layout = e.store().layout_of(ty)?;
-    let count = usize::from(layout.flat);
-    if count <= MAX_FLAT_PARAMS {
-        let values = flat.get_mut(..count).unwrap_or(&mut []);
-        abi::transfer(e, from, source, to, Dest::Flat(values), ty)?;
-        return Ok(count);
-    }
-    let ptr = to.options.ptr_type();
-    let pointer = abi::reallocate(e, to, 0, 0, layout.align(ptr), layout.size(ptr))?;
-    abi::transfer(e, from, source, to, Dest::Memory(pointer), ty)?;
-    if let Some(first) = flat.first_mut() {
-        *first = pointer as u64;
-    }
-    Ok(1)
+    let instance = store.options_of(host)?.instance;
+    Ok((store.options_of(callee)?.instance != instance).then_some(host))
 }
 
 /// The core function of a thread returned: `canon_lift` after `call_and_trap_on_throw`.
@@ -341,21 +310,23 @@ pub(crate) fn returned<E: Embedding + ?Sized>(e: &mut E, thread: ThreadId, value
     }
     let lift = store.task_mut(task_id)?.lift().or_raise(&mut store.raiser, Bug::StartReturned)?;
     let (_, options, ty) = store.lifted(lift)?;
-    let (options, count) = (*options, usize::from(ty.result.is_some()));
-    if !options.is_async {
+    let (is_async, instance) = (options.is_async, options.instance);
+    let (post_return, callback) = (options.post_return, options.callback);
+    let count = usize::from(ty.result.is_some());
+    if !is_async {
         let results = [value];
         resolve::return_(e, task_id, results.get(..count).unwrap_or(&[]), MAX_FLAT_RESULTS)?;
-        if let Some(post_return) = options.post_return {
-            e.store().instance_mut(options.instance)?.set_may_leave(false);
+        if let Some(post_return) = post_return {
+            e.store().instance_mut(instance)?.set_may_leave(false);
             let results = results.get(..count).unwrap_or(&[]);
             e.call_leaf(post_return, results).raising(&mut e.store().raiser)?;
-            e.store().instance_mut(options.instance)?.set_may_leave(true);
+            e.store().instance_mut(instance)?.set_may_leave(true);
         }
         return e.store().exit_thread(thread);
     }
-    match options.callback {
+    match callback {
         None => e.store().exit_thread(thread),
-        Some(_) => event_loop(e, thread, &options, value as u32),
+        Some(_) => event_loop(e, thread, instance, value as u32),
     }
 }
 
@@ -363,12 +334,16 @@ pub(crate) fn returned<E: Embedding + ?Sized>(e: &mut E, thread: ThreadId, value
 const CALLED_AT_ONCE: u32 = 64;
 
 /// The callback loop of `canon_lift`, from the code that the core function answered to where the thread waits or exits.
-fn event_loop<E: Embedding + ?Sized>(e: &mut E, thread: ThreadId, options: &Options, packed: u32) -> Raises {
+fn event_loop<E: Embedding + ?Sized>(
+    e: &mut E,
+    thread: ThreadId,
+    instance: InstanceId,
+    packed: u32,
+) -> Raises {
     let mut packed = packed;
     let mut at_once_left = CALLED_AT_ONCE;
     loop {
         let store = e.store();
-        let instance = options.instance;
         let point = match CallbackCode::unpack(packed).or_raise(&mut store.raiser, Trap::CallbackCode)? {
             CallbackCode::Exit => return store.exit_thread(thread),
             CallbackCode::Yield => Point::CallbackYield,

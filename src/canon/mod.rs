@@ -37,12 +37,13 @@ pub use waitable_set::{
     waitable_join, waitable_set_drop, waitable_set_new, waitable_set_poll, waitable_set_wait,
 };
 
+use crate::abi::raising as abi;
 use crate::abi::types::ValType;
-use crate::abi::{Context, Scope, raising as abi};
 use crate::embedding::{Embedding, Then};
 use crate::error::Error;
 use crate::id::{FuncRef, LowerId, MemoryRef, OptsId, ResourceId, TableRef, TypeId};
 use crate::raise::Raises;
+use crate::state::Point;
 
 /// A canonical built-in with what its definition gives it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -190,6 +191,16 @@ impl Builtin {
     }
 }
 
+/// The current thread waits, where its frames can be set aside.
+#[cfg_attr(not(feature = "alloc"), inline(never))]
+pub(crate) fn wait<E: Embedding + ?Sized>(e: &mut E, point: Point) -> Raises<Then> {
+    let can_suspend = e.can_suspend();
+    let store = e.store();
+    let thread = store.check_can_block(can_suspend)?;
+    store.start_waiting(thread, point)?;
+    Ok(Then::Suspend)
+}
+
 /// `unpack_event`: writes index and payload to `ptr`, answers the code.
 pub(crate) fn unpack_event<E: Embedding + ?Sized>(
     e: &mut E,
@@ -197,11 +208,9 @@ pub(crate) fn unpack_event<E: Embedding + ?Sized>(
     ptr: usize,
     (code, p1, p2): crate::store::EventTuple,
 ) -> Raises<u32> {
-    let instance = e.store().current_instance()?;
-    let options = crate::state::Options { memory: Some(memory), ..crate::state::Options::new(instance) };
-    let context = Context { options, scope: Scope::None };
-    abi::check_range(e, &context, ptr, 4, 8)?;
-    abi::store_int(e, &context, ptr, 4, u64::from(p1))?;
-    abi::store_int(e, &context, ptr.wrapping_add(4), 4, u64::from(p2))?;
+    let memory = Some(memory);
+    abi::check_range(e, memory, ptr, 4, 8)?;
+    abi::store_int(e, memory, ptr, 4, u64::from(p1))?;
+    abi::store_int(e, memory, ptr.wrapping_add(4), 4, u64::from(p2))?;
     Ok(code as u32)
 }

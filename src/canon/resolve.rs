@@ -1,6 +1,8 @@
 //! Spec: Tasks: `Task.return_`, `Task.cancel`, `Task.request_cancellation`, and how the caller is told.
 
-use super::lift::{host_context, lift_source, lower_values};
+use super::lift::host_options;
+use crate::abi::raising::Walk;
+use crate::abi::types::ValType;
 use crate::abi::{Context, Scope};
 use crate::embedding::Embedding;
 use crate::event::event;
@@ -13,6 +15,14 @@ use crate::state::{Caller, Event, Point, TaskState};
 use crate::storage::Profile;
 use crate::store::Store;
 
+/// What a task returns: flat values of the callee, or their address where they are more than `max_flat`.
+pub(crate) struct Returned<'a> {
+    pub from: Context,
+    pub ty: Option<ValType>,
+    pub results: &'a [u64],
+    pub max_flat: usize,
+}
+
 /// `Task.return_`, with the lifting of the result from flat values of the callee.
 pub(crate) fn return_<E: Embedding + ?Sized>(
     e: &mut E,
@@ -22,47 +32,57 @@ pub(crate) fn return_<E: Embedding + ?Sized>(
 ) -> Raises {
     let store = e.store();
     let task = store.task_mut(task_id)?;
-    let (checked, caller, lift) = (task.check_return(), task.caller(), task.lift());
+    let (checked, lift) = (task.check_return(), task.lift());
     checked.raising(&mut store.raiser)?;
     let lift = lift.or_raise(&mut store.raiser, Bug::StartReturnedValue)?;
-    let (_, options, ty) = store.lifted(lift)?;
-    let (options, ty) = (*options, *ty);
-    let from = Context { options, scope: Scope::None };
-    match caller {
-        Caller::Guest(subtask) => {
-            super::lower::on_resolve(e, subtask, Some((&from, results, max_flat)), ty.result)?
-        }
-        Caller::Host(call) => {
-            let mut flat = [0u64; MAX_FLAT_PARAMS];
-            let mut count = 0;
-            if let Some(result) = ty.result {
-                let source = lift_source(e, &from, result, max_flat, results)?;
-                let to = host_context(e, &options, Scope::None)?
-                    .or_raise(&mut e.store().raiser, Misuse::HostCalledHost)?;
-                count = lower_values(e, &from, source, &to, result, &mut flat)?;
-            }
-            let flat = flat.get(..count).unwrap_or(&[]);
-            e.host_result(call, Some(flat)).raising(&mut e.store().raiser)?;
-        }
-        Caller::Drop(_) | Caller::Start => {}
-    }
+    let (lift, _, ty) = store.lifted(lift)?;
+    let from = Context { options: lift.options, scope: Scope::None };
+    let returned = Returned { from, ty: ty.result, results, max_flat };
+    on_resolve(e, task_id, Some(&returned))?;
     event!(debug, task, "returned", task = task_id);
-    e.store().resolve_task(task_id)
+    Ok(())
 }
 
 /// `Task.cancel`.
 pub(crate) fn cancel<E: Embedding + ?Sized>(e: &mut E, task_id: TaskId) -> Raises {
     let store = e.store();
-    let task = store.task_mut(task_id)?;
-    let (checked, caller) = (task.check_cancel(), task.caller());
+    let checked = store.task_mut(task_id)?.check_cancel();
     checked.raising(&mut store.raiser)?;
-    match caller {
-        Caller::Guest(subtask) => super::lower::on_resolve(e, subtask, None, None)?,
-        Caller::Host(call) => e.host_result(call, None).raising(&mut e.store().raiser)?,
+    on_resolve(e, task_id, None)?;
+    event!(debug, task, "cancelled", task = task_id);
+    Ok(())
+}
+
+/// `on_resolve`, and the task is resolved.
+fn on_resolve<E: Embedding + ?Sized>(e: &mut E, task_id: TaskId, result: Option<&Returned<'_>>) -> Raises {
+    match e.store().task_mut(task_id)?.caller() {
+        Caller::Guest(subtask) => super::lower::on_resolve(e, subtask, result)?,
+        Caller::Host(call) => {
+            let mut flat = [0u64; MAX_FLAT_PARAMS];
+            let values = match result {
+                Some(returned) => Some(host_values(e, returned, &mut flat)?),
+                None => None,
+            };
+            e.host_result(call, values).raising(&mut e.store().raiser)?;
+        }
         Caller::Drop(_) | Caller::Start => {}
     }
-    event!(debug, task, "cancelled", task = task_id);
     e.store().resolve_task(task_id)
+}
+
+/// What a task returns, as the host gets it.
+fn host_values<'a, E: Embedding + ?Sized>(
+    e: &mut E,
+    returned: &Returned<'_>,
+    flat: &'a mut [u64; MAX_FLAT_PARAMS],
+) -> Raises<&'a [u64]> {
+    let Some(ty) = returned.ty else { return Ok(&[]) };
+    let host = host_options(e, returned.from.options)?;
+    let host = host.or_raise(&mut e.store().raiser, Misuse::HostCalledHost)?;
+    let to = Context { options: host, scope: Scope::None };
+    let mut walk = Walk::new(returned.from, returned.results, to, flat);
+    let count = walk.flat_values(e, ty, returned.max_flat, None)?;
+    Ok(flat.get(..count).unwrap_or(&[]))
 }
 
 /// `Task.request_cancellation`, as the spec has it since its #723 and #726: at most one thread is resumed, the implicit
@@ -81,7 +101,7 @@ pub(crate) fn request_cancellation<E: Embedding + ?Sized>(
         task.deliver_cancel();
         event!(debug, task, "cancel delivered", task = task_id);
         let thread = implicit.or_raise(&mut store.raiser, Bug::NoImplicitThread)?;
-        return run(e, thread, Entry { cancelled: true, args: &[] });
+        return run(e, thread, &Entry { cancelled: true, args: &[] });
     }
     if state != TaskState::Started {
         return Ok(());
@@ -107,7 +127,7 @@ pub(crate) fn request_cancellation<E: Embedding + ?Sized>(
         store.task_mut(task_id)?.deliver_cancel();
         event!(debug, task, "cancel delivered", task = task_id);
         store.enter_from(instance, from)?;
-        let result = run(e, thread, Entry { cancelled: true, args: &[] });
+        let result = run(e, thread, &Entry { cancelled: true, args: &[] });
         e.store().leave_to(instance, from);
         return result;
     }
@@ -147,5 +167,5 @@ pub(crate) fn on_progress<P: Profile>(store: &mut Store<P>, subtask: WaitableId)
 
 /// A call whose callee died is given up: it resolves as cancelled, which the caller can take and drop.
 pub(crate) fn abandon_subtask<E: Embedding + ?Sized>(e: &mut E, subtask: WaitableId) -> Raises {
-    super::lower::on_resolve(e, subtask, None, None)
+    super::lower::on_resolve(e, subtask, None)
 }

@@ -44,12 +44,13 @@ pub fn resource_drop<E: Embedding + ?Sized>(e: &mut E, rt: ResourceId, i: u32) -
             }
             None => {
                 let resource =
-                    store.types().resource(rt).or_raise(&mut store.raiser, Misuse::UnknownResource)?;
-                match resource.dtor {
+                    store.types().get_resource(rt).map(|resource| (resource.instance, resource.dtor));
+                let (owner, dtor) = resource.or_raise(&mut store.raiser, Misuse::UnknownResource)?;
+                match dtor {
                     Some(dtor) => {
                         lift::call(e, dtor, Caller::Drop(handle.rep), Some(instance), &[])?;
                     }
-                    None if !store.may_enter_from(resource.instance, Some(instance)) => {
+                    None if !store.may_enter_from(owner, Some(instance)) => {
                         return store.raiser.raise(Trap::CannotEnter);
                     }
                     None => {}

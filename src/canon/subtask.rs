@@ -1,6 +1,6 @@
 //! Spec: `canon subtask.cancel`, `canon subtask.drop`.
 
-use super::resolve;
+use super::{resolve, wait};
 use crate::embedding::{Embedding, Then};
 use crate::error::{Error, Trap};
 use crate::event::event;
@@ -17,7 +17,6 @@ use crate::state::Point;
 /// block `Trap(CannotBlockSync | CannotSuspend)`, and the callee's traps.
 pub fn subtask_cancel<E: Embedding + ?Sized>(e: &mut E, is_async: bool, i: u32) -> Result<Then, Error> {
     caught(e, |e| {
-        let can_suspend = e.can_suspend();
         let store = e.store();
         let instance = store.leave_check()?;
         if !is_async {
@@ -34,8 +33,8 @@ pub fn subtask_cancel<E: Embedding + ?Sized>(e: &mut E, is_async: bool, i: u32) 
         if store.waitable_mut(id)?.in_waitable_set() && !is_async {
             return store.raiser.raise(Trap::SyncInSet);
         }
-        if !store.subtask_mut(id)?.resolved() {
-            let subtask = store.subtask_mut(id)?;
+        let subtask = store.subtask_mut(id)?;
+        if !subtask.resolved() {
             subtask.request_cancellation();
             event!(debug, subtask, "cancelling", subtask = id);
             match subtask.callee.filter(|callee| store.task(*callee).is_some()) {
@@ -51,12 +50,10 @@ pub fn subtask_cancel<E: Embedding + ?Sized>(e: &mut E, is_async: bool, i: u32) 
                 if is_async {
                     return Ok(Then::Value(u64::from(BLOCKED)));
                 }
-                let thread = store.check_can_block(can_suspend)?;
                 // What is pending can only be that the callee started: the wait is for how it ended. It is in no set, as
                 // was checked again after the callee ran.
                 store.waitable_mut(id)?.event = None;
-                store.start_waiting(thread, Point::Event(id))?;
-                return Ok(Then::Suspend);
+                return wait(e, Point::Event(id));
             }
         }
         let (_, _, state) = e.store().deliver_event(id)?;

@@ -1,7 +1,7 @@
 //! Spec: `canon waitable-set.new`, `canon waitable-set.wait`, `canon waitable-set.poll`, `canon waitable-set.drop`,
 //! `canon waitable.join`.
 
-use super::unpack_event;
+use super::{unpack_event, wait};
 use crate::embedding::{Embedding, Then};
 use crate::error::{Error, Trap};
 use crate::event::event;
@@ -46,9 +46,7 @@ pub fn waitable_set_wait<E: Embedding + ?Sized>(
             let code = unpack_event(e, memory, memory.ptr_type().word(ptr), event)?;
             return Ok(Then::Value(u64::from(code)));
         }
-        let thread = store.check_can_block(can_suspend)?;
-        store.start_waiting(thread, Point::Wait(set, memory, memory.ptr_type().word(ptr)))?;
-        Ok(Then::Suspend)
+        wait(e, Point::Wait(set, memory, memory.ptr_type().word(ptr)))
     })
 }
 

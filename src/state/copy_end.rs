@@ -64,9 +64,9 @@ impl Buffer {
         self.length == 0
     }
 
-    /// `n` elements were copied, which take so many bytes on this side.
-    pub(crate) fn advance(&mut self, n: u32, bytes: usize) {
-        self.pointer = self.pointer.wrapping_add(bytes);
+    /// `n` elements were copied, up to this address.
+    pub(crate) fn advance(&mut self, n: u32, pointer: usize) {
+        self.pointer = pointer;
         self.progress = self.progress.saturating_add(n);
     }
 }

@@ -1,12 +1,15 @@
 //! 📝 Spec: `ErrorContext`.
 
+use crate::abi::raising::utf8;
 use crate::abi::types::push;
 use crate::storage::{Limit, Slots};
 
 /// The spec's `ErrorContext`: a message that does not change, shared by all the handles to it.
 ///
 /// `M` is the storage of the message's bytes: what does not fit is cut off.
+// Aligned as flat values are, so that what clears those clears a new one too.
 #[derive(Debug)]
+#[repr(align(8))]
 pub struct ErrorContext<M> {
     message: M,
     handles: u32,
@@ -30,10 +33,11 @@ impl<M: Slots<u8>> ErrorContext<M> {
 
     /// Adds a character to the message; `false` where it does not fit into `limit` bytes.
     pub(crate) fn push(&mut self, c: char, limit: u32) -> bool {
-        let len = self.message.as_slice().len().saturating_add(c.len_utf8());
+        let (word, count) = utf8(c);
+        let len = self.message.as_slice().len().saturating_add(count);
         let fits = Limit::new(limit).allows(len, self.message.capacity());
-        let limit = Limit::NONE;
-        fits && c.encode_utf8(&mut [0; 4]).bytes().all(|byte| push(&mut self.message, byte, limit).is_some())
+        let mut bytes = word.to_le_bytes().into_iter().take(count);
+        fits && bytes.all(|byte| push(&mut self.message, byte, Limit::NONE).is_some())
     }
 
     pub(crate) fn add_handle(&mut self) {

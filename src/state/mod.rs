@@ -17,6 +17,7 @@ mod waitable;
 pub use copy_end::{Buffer, CopyEnd, CopyState, Direction};
 pub use error_context::ErrorContext;
 pub use instance::{Handle, Instance, InstanceKind};
+pub(crate) use options::ptr_type;
 pub use options::{Lift, Lower, Options, QueuedArgs, StringEncoding};
 pub use resource::{Lend, Rep, ResourceHandle, Scope};
 pub use stream::Shared;

@@ -17,6 +17,11 @@ pub enum StringEncoding {
     Latin1Utf16,
 }
 
+/// `memory.ptr_type()`, as [`Options::ptr_type`] has it.
+pub(crate) fn ptr_type(memory: Option<MemoryRef>) -> PtrType {
+    memory.map_or(PtrType::I32, MemoryRef::ptr_type)
+}
+
 /// `CanonicalOptions`, with the instance that they belong to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -53,7 +58,7 @@ impl Options {
 
     /// `memory.ptr_type()`; `i32` where there is no memory, as built-ins have it whose memory may be missing.
     pub fn ptr_type(&self) -> PtrType {
-        self.memory.map_or(PtrType::I32, MemoryRef::ptr_type)
+        ptr_type(self.memory)
     }
 
     /// `LiftOptions.equal`, of a `task.return` with the options that the task was lifted with. A `task.return` whose type
@@ -107,15 +112,13 @@ pub struct QueuedArgs {
 }
 
 impl QueuedArgs {
+    /// No arguments.
+    pub const EMPTY: Self = Self { args: [0; MAX_CORE_PARAMS], len: 0 };
+
     /// Keeps arguments; those past [`MAX_CORE_PARAMS`] can't be and are left out.
-    pub fn new(args: &[u64]) -> Self {
-        let mut kept = [0; MAX_CORE_PARAMS];
-        let mut len = 0u8;
-        for (to, from) in kept.iter_mut().zip(args) {
-            *to = *from;
-            len = len.saturating_add(1);
-        }
-        Self { args: kept, len }
+    pub fn keep(&mut self, args: &[u64]) {
+        self.len = args.len().min(MAX_CORE_PARAMS) as u8;
+        self.args.iter_mut().zip(args).for_each(|(to, from)| *to = *from);
     }
 
     /// The arguments.

@@ -112,7 +112,9 @@ impl Node<MEMBER> for Waitable {
 ///
 /// Its members stand in one of two lists, those with a pending event and the others, so that finding an event
 /// does not depend on how many members there are.
+// Aligned as flat values are, so that what clears those clears a new one too; where words have 32 bits it takes no more room.
 #[derive(Debug)]
+#[repr(align(8))]
 pub struct WaitableSet {
     instance: InstanceId,
     pub(crate) pending: List<WaitableId, MEMBER>,

@@ -363,7 +363,7 @@ impl<P: Profile> Store<P> {
         ty: ResourceId,
         task: TaskId,
     ) -> Raises<u32> {
-        let resource = self.types.resource(ty).or_raise(&mut self.raiser, Misuse::UnknownResource)?;
+        let resource = self.types.get_resource(ty).or_raise(&mut self.raiser, Misuse::UnknownResource)?;
         if resource.instance == instance {
             return u32::try_from(rep.bits()).ok().or_raise(&mut self.raiser, Trap::WideRep);
         }

@@ -3,7 +3,7 @@
 
 use canon_async::abi::types::{NewType, TypeItem, ValType};
 use canon_async::abi::{Context, Dest, Scope, Source, transfer};
-use canon_async::id::{FuncRef, HostCall, MemoryRef, TableRef, ThreadId};
+use canon_async::id::{FuncRef, HostCall, InstanceId, MemoryRef, TableRef, ThreadId};
 use canon_async::spec::PtrType;
 use canon_async::state::{Options, StringEncoding};
 use canon_async::{Embedding, Error, Heap, Outcome, Store, Trap};
@@ -39,6 +39,8 @@ pub struct Memories {
     pub log: Vec<[u32; 4]>,
     /// The two sides.
     pub contexts: [Context; 2],
+    /// Their instances.
+    pub instances: [InstanceId; 2],
 }
 
 fn misuse<T>() -> Result<T, Error> {
@@ -58,7 +60,7 @@ impl Embedding for Memories {
 
     fn call_leaf(&mut self, func: FuncRef, args: &[u64]) -> Result<u64, Error> {
         let side = func.index();
-        let instance = self.contexts[side].options.instance;
+        let instance = self.instances[side];
         assert!(!self.store.instance(instance).unwrap().may_leave(), "realloc must not leave");
         let [old, old_size, align, new_size] =
             args.try_into().map(|a: [u64; 4]| a.map(|a| a as u32)).unwrap();
@@ -109,24 +111,30 @@ impl Memories {
     /// The same, with addresses of these widths.
     pub fn with_pointers(sizes: [usize; 2], encodings: [StringEncoding; 2], pointers: [PtrType; 2]) -> Self {
         let mut store = Store::default();
+        let instances = [(); 2].map(|()| store.add_instance(None).unwrap());
         let mut context = |index: u32, encoding| {
-            let instance = store.add_instance(None).unwrap();
+            let instance = instances[index as usize];
             let memory = MemoryRef::from_index(index).with_addresses(pointers[index as usize]);
             let memory = Some(memory);
             let realloc = Some(FuncRef::from_index(index));
-            Context {
-                options: Options { memory, realloc, encoding, ..Options::new(instance) },
-                scope: Scope::None,
-            }
+            let options = Options { memory, realloc, encoding, ..Options::new(instance) };
+            Context { options: store.add_options(options).unwrap(), scope: Scope::None }
         };
         let contexts = [context(0, encodings[0]), context(1, encodings[1])];
         let memories = sizes.map(|size| vec![FILL; size]);
-        Self { store, memories, next: [64; 2], realloc: Realloc::Bump, log: Vec::new(), contexts }
+        Self { store, memories, next: [64; 2], realloc: Realloc::Bump, log: Vec::new(), contexts, instances }
     }
 
     /// 4 KiB each, in UTF-8.
     pub fn plain() -> Self {
         Self::new([4096; 2], [StringEncoding::Utf8; 2])
+    }
+
+    /// Changes one side's options.
+    pub fn change(&mut self, side: usize, change: impl FnOnce(&mut Options)) {
+        let mut options = self.store.options(self.contexts[side].options).unwrap();
+        change(&mut options);
+        self.contexts[side].options = self.store.add_options(options).unwrap();
     }
 
     /// Defines a type.
@@ -154,7 +162,7 @@ impl Memories {
     pub fn go(&mut self, source: Source<'_>, dest: Dest<'_>, ty: ValType) -> Result<(), Error> {
         let [from, to] = self.contexts;
         let result = transfer(self, &from, source, &to, dest, ty);
-        assert!(self.contexts.iter().all(|c| self.store.instance(c.options.instance).unwrap().may_leave()));
+        assert!(self.instances.iter().all(|i| self.store.instance(*i).unwrap().may_leave()));
         result
     }
 

@@ -5,8 +5,8 @@ use canon_async::abi::types::{NewType, ValType};
 use canon_async::abi::{
     Context, Scope, check_range, copy_in_chunks, load_int, reallocate, store_int, transfer_elements,
 };
-use canon_async::id::{FuncRef, InstanceId, MemoryRef};
-use canon_async::state::{Options, StringEncoding};
+use canon_async::id::{MemoryRef, OptsId};
+use canon_async::state::StringEncoding;
 use canon_async::{Embedding, Error, Trap};
 use std_tests::memories::{FILL, Memories, Realloc};
 
@@ -44,19 +44,17 @@ fn what_realloc_answers_is_checked() {
 fn missing_options_are_misuse() {
     let mut e = Memories::plain();
     let ty = e.intern(NewType::List(ValType::U32));
-    e.contexts[1].options.realloc = None;
+    e.change(1, |options| options.realloc = None);
     assert!(matches!(e.flat::<2>(&[0, 1], ty), Err(Error::Misuse(_))));
     assert!(matches!(e.flat::<2>(&[0, 0], ValType::String), Err(Error::Misuse(_))));
-    e.contexts[0].options.memory = None;
+    e.change(0, |options| options.memory = None);
     assert!(matches!(e.flat::<2>(&[0, 0], ValType::String), Err(Error::Misuse(_))));
     let [from, _] = e.contexts;
     assert!(matches!(check_range(&mut e, &from, 0, 1, 0), Err(Error::Misuse(_))));
     assert!(matches!(load_int(&mut e, &from, 0, 1), Err(Error::Misuse(_))));
     assert!(matches!(store_int(&mut e, &from, 0, 1, 0), Err(Error::Misuse(_))));
     assert!(matches!(transfer_elements(&mut e, &from, 0, &from, 0, ValType::U8, 2), Err(Error::Misuse(_))));
-    let unknown = Options { ..Options::new(InstanceId::from_index(77)) };
-    let unknown =
-        Context { options: Options { realloc: Some(FuncRef::from_index(0)), ..unknown }, scope: Scope::None };
+    let unknown = Context { options: OptsId::from_index(77), scope: Scope::None };
     assert!(matches!(reallocate(&mut e, &unknown, 0, 0, 1, 1), Err(Error::Misuse(_))));
 }
 
