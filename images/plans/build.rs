@@ -17,17 +17,24 @@ fn main() -> Result<()> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../..");
     let out = PathBuf::from(env::var("OUT_DIR")?);
     write(&out, "pipeline", &pipeline(&root)?)?;
+    println!("cargo::rerun-if-changed=hostile.wat");
+    write(&out, "hostile", &wat::parse_file("hostile.wat")?)?;
+    for (name, what) in [("large_memory", "(memory 1)"), ("large_table", "(table 10000 funcref)")] {
+        let text = format!("(component (core module $M {what}) (core instance (instantiate $M)))");
+        write(&out, name, &wat::parse_str(text)?)?;
+    }
     write(&out, "blinker", &guest(&root, &out, "blinker")?)
 }
 
-/// The example, but for its memories: 1 KiB each, in pages of one byte, where pages of 64 KiB would not fit a part.
+/// The example, but for its memories: each in pages of one byte, where pages of 64 KiB would not fit a part, and of a size that nothing else has by chance: the images' meter
+/// tells them by it.
 fn pipeline(root: &Path) -> Result<Vec<u8>> {
     let path = root.join("examples/pipeline.wat");
     println!("cargo::rerun-if-changed={}", path.display());
     let mut text = fs::read_to_string(&path)?;
     for (wide, small) in [
-        (r#"(memory (export "mem") 1)"#, r#"(memory (export "mem") 1024 (pagesize 1))"#),
-        (r#""mem" (memory 1))"#, r#""mem" (memory 1024 (pagesize 1)))"#),
+        (r#"(memory (export "mem") 1)"#, r#"(memory (export "mem") 1111 (pagesize 1))"#),
+        (r#""mem" (memory 1))"#, r#""mem" (memory 1111 (pagesize 1)))"#),
     ] {
         if !text.contains(wide) {
             return Err(format!("{}: expected {wide}", path.display()).into());

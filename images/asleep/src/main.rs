@@ -27,7 +27,7 @@ const PRESSES: u32 = 10;
 const INTERVAL: u32 = 12_500_000;
 
 #[global_allocator]
-static METER: Meter<{ 96 * 1024 + device::LINEAR }> = Meter::new();
+static METER: Meter<{ device::HEAP + device::LINEAR }> = Meter::new();
 
 static FINGER: Finger = Finger::new();
 /// The timer interrupted, and the executor had no turn since.
@@ -75,8 +75,7 @@ async fn guest(store: Store<()>, run: Func) {
 }
 
 async fn blink(mut store: Store<()>, run: Func) -> Result<(), String> {
-    let call = run.call_async(&mut store, &[Val::U32(PRESSES)]).map_err(text)?;
-    let mut call = pin!(call);
+    let mut call = pin!(device::call(&mut store, &run, &[Val::U32(PRESSES)]));
     let counted = poll_fn(|context| {
         count(&POLLS);
         call.as_mut().poll(context)

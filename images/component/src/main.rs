@@ -14,13 +14,11 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use canon_async_hal::{Hal, HalLimits, async_input, digital};
 use canon_async_wasmi::{Component, Engine, Error, Linker, Plan, Store, Val};
+use device::HEAP;
 use device::pins::{Button, Finger, Led};
 use meter::{Meter, Usage};
 use plans::{BLINKER, PIPELINE, Planned};
 use semihosting::{println, process};
-
-/// What there is beside the linear memories.
-const HEAP: usize = 96 * 1024;
 
 #[global_allocator]
 static METER: Meter<{ HEAP + device::LINEAR }> = Meter::new();
@@ -29,7 +27,7 @@ static METER: Meter<{ HEAP + device::LINEAR }> = Meter::new();
 fn main() -> ! {
     let run = pipeline().and_then(|()| blinker());
     let (stack, of) = meter::stack();
-    println!("stack: {stack} of {of} bytes");
+    println!("component: stack: {stack} of {of} bytes");
     match run {
         Ok(()) => process::exit(0),
         Err(problem) => {
@@ -73,6 +71,7 @@ fn measured(
     let component = Component::from_plan(&engine, plan).map_err(|error| fails("compile", &error))?;
     phase("compile");
     let mut store = Store::new(&engine, ());
+    store.set_fuel(device::FUEL).map_err(|error| fails("fuel", &error))?;
     let mut linker = Linker::new(&engine);
     link(&mut linker, &mut store).map_err(|error| fails("link", &error))?;
     let instance =
@@ -80,7 +79,7 @@ fn measured(
     drop(linker);
     phase("instantiate");
     let run = instance.func(&store, "run").ok_or_else(|| format!("{name}: there is no run"))?;
-    let call = run.call_async(&mut store, args).map_err(|error| fails("call", &error))?;
+    let call = device::call(&mut store, &run, args);
     let result = embassy_futures::block_on(call).map_err(|error| fails("run", &error))?;
     phase("run");
     expected(result)?;

@@ -6,19 +6,20 @@
 
 // For its critical sections.
 use cortex_m as _;
-use panic_halt as _;
+use panic_rtt_target as _;
 
 use canon_async_hal::{Hal, HalLimits, async_input, digital};
-use canon_async_wasmi::Val;
 use embassy_executor::Spawner;
 use embassy_nrf::gpio::{Input, Level, Output, OutputDrive, Pull};
 use meter::Meter;
+use rtt_target::{rprintln, rtt_init_print};
 
 #[global_allocator]
-static HEAP: Meter<{ 96 * 1024 + device::LINEAR }> = Meter::new();
+static HEAP: Meter<{ device::HEAP + device::LINEAR + device::RESERVE }> = Meter::new();
 
 #[embassy_executor::main]
 async fn main(_spawner: Spawner) {
+    rtt_init_print!();
     let board = embassy_nrf::init(Default::default());
     // Both are active low.
     let button = Input::new(board.P0_11, Pull::Up);
@@ -26,9 +27,7 @@ async fn main(_spawner: Spawner) {
     let hal = Hal::new(HalLimits::DEFAULT)
         .input("button", async_input!(button))
         .output("led", digital::Output::stateful(led));
-    let (mut store, run) = device::blinker(hal).expect("the blinker is linked");
-    loop {
-        let call = run.call_async(&mut store, &[Val::U32(u32::MAX)]).expect("it takes a number");
-        call.await.expect("the blinker runs");
-    }
+    // Other tasks of the executor go on, whatever becomes of the guest.
+    let Err(error) = device::blink(hal).await;
+    rprintln!("the blinker is gone: {}", error);
 }

@@ -11,14 +11,33 @@ pub struct Planned {
     pub memories: &'static [usize],
 }
 
-/// examples/pipeline.wat, with memories of 1 KiB.
-pub static PIPELINE: Planned = Planned {
-    plan: include_bytes!(concat!(env!("OUT_DIR"), "/pipeline.canon")),
-    memories: include!(concat!(env!("OUT_DIR"), "/pipeline.rs")),
-};
+macro_rules! planned {
+    ($(#[$doc:meta])* $name:ident, $file:literal) => {
+        $(#[$doc])*
+        pub static $name: Planned = Planned {
+            plan: include_bytes!(concat!(env!("OUT_DIR"), "/", $file, ".canon")),
+            memories: include!(concat!(env!("OUT_DIR"), "/", $file, ".rs")),
+        };
+    };
+}
 
-/// guests/blinker, of wit-bindgen.
-pub static BLINKER: Planned = Planned {
-    plan: include_bytes!(concat!(env!("OUT_DIR"), "/blinker.canon")),
-    memories: include!(concat!(env!("OUT_DIR"), "/blinker.rs")),
-};
+planned! {
+    /// examples/pipeline.wat, with small memories.
+    PIPELINE, "pipeline"
+}
+planned! {
+    /// guests/blinker, of wit-bindgen.
+    BLINKER, "blinker"
+}
+planned! {
+    /// hostile.wat, of this folder.
+    HOSTILE, "hostile"
+}
+planned! {
+    /// A memory of a page of 64 KiB.
+    LARGE_MEMORY, "large_memory"
+}
+planned! {
+    /// A table of 10,000 elements.
+    LARGE_TABLE, "large_table"
+}

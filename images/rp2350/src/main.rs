@@ -4,28 +4,27 @@
 #![no_main]
 #![forbid(unsafe_code)]
 
-use panic_halt as _;
+use panic_rtt_target as _;
 
 use canon_async_hal::{Hal, HalLimits, async_input, digital};
-use canon_async_wasmi::Val;
 use embassy_executor::Spawner;
 use embassy_rp::gpio::{Input, Level, Output, Pull};
 use meter::Meter;
+use rtt_target::{rprintln, rtt_init_print};
 
 #[global_allocator]
-static HEAP: Meter<{ 96 * 1024 + device::LINEAR }> = Meter::new();
+static HEAP: Meter<{ device::HEAP + device::LINEAR + device::RESERVE }> = Meter::new();
 
 #[embassy_executor::main]
 async fn main(_spawner: Spawner) {
+    rtt_init_print!();
     let board = embassy_rp::init(Default::default());
     let button = Input::new(board.PIN_15, Pull::Up);
     let led = Output::new(board.PIN_25, Level::Low);
     let hal = Hal::new(HalLimits::DEFAULT)
         .input("button", async_input!(button))
         .output("led", digital::Output::stateful(led));
-    let (mut store, run) = device::blinker(hal).expect("the blinker is linked");
-    loop {
-        let call = run.call_async(&mut store, &[Val::U32(u32::MAX)]).expect("it takes a number");
-        call.await.expect("the blinker runs");
-    }
+    // Other tasks of the executor go on, whatever becomes of the guest.
+    let Err(error) = device::blink(hal).await;
+    rprintln!("the blinker is gone: {}", error);
 }
