@@ -142,6 +142,11 @@ pub struct CallFuture<'a, T: 'static> {
 const TURNS: u32 = 1000;
 
 impl<T> CallFuture<'_, T> {
+    /// The store, between two polls: whoever polls gives its guests [fuel](Store::set_fuel) for each, say.
+    pub fn store(&mut self) -> &mut Store<T> {
+        self.store
+    }
+
     fn drive(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Val>, Error>> {
         let polled_twice = || Error::misuse("a call was polled after it had returned");
         // A guest that yields until its answer is there leaves the store never idle.

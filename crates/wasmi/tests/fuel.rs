@@ -2,6 +2,10 @@
 
 mod common;
 
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
+
 use canon_async::{Error as CoreError, Trap};
 use canon_async_wasmi::{Config, Engine, Linker, Store, Val};
 use common::{assert_idle, call, component};
@@ -12,10 +16,13 @@ const GUEST: &str = r#"(component
     (import "" "yield" (func $yield (result i32)))
     (func (export "endless") (loop (br 0)))
     (func (export "yields") (loop (drop (call $yield)) (br 0)))
+    (func (export "turns") (param i32)
+      (loop (drop (call $yield)) (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))))
     (func (export "ends") (result i32) (i32.const 42)))
   (core instance $m (instantiate $M (with "" (instance (export "yield" (func $yield))))))
   (func (export "endless") (canon lift (core func $m "endless")))
   (func (export "yields") async (canon lift (core func $m "yields")))
+  (func (export "turns") async (param "turns" u32) (canon lift (core func $m "turns")))
   (func (export "ends") (result u32) (canon lift (core func $m "ends"))))"#;
 
 #[test]
@@ -47,4 +54,27 @@ fn fuel_without_a_config_that_uses_it_is_refused() {
     let mut store = Store::new(&Engine::default(), ());
     assert!(store.set_fuel(1).unwrap_err().to_string().contains("fuel"));
     assert!(store.fuel().is_err());
+}
+
+#[test]
+fn whoever_polls_a_call_gives_it_fuel_each_time() {
+    let engine = Engine::new(Config::new().fuel(true));
+    let component = component(&engine, GUEST);
+    for (each_time, ends) in [(false, false), (true, true)] {
+        let mut store = Store::new(&engine, ());
+        store.set_fuel(20_000).unwrap();
+        let guest = Linker::new(&engine).instantiate(&mut store, &component).unwrap();
+        let turns = guest.func(&store, "turns").unwrap();
+        let mut call = turns.call_async(&mut store, &[Val::U32(10_000)]).unwrap();
+        let mut context = Context::from_waker(Waker::noop());
+        let result = loop {
+            if let Poll::Ready(result) = Pin::new(&mut call).poll(&mut context) {
+                break result;
+            }
+            if each_time {
+                call.store().set_fuel(20_000).unwrap();
+            }
+        };
+        assert_eq!(result.is_ok(), ends, "{result:?}");
+    }
 }

@@ -1,0 +1,107 @@
+;; What a guest may try against the device that it runs on. images/hostile runs each export in a store of its own, and looks what it took.
+(component $hostile
+
+  ;; Sleeps for ever, with much on its stack.
+  (component $Sleeper
+    (core module $Memory (memory (export "mem") 16 (pagesize 1)))
+    (core instance $memory (instantiate $Memory))
+    (canon waitable-set.new (core func $new))
+    (canon waitable-set.wait (memory (core memory $memory "mem")) (core func $wait))
+    (core module $Main
+      (import "canon" "new" (func $new (result i32)))
+      (import "canon" "wait" (func $wait (param i32 i32) (result i32)))
+      (func $deep (param i32)
+        (if (local.get 0)
+          (then (call $deep (i32.sub (local.get 0) (i32.const 1))))
+          (else (drop (call $wait (call $new) (i32.const 0))))))
+      (func (export "sleep") (call $deep (i32.const 60))))
+    (core instance $main (instantiate $Main
+      (with "canon" (instance (export "new" (func $new)) (export "wait" (func $wait))))))
+    (func (export "sleep") async (canon lift (core func $main "sleep") async)))
+  (instance $sleeper (instantiate $Sleeper))
+
+  (component $Attacker
+    (import "sleep" (func $sleep async))
+    (type $bytes (stream u8))
+    (canon lower (func $sleep) async (core func $sleep'))
+    (canon stream.new $bytes (core func $stream.new))
+    (canon waitable-set.new (core func $set.new))
+    (canon thread.yield (core func $yield))
+    (core module $Main
+      (import "canon" "sleep" (func $sleep (result i32)))
+      (import "canon" "stream.new" (func $stream.new (result i64)))
+      (import "canon" "set.new" (func $set.new (result i32)))
+      (import "canon" "yield" (func $yield (result i32)))
+      (memory (export "mem") 64 (pagesize 1))
+      (table $table 1 funcref)
+
+      (func (export "trap") unreachable)
+      (func (export "endless") (loop (br 0)))
+      ;; Yields, so that it takes a turn after the other.
+      (func (export "yields") (loop (drop (call $yield)) (br 0)))
+      (func $recurse (export "recurse") (call $recurse))
+      (func (export "beyond") (i32.store (i32.const 0x7fffffff) (i32.const 1)))
+      ;; As much memory as there is: how much it was in the end.
+      (func $grow (export "grow") (result i32)
+        (loop (br_if 0 (i32.ne (memory.grow (i32.const 64)) (i32.const -1))))
+        (memory.size))
+      (func (export "grow-at-once") (result i32) (memory.grow (i32.const 0x7fffffff)))
+      (func (export "grow-table") (result i32)
+        (loop (br_if 0 (i32.ne (table.grow $table (ref.null func) (i32.const 1)) (i32.const -1))))
+        (table.size $table))
+      (func (export "streams") (loop (drop (call $stream.new)) (br 0)))
+      (func (export "sets") (loop (drop (call $set.new)) (br 0)))
+      (func (export "crowd") (loop (drop (call $sleep)) (br 0)))
+      ;; Nearly as much as it may of all of these at once; too many who sleep end it.
+      (func (export "everything")
+        (local $i i32)
+        (loop
+          (drop (call $stream.new))
+          (br_if 0 (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 8))))
+        (drop (table.grow $table (ref.null func) (i32.const 200)))
+        (drop (call $grow))
+        (loop (drop (call $sleep)) (br 0)))
+      ;; Gives the host as much as it takes, each byte of which is a value there.
+      (func (export "whisper") (result i32)
+        (drop (call $grow))
+        (i32.store (i32.const 4) (i32.const 4000))
+        (i32.const 0))
+      ;; Gives the host all of its memory, each byte of which is a value there.
+      (func (export "talk") (result i32)
+        (drop (call $grow))
+        (i32.store (i32.const 4) (i32.sub (memory.size) (i32.const 64)))
+        (i32.const 0)))
+    (core instance $main (instantiate $Main
+      (with "canon" (instance
+        (export "sleep" (func $sleep')) (export "stream.new" (func $stream.new))
+        (export "set.new" (func $set.new)) (export "yield" (func $yield))))))
+    (func (export "trap") (canon lift (core func $main "trap")))
+    (func (export "endless") (canon lift (core func $main "endless")))
+    (func (export "yields") async (canon lift (core func $main "yields")))
+    (func (export "recurse") (canon lift (core func $main "recurse")))
+    (func (export "beyond") (canon lift (core func $main "beyond")))
+    (func (export "grow") (result u32) (canon lift (core func $main "grow")))
+    (func (export "grow-at-once") (result s32) (canon lift (core func $main "grow-at-once")))
+    (func (export "grow-table") (result u32) (canon lift (core func $main "grow-table")))
+    (func (export "streams") (canon lift (core func $main "streams")))
+    (func (export "sets") (canon lift (core func $main "sets")))
+    (func (export "crowd") (canon lift (core func $main "crowd")))
+    (func (export "everything") (canon lift (core func $main "everything")))
+    (func (export "whisper") (result (list u8)) (canon lift (core func $main "whisper") (memory (core memory $main "mem"))))
+    (func (export "talk") (result (list u8)) (canon lift (core func $main "talk") (memory (core memory $main "mem")))))
+  (instance $attacker (instantiate $Attacker (with "sleep" (func $sleeper "sleep"))))
+
+  (export "trap" (func $attacker "trap"))
+  (export "endless" (func $attacker "endless"))
+  (export "yields" (func $attacker "yields"))
+  (export "recurse" (func $attacker "recurse"))
+  (export "beyond" (func $attacker "beyond"))
+  (export "grow" (func $attacker "grow"))
+  (export "grow-at-once" (func $attacker "grow-at-once"))
+  (export "grow-table" (func $attacker "grow-table"))
+  (export "streams" (func $attacker "streams"))
+  (export "sets" (func $attacker "sets"))
+  (export "crowd" (func $attacker "crowd"))
+  (export "everything" (func $attacker "everything"))
+  (export "whisper" (func $attacker "whisper"))
+  (export "talk" (func $attacker "talk")))
