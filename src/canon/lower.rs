@@ -117,11 +117,7 @@ pub(crate) fn on_start<E: Embedding + ?Sized>(
     event!(debug, subtask, "started", subtask);
     resolve::on_progress(store, subtask)?;
     let Some(id) = args else { return Ok(None) };
-    let count = store.queued.get(id).map(|queued| {
-        let args = queued.as_slice();
-        kept.iter_mut().zip(args).for_each(|(to, from)| *to = *from);
-        args.len()
-    });
+    let count = store.queued.get(id).map(|queued| queued.copy_to(kept));
     store.queued.free(id);
     Ok(count)
 }

@@ -121,8 +121,9 @@ impl QueuedArgs {
         self.args.iter_mut().zip(args).for_each(|(to, from)| *to = *from);
     }
 
-    /// The arguments.
-    pub fn as_slice(&self) -> &[u64] {
-        self.args.get(..usize::from(self.len)).unwrap_or(&[])
+    /// Copies the arguments, and zeros after them: how many they are.
+    pub(crate) fn copy_to(&self, args: &mut [u64; MAX_CORE_PARAMS]) -> usize {
+        *args = self.args;
+        usize::from(self.len)
     }
 }
