@@ -447,7 +447,7 @@ impl<P: Profile> Store<P> {
     }
 
     /// A type's layout.
-    #[cfg_attr(not(feature = "alloc"), inline(never))]
+    #[inline(never)]
     pub(crate) fn layout_of(&mut self, ty: ValType) -> Raises<Layout> {
         self.types.layout(ty).or_raise(&mut self.raiser, Misuse::UnknownType)
     }
