@@ -312,9 +312,11 @@ fn walk_defined<E: Embedding + ?Sized>(e: &mut E, w: &mut Walk<'_>, id: TypeId, 
             TypeDef::List(element) => walk_list(e, w, element)?,
             TypeDef::FixedList(element, length) => walk(e, w, element, length)?,
             TypeDef::Flags(labels) => {
-                w.load(e, size as u32)?;
+                // The same in any memory, and not `size` where one side is flat.
+                let bytes = layout.size(PtrType::I32);
+                w.load(e, bytes)?;
                 w.bits &= u64::from(label_mask(labels));
-                w.store(e, size as u32)?;
+                w.store(e, bytes)?;
             }
             handle => {
                 w.load(e, 4)?;

@@ -114,3 +114,42 @@ fn too_few_flat_values_are_misuse() {
     let ty = e.intern(NewType::Variant(&[None, Some(ValType::U8)]));
     assert!(matches!(e.flat::<1>(&[0, 0], ty), Err(Error::Misuse(_))));
 }
+
+/// Types of every kind that has no handles and no lists, and what they are made of.
+fn types(e: &mut Memories) -> Vec<ValType> {
+    use ValType::{Bool, Char, F32, F64, S8, S16, S32, S64, U8, U16, U32, U64};
+    let mut types = vec![Bool, S8, U8, S16, U16, S32, U32, S64, U64, F32, F64, Char];
+    types.extend((1..=32).map(|labels| e.intern(NewType::Flags(labels))));
+    for ty in types.clone() {
+        types.push(e.record(&[U8, ty, U8]));
+        types.push(e.intern(NewType::FixedList(ty, 3)));
+        types.push(e.intern(NewType::Variant(&[None, Some(ty), Some(U64)])));
+        types.push(e.intern(NewType::Variant(&[None, Some(U8), Some(ty)])));
+    }
+    types
+}
+
+#[test]
+fn values_of_every_type_are_the_same_by_flat_values_and_by_memory() {
+    let mut e = Memories::plain();
+    for ty in types(&mut e) {
+        // Discriminants of every case, characters, and bits where there is no label.
+        for fill in [0u8, 1, 2] {
+            let mut bytes: [u8; 32] = std::array::from_fn(|i| if i % 4 == 0 { fill } else { 0 });
+            if fill == 1 && !matches!(ty, ValType::Char) {
+                bytes[1..].iter_mut().for_each(|b| *b = b.wrapping_sub(2));
+            }
+            let direct = e.bytes(bytes, ty);
+            let mut flat = [0; 17];
+            let lifted = e.go(Source::Memory(8), Dest::Flat(&mut flat), ty);
+            assert_eq!(lifted, direct.map(drop), "{ty:?} of {bytes:?}");
+            let Ok(direct) = direct else { continue };
+            let mut again = [0; 17];
+            e.go(Source::Flat(&flat), Dest::Flat(&mut again), ty).unwrap();
+            assert_eq!(again, flat, "{ty:?} of {bytes:?}");
+            e.memories[1].fill(FILL);
+            e.go(Source::Flat(&flat), Dest::Memory(16), ty).unwrap();
+            assert_eq!(e.got(16, 32), direct, "{ty:?} of {bytes:?}");
+        }
+    }
+}
