@@ -7,10 +7,9 @@
 //! instance's table), as the spec has it.
 //!
 //! With the feature `alloc` a generational id is two words. Without, those of the core are one: 12 bits of index, so that no table of a
-//! bounded profile has more than 4096 places (a compile-time error), and 20 of generation. A place that was filled 1,048,575 times
-//! begins again with generation 1, and an id that somebody kept all that time may name what is there then. The core
-//! keeps those of calls of which a trap ended one side, until the other is done, and of tasks that ended while what they had borrowed was lent on.
-//! The host's own, which it keeps as long as it likes ([`HostTaskId`], ..), are two words everywhere.
+//! bounded profile has more than 4095 places (a compile-time error), and 20 of generation. A place that was filled 1,048,575 times
+//! begins again with generation 1, and an id that somebody kept all that time may name what is there then. The core keeps none of what
+//! is gone. The host's own, which it keeps as long as it likes ([`HostTaskId`], ..), are two words everywhere.
 
 use core::num::NonZeroU32;
 
@@ -27,6 +26,7 @@ macro_rules! generational {
         impl Key for $name {
             type Made = $made_of;
             const SLOTS: usize = $made_of::SLOTS;
+            const NONE: Self = Self($made_of::NONE);
             fn new(index: u32, stamp: NonZeroU32) -> Self { Self($made_of::new(index, stamp)) }
             fn index(self) -> u32 { self.0.index() }
             fn stamp(self) -> NonZeroU32 { self.0.stamp() }

@@ -9,7 +9,7 @@ use crate::storage::{Blank, Slots};
 /// Capacities of the ambient store, which the environment of the build can set: `CANON_ASYNC_TASKS=4 cargo build`, for each
 /// constant the variable of its name. Without a heap they are what its statics hold; with one, the limits that it starts with,
 /// which [`configure`](super::configure) changes at run time. A build in which one is no number, or too large, fails and says so; so does one
-/// without a heap in which there are more than 4096 tasks, threads, waitables, sets, streams, error contexts, queued calls or lends
+/// without a heap in which there are more than 4095 tasks, threads, waitables, sets, streams, error contexts, queued calls or lends
 /// ([`id`](crate::id) says why).
 pub mod capacity {
     /// The value of a variable, or the default.

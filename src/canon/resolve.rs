@@ -113,7 +113,6 @@ pub(crate) fn request_cancellation<E: Embedding + ?Sized>(
         event!(debug, task, "cancelling", task = task_id);
         return e.store().task_mut(task_id).map(|task| task.cancel_later());
     }
-    // The implicit thread may have exited while others of the task go on.
     let waiting = implicit.and_then(|id| {
         let thread = store.thread(id)?;
         let in_loop = matches!(thread.point(), Point::CallbackYield | Point::CallbackWait(_));

@@ -37,7 +37,7 @@ pub fn subtask_cancel<E: Embedding + ?Sized>(e: &mut E, is_async: bool, i: u32) 
         if !subtask.resolved() {
             subtask.request_cancellation();
             event!(debug, subtask, "cancelling", subtask = id);
-            match subtask.callee.filter(|callee| store.task(*callee).is_some()) {
+            match subtask.callee {
                 Some(callee) => {
                     resolve::request_cancellation(e, callee, Some(instance))?;
                     check_again(e, id, is_async)?;

@@ -9,7 +9,7 @@ use crate::spec::SubtaskState;
 pub struct Subtask {
     lower: LowerId,
     state: SubtaskState,
-    /// The callee's task; stale once it exited.
+    /// The callee's task, until it exited.
     pub(crate) callee: Option<TaskId>,
     cancellation_requested: bool,
     resolve_delivered: bool,

@@ -4,6 +4,7 @@ use super::Rep;
 use crate::error::Trap;
 use crate::id::{HostCall, InstanceId, LendId, LiftId, ThreadId, WaitableId};
 use crate::message::Bug;
+use crate::storage::Key as _;
 
 /// `Task.State`.
 ///
@@ -33,7 +34,7 @@ pub enum TaskState {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Caller {
-    /// A guest, through its subtask. The id is stale once the caller is gone: the result then goes nowhere.
+    /// A guest, through its subtask; `WaitableId::NONE` once that is gone: the result then goes nowhere.
     Guest(WaitableId),
     /// The embedder.
     Host(HostCall),
@@ -114,8 +115,13 @@ impl Task {
         self.implicit_thread
     }
 
-    pub(crate) fn set_implicit_thread(&mut self, thread: ThreadId) {
-        self.implicit_thread = Some(thread);
+    pub(crate) fn set_implicit_thread(&mut self, thread: Option<ThreadId>) {
+        self.implicit_thread = thread;
+    }
+
+    /// The guest's subtask is gone.
+    pub(crate) fn lose_caller(&mut self) {
+        self.caller = Caller::Guest(WaitableId::NONE);
     }
 
     /// How many threads are registered.

@@ -8,6 +8,8 @@ pub trait Key: Copy + PartialEq {
     type Made: Key;
     /// How many slots ids of this kind tell apart. More than that a slab of them may not have, which is a compile-time error.
     const SLOTS: usize;
+    /// What never names anything.
+    const NONE: Self;
     /// The id of what is in a slot that keeps this stamp.
     fn new(index: u32, stamp: NonZeroU32) -> Self;
     /// The slot.
@@ -37,6 +39,7 @@ pub struct Wide {
 impl Key for Wide {
     type Made = Self;
     const SLOTS: usize = u32::MAX as usize;
+    const NONE: Self = Self { index: u32::MAX, generation: NonZeroU32::MAX };
 
     fn new(index: u32, stamp: NonZeroU32) -> Self {
         Self { index, generation: stamp }
@@ -76,7 +79,9 @@ impl Word {
 #[cfg(not(feature = "alloc"))]
 impl Key for Word {
     type Made = Self;
-    const SLOTS: usize = 1 << (u32::BITS - Self::BITS);
+    // Less the one of `NONE`.
+    const SLOTS: usize = (1 << (u32::BITS - Self::BITS)) - 1;
+    const NONE: Self = Self(NonZeroU32::MAX);
 
     fn new(_: u32, stamp: NonZeroU32) -> Self {
         Self(stamp)

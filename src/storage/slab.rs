@@ -61,7 +61,7 @@ impl<K: Key, T, S: Slots<Slot<T>>> Slab<K, T, S> {
         const {
             assert!(
                 S::CAPACITY <= K::SLOTS,
-                "the capacity of a table is above 4096, which ids tell apart only with the feature `alloc`"
+                "the capacity of a table is above 4095, which ids tell apart only with the feature `alloc`"
             );
         }
         Self { slots: S::EMPTY, stamps: Stamps::EMPTY, marker: PhantomData }

@@ -1,9 +1,9 @@
 //! The invariants of the store, for tests and fuzzers.
 
 use super::Store;
-use crate::id::{SetId, ThreadId};
-use crate::state::{Handle, Kind, Point, Queue, Status, Thread};
-use crate::storage::{Profile, Slots};
+use crate::id::{SetId, TaskId, ThreadId, WaitableId};
+use crate::state::{Caller, Handle, Kind, Point, Queue, Status, Thread};
+use crate::storage::{Key as _, Profile, Slots};
 
 /// How much there is of what comes and goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -57,6 +57,7 @@ impl<P: Profile> Store<P> {
             self.check_thread(id, thread.status(), thread.queue())?;
         }
         self.check_handles()?;
+        self.check_calls()?;
         for (id, waitable) in self.waitables.iter() {
             if let Some(set) = waitable.set {
                 let set = self.sets.get(set).ok_or("a waitable is in a set that is gone")?;
@@ -176,6 +177,30 @@ impl<P: Profile> Store<P> {
         }
     }
 
+    /// Both sides of a call know each other, for as long as they are there: no id is kept of what is gone, since it may come again.
+    fn check_calls(&self) -> Result<(), &'static str> {
+        for (id, task) in self.tasks.iter() {
+            if let Caller::Guest(subtask) = task.caller()
+                && subtask != WaitableId::NONE
+                && self.get_subtask(subtask).and_then(|subtask| subtask.callee) != Some(id)
+            {
+                return Err("a task's caller does not know it");
+            }
+            if task.implicit_thread().is_some_and(|thread| self.threads.get(thread).is_none()) {
+                return Err("a task of an implicit thread that is gone");
+            }
+        }
+        for (id, waitable) in self.waitables.iter() {
+            if let Kind::Subtask(subtask) = waitable.kind()
+                && let Some(callee) = subtask.callee
+                && !self.tasks.get(callee).is_some_and(|task| task.caller() == Caller::Guest(id))
+            {
+                return Err("a subtask's callee does not know it");
+            }
+        }
+        Ok(())
+    }
+
     fn check_handles(&self) -> Result<(), &'static str> {
         let (mut waitables, mut sets, mut contexts) = (0usize, 0usize, 0usize);
         for instance in self.instances.as_slice() {
@@ -198,7 +223,13 @@ impl<P: Profile> Store<P> {
                         self.error_contexts.get(*id).ok_or("a handle of an error context that is gone")?;
                         contexts = contexts.saturating_add(1);
                     }
-                    Some(Handle::Resource(_)) | None => {}
+                    Some(Handle::Resource(handle)) => {
+                        let scope = handle.borrow_scope.unwrap_or(TaskId::NONE);
+                        if scope != TaskId::NONE && self.tasks.get(scope).is_none() {
+                            return Err("a borrowed handle of a task that is gone");
+                        }
+                    }
+                    None => {}
                 }
                 index = index.wrapping_add(1);
             }

@@ -6,8 +6,8 @@ use crate::event::event;
 use crate::id::{InstanceId, LiftId, TaskId, ThreadId, WaitableId};
 use crate::message::{Bug, Misuse};
 use crate::raise::{OrRaise as _, Raises};
-use crate::state::{Caller, Handle, Kind, ResourceHandle, Scope, Status, Subtask, Task, Thread};
-use crate::storage::Profile;
+use crate::state::{Caller, Handle, Kind, Scope, Status, Subtask, Task, Thread};
+use crate::storage::{Key as _, Profile};
 
 impl<P: Profile> Store<P> {
     /// A task with its implicit thread, which has not entered yet.
@@ -29,7 +29,7 @@ impl<P: Profile> Store<P> {
             self.tasks.free(task);
             return self.raiser.raise(Resource::Threads);
         };
-        self.task_mut(task)?.set_implicit_thread(thread);
+        self.task_mut(task)?.set_implicit_thread(Some(thread));
         event!(debug, task, "created", task, instance, caller);
         event!(trace, thread, "created", thread, task);
         Ok((task, thread))
@@ -66,8 +66,7 @@ impl<P: Profile> Store<P> {
         self.free_thread(id, instance, index);
         event!(trace, thread, "exited", thread = id);
         if last {
-            self.tasks.free(task);
-            event!(debug, task, "exited", task);
+            self.remove_task(task);
         }
         if exclusive {
             self.release_exclusive(instance, id)?;
@@ -75,10 +74,16 @@ impl<P: Profile> Store<P> {
         self.signal_room(instance)
     }
 
-    /// A thread is gone, and its index, where it has one.
+    /// A thread is gone, its index, where it has one, and its task's look at it.
     pub(crate) fn free_thread(&mut self, id: ThreadId, instance: InstanceId, index: u32) {
         if let Some(instance) = instance_in::<P>(&mut self.instances, instance) {
             instance.threads.remove(index);
+        }
+        if let Some(task) = self.threads.get(id).map(Thread::task)
+            && let Some(task) = self.tasks.get_mut(task)
+            && task.implicit_thread() == Some(id)
+        {
+            task.set_implicit_thread(None);
         }
         self.threads.free(id);
     }
@@ -102,14 +107,18 @@ impl<P: Profile> Store<P> {
     }
 
     /// Takes back the borrows of a task that ends without having dropped them. One that it lent on stays, since the lend will be
-    /// given back to it; who holds it drops it then. O(handles).
+    /// given back to it; who holds it drops it then, and no task is told. O(handles).
     pub(crate) fn drop_borrows_of(&mut self, instance: InstanceId, task: TaskId) -> Raises {
         let handles = &mut self.instance_mut(instance)?.handles;
         let mut index = 1;
         while index <= handles.high_water() {
-            let ends = |handle: &ResourceHandle| handle.borrow_scope == Some(task) && handle.num_lends == 0;
-            if matches!(handles.get(index), Some(Handle::Resource(handle)) if ends(handle)) {
-                handles.remove(index);
+            if let Some(Handle::Resource(handle)) = handles.get_mut(index)
+                && handle.borrow_scope == Some(task)
+            {
+                handle.borrow_scope = Some(TaskId::NONE);
+                if handle.num_lends == 0 {
+                    handles.remove(index);
+                }
             }
             index = index.wrapping_add(1);
         }
@@ -140,9 +149,14 @@ impl<P: Profile> Store<P> {
         Ok(())
     }
 
-    /// A task is gone, and what the host lent it is given back.
+    /// A task is gone, and what the host lent it is given back. Its caller's subtask stays, but without it.
     pub(crate) fn remove_task(&mut self, id: TaskId) {
         self.give_back_lends(Scope::Task(id));
+        if let Some(Caller::Guest(subtask)) = self.tasks.get(id).map(Task::caller)
+            && let Some(Kind::Subtask(subtask)) = self.waitables.get_mut(subtask).map(|w| &mut w.kind)
+        {
+            subtask.callee = None;
+        }
         self.tasks.free(id);
         event!(debug, task, "exited", task = id);
     }
@@ -239,8 +253,13 @@ impl<P: Profile> Store<P> {
 
     /// Frees a subtask and the arguments that were never lifted.
     pub(crate) fn free_subtask(&mut self, id: WaitableId) {
-        if let Some(args) = self.get_subtask(id).and_then(|subtask| subtask.args) {
+        let (args, callee) =
+            self.get_subtask(id).map_or((None, None), |subtask| (subtask.args, subtask.callee));
+        if let Some(args) = args {
             self.queued.free(args);
+        }
+        if let Some(task) = callee.and_then(|task| self.tasks.get_mut(task)) {
+            task.lose_caller();
         }
         self.waitables.free(id);
         event!(debug, subtask, "dropped", subtask = id);
