@@ -36,14 +36,14 @@ bounded! {
 #[cfg(target_pointer_width = "32")]
 const _: () = {
     assert!(size_of::<Store<Sensor>>() <= 4 * 1024);
-    assert!(size_of::<Store<Gateway>>() <= 13 * 1024);
-    assert!(size_of::<Store<Hub>>() <= 82 * 1024);
+    assert!(size_of::<Store<Gateway>>() <= 12 * 1024);
+    assert!(size_of::<Store<Hub>>() <= 74 * 1024);
 };
 #[cfg(target_pointer_width = "64")]
 const _: () = {
-    assert!(size_of::<Store<Sensor>>() <= 5 * 1024);
-    assert!(size_of::<Store<Gateway>>() <= 14 * 1024);
-    assert!(size_of::<Store<Hub>>() <= 84 * 1024);
+    assert!(size_of::<Store<Sensor>>() <= 4 * 1024);
+    assert!(size_of::<Store<Gateway>>() <= 13 * 1024);
+    assert!(size_of::<Store<Hub>>() <= 76 * 1024);
 };
 
 #[cfg(not(target_os = "none"))]
