@@ -26,6 +26,7 @@ mod task_handles;
 mod thread_locals;
 mod threading;
 mod until;
+mod utf8;
 mod waitable_set;
 mod waitable_set_guests;
 mod waitable_set_limits;
@@ -35,5 +36,5 @@ mod waitable_set_time;
 files! {
     16 left out on a target;
     ambient, clock, context, error_context, fixed_list, ids, interning, reset, seed_examples, seed_trace, signals, task, task_guests, task_handles, thread_locals,
-    threading, until, waitable_set, waitable_set_guests, waitable_set_limits, waitable_set_streams, waitable_set_time,
+    threading, until, utf8, waitable_set, waitable_set_guests, waitable_set_limits, waitable_set_streams, waitable_set_time,
 }
