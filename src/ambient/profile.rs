@@ -267,7 +267,7 @@ impl<T: Blank, const N: usize> Slots<T> for Room<T, N> {
         self.0.grow()
     }
 
-    fn clear(&mut self) {
-        self.0.clear();
+    fn clear_with(&mut self, forget: impl FnMut(&mut T)) {
+        self.0.clear_with(forget);
     }
 }

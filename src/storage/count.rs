@@ -54,7 +54,7 @@ impl Count {
 #[repr(C)]
 pub(super) struct Stamps {
     pub(super) count: Count,
-    /// What new slots count on from: the newest generation of the slab that this one came after.
+    /// What slots that were never filled count on from: the newest generation before the last reset.
     pub(super) born: u32,
 }
 

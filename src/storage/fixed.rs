@@ -48,8 +48,8 @@ impl<T: Blank, const N: usize> Slots<T> for Fixed<T, N> {
         room
     }
 
-    fn clear(&mut self) {
-        self.as_mut_slice().fill_with(|| T::BLANK);
+    fn clear_with(&mut self, forget: impl FnMut(&mut T)) {
+        self.as_mut_slice().iter_mut().for_each(forget);
         self.len = 0;
     }
 }

@@ -27,7 +27,7 @@ impl<T: Blank> Slots<T> for Growable<T> {
         true
     }
 
-    fn clear(&mut self) {
+    fn clear_with(&mut self, _: impl FnMut(&mut T)) {
         *self = Self::EMPTY;
     }
 }

@@ -107,6 +107,11 @@ pub trait Slots<T: Blank> {
     fn capacity(&self) -> usize {
         Self::CAPACITY
     }
-    /// Forgets the elements where they lie, one by one: nothing as large as the storage is ever on the stack. O(elements).
-    fn clear(&mut self);
+    /// Forgets the elements where they lie, one by one: nothing as large as the storage is ever on the stack. What lies in place
+    /// becomes what `forget` makes of it, and is that again where the storage grows; the rest is given back. O(elements).
+    fn clear_with(&mut self, forget: impl FnMut(&mut T));
+    /// The same; what lies in place becomes blank.
+    fn clear(&mut self) {
+        self.clear_with(|element| *element = T::BLANK);
+    }
 }

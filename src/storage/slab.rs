@@ -31,6 +31,14 @@ impl<T> Blank for Slot<T> {
 }
 
 impl<T> Slot<T> {
+    /// The stamp of what is in it, or was last; 0 where nothing was.
+    fn stamp(&self) -> u32 {
+        match self.0 {
+            Place::Free { stamp, .. } => stamp,
+            Place::Used { stamp, .. } => stamp.get(),
+        }
+    }
+
     /// The element and the stamp that it has.
     fn used(&self) -> Option<(NonZeroU32, &T)> {
         match &self.0 {
@@ -67,17 +75,16 @@ impl<K: Key, T, S: Slots<Slot<T>>> Slab<K, T, S> {
         Self { slots: S::EMPTY, stamps: Stamps::EMPTY, marker: PhantomData }
     }
 
-    /// Forgets the elements and the limit: none of their ids is ever one of an element that comes. O(slots).
+    /// Forgets the elements and the limit: none of their ids is one of an element that comes, before its slot was filled as often
+    /// as [`Key`] counts. O(slots).
     pub(crate) fn reset(&mut self) {
-        let generation = |slot: &Slot<T>| match &slot.0 {
-            Place::Free { stamp, .. } => {
-                NonZeroU32::new(*stamp).map_or(0, |s| K::new(0, s).generation().get())
-            }
-            Place::Used { stamp, .. } => K::new(0, *stamp).generation().get(),
-        };
-        let newest = self.slots.as_slice().iter().map(generation).max();
-        let born = newest.unwrap_or(0).max(self.stamps.born);
-        self.slots.clear();
+        // What lies in place counts on by itself; what is given back begins where the newest was.
+        let mut born = self.stamps.born;
+        for slot in self.slots.as_slice() {
+            born = born
+                .max(NonZeroU32::new(slot.stamp()).map_or(0, |stamp| K::new(0, stamp).generation().get()));
+        }
+        self.slots.clear_with(|slot| *slot = Slot(Place::Free { stamp: slot.stamp(), next: 0 }));
         self.stamps = Stamps { born, ..Stamps::EMPTY };
     }
 

@@ -21,7 +21,7 @@ pub(super) struct Held {
     pub epoch: u32,
 }
 
-/// A waitable set of the host. It is told from others that had its place in the host's table before.
+/// A waitable set of the host. It is told from others that had its place in the host's table before: without a heap, from the last million of them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct WaitableSetId(pub(super) Held);

@@ -1,13 +1,15 @@
 //! A store that starts over where it is.
 
+use alloc::vec::Vec;
 use canon_async::abi::types::{FuncType, NewType, ValType};
-use canon_async::id::{FuncRef, OptsId};
+use canon_async::id::{FuncRef, HostCall, OptsId, TaskId};
 use canon_async::state::{Lift, Lower, Options};
 use canon_async::storage::Limits;
 use canon_async::{Error, Resource, Store, bounded};
 
 tests! {
     store_reset_has_all_its_room_again_and_nothing_of_before,
+    store_reset_gives_no_id_of_before_again,
     store_set_limits_hold_where_the_store_is,
 }
 
@@ -50,6 +52,43 @@ fn store_reset_has_all_its_room_again_and_nothing_of_before() -> Result<(), Erro
         assert!(store.add_options(Options::new(canon_async::id::InstanceId::from_index(0))).is_err());
         assert_eq!(store.types_mut().type_hashes().count(), 0);
         store.check().map_err(Error::Bug)?;
+    }
+    Ok(())
+}
+
+/// How often a slot is filled before its ids of the core come again, without a heap.
+const GENERATIONS: u32 = (1 << 20) - 1;
+
+fn begin(store: &mut Store<Tiny>) -> Result<(), Error> {
+    let host = store.add_host_instance()?;
+    let options = store.add_options(Options::new(host))?;
+    store.set_host(options)
+}
+
+fn task(store: &mut Store<Tiny>) -> Result<TaskId, Error> {
+    store.start_host_task(HostCall::from_index(0))
+}
+
+fn store_reset_gives_no_id_of_before_again() -> Result<(), Error> {
+    let mut store = Store::<Tiny>::new();
+    begin(&mut store)?;
+    // The first of two slots is filled until its ids come again; the other once.
+    let first = task(&mut store)?;
+    let other = task(&mut store)?;
+    store.return_host_task(first)?;
+    for _ in 1..GENERATIONS {
+        let id = task(&mut store)?;
+        store.return_host_task(id)?;
+    }
+    let mut known = Vec::from([other]);
+    for _ in 0..50 {
+        store.reset();
+        begin(&mut store)?;
+        for _ in 0..2 {
+            let id = task(&mut store)?;
+            assert!(!known.contains(&id), "{id:?} is in {known:?}");
+            known.push(id);
+        }
     }
     Ok(())
 }
