@@ -167,20 +167,20 @@ fn store_string_into_range<E: Embedding + ?Sized>(e: &mut E, text: Text, to: Opt
     let unit_size = if encoding == StringEncoding::Utf16 || probably_utf16 { 2 } else { 1 };
     let align = if encoding == StringEncoding::Utf8 { 1 } else { 2 };
     let mut out = Output::allocate(e, to, align, text.units.saturating_mul(unit_size))?;
-    // How it is written (`None`: as it is), and how what could not be, where that is known only then.
+    // How it is written (`None`: as it is), and how where that does not do, which is known only then.
     let (first, second) = match (encoding, text.encoding) {
         // store_string_copy
         (StringEncoding::Utf8, Simple::Utf8)
         | (StringEncoding::Utf16, Simple::Utf16)
-        | (StringEncoding::Latin1Utf16, Simple::Latin1) => (None, Target::Utf8),
+        | (StringEncoding::Latin1Utf16, Simple::Latin1) => (None, None),
         // store_utf16_to_utf8, store_latin1_to_utf8
-        (StringEncoding::Utf8, _) => (Some(Target::Ascii), Target::Utf8),
+        (StringEncoding::Utf8, _) => (Some(Target::Ascii), Some(Target::Utf8)),
         // store_utf8_to_utf16, and store_string_copy, which inflates
-        (StringEncoding::Utf16, _) => (Some(Target::Utf16), Target::Utf16),
+        (StringEncoding::Utf16, _) => (Some(Target::Utf16), None),
         // store_probably_utf16_to_latin1_or_utf16
-        (StringEncoding::Latin1Utf16, _) if probably_utf16 => (None, Target::Latin1),
+        (StringEncoding::Latin1Utf16, _) if probably_utf16 => (None, Some(Target::Latin1)),
         // store_string_to_latin1_or_utf16
-        (StringEncoding::Latin1Utf16, _) => (Some(Target::Latin1), Target::Utf16),
+        (StringEncoding::Latin1Utf16, _) => (Some(Target::Latin1), Some(Target::Utf16)),
     };
     let mut rest = text;
     let fits = match first {
@@ -190,12 +190,12 @@ fn store_string_into_range<E: Embedding + ?Sized>(e: &mut E, text: Text, to: Opt
             !(probably_utf16 && text.latin1)
         }
     };
-    let utf16 = match second {
-        Target::Utf8 => encoding == StringEncoding::Utf16,
-        Target::Utf16 => encoding == StringEncoding::Utf16 || !fits,
-        _ => fits,
+    let utf16 = match encoding {
+        StringEncoding::Utf8 => false,
+        StringEncoding::Utf16 => true,
+        StringEncoding::Latin1Utf16 => fits == probably_utf16,
     };
-    if !fits {
+    if let Some(second) = second.filter(|_| !fits) {
         let worst = if encoding == StringEncoding::Utf8 && text.encoding != Simple::Latin1 { 3 } else { 2 };
         if !probably_utf16 {
             out.reallocate(e, text.units.saturating_mul(worst))?;

@@ -114,8 +114,8 @@ impl Place {
         check(e, self.memory, (self.at, layout.align(ptr), layout.size(ptr) as usize), What::Value)
     }
 
-    /// Goes to where a value of this layout begins; its `alignment` and its `elem_size`, which of flat values are 1 and how many it
-    /// takes.
+    /// Goes to where a value of this layout begins. How far behind that a variant's payload lies, and the next value: its `alignment` and
+    /// its `elem_size`, or of flat values 1 and how many it takes.
     #[cfg_attr(not(feature = "alloc"), inline(never))]
     fn begin(&mut self, layout: &Layout) -> (usize, usize) {
         if self.flat {
@@ -282,14 +282,14 @@ fn walk_defined<E: Embedding + ?Sized>(e: &mut E, w: &mut Walk<'_>, id: TypeId, 
     let layout = *store.layout_of(ValType::Defined(id))?;
     let def = store.types().def(id).or_raise(&mut store.raiser, Misuse::UnknownType)?;
     // Values that follow are aligned too: a size is a multiple of the alignment.
-    let (align, size) = w.from.begin(&layout);
-    let (to_align, to_size) = w.to.begin(&layout);
-    if layout.plain && copy_plain(e, w, size, count)? {
+    let (payload, step) = w.from.begin(&layout);
+    let (to_payload, to_step) = w.to.begin(&layout);
+    if layout.plain && copy_plain(e, w, step, count)? {
         return Ok(());
     }
     for _ in 0..count {
         let (source, dest) = (w.from.at, w.to.at);
-        let end = dest.wrapping_add(to_size);
+        let end = dest.wrapping_add(to_step);
         match def {
             TypeDef::Record(fields) => {
                 for index in 0..fields.len() {
@@ -302,9 +302,9 @@ fn walk_defined<E: Embedding + ?Sized>(e: &mut E, w: &mut Walk<'_>, id: TypeId, 
             TypeDef::Variant(cases) => {
                 if let Some(case) = walk_discriminant(e, w, cases)? {
                     // The whole is aligned for the discriminant and for every payload, so the payload is
-                    // that far in.
-                    w.from.at = source.wrapping_add(align);
-                    w.to.at = dest.wrapping_add(to_align);
+                    // as far in as that aligns.
+                    w.from.at = source.wrapping_add(payload);
+                    w.to.at = dest.wrapping_add(to_payload);
                     walk(e, w, case, 1)?;
                 }
                 w.clear_to(e, end)?;
@@ -312,7 +312,7 @@ fn walk_defined<E: Embedding + ?Sized>(e: &mut E, w: &mut Walk<'_>, id: TypeId, 
             TypeDef::List(element) => walk_list(e, w, element)?,
             TypeDef::FixedList(element, length) => walk(e, w, element, length)?,
             TypeDef::Flags(labels) => {
-                // The same in any memory, and not `size` where one side is flat.
+                // The same in any memory.
                 let bytes = layout.size(PtrType::I32);
                 w.load(e, bytes)?;
                 w.bits &= u64::from(label_mask(labels));
@@ -324,7 +324,7 @@ fn walk_defined<E: Embedding + ?Sized>(e: &mut E, w: &mut Walk<'_>, id: TypeId, 
                 w.store(e, 4)?;
             }
         }
-        w.from.at = source.wrapping_add(size);
+        w.from.at = source.wrapping_add(step);
         w.to.at = end;
     }
     Ok(())
