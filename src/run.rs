@@ -118,12 +118,12 @@ fn step<E: Embedding + ?Sized>(e: &mut E, thread: ThreadId, waited: bool, entry:
         Point::Switch | Point::Host => resume(e, thread, 0)?,
         Point::Wait(set, memory, pointer) => {
             let store = e.store();
-            let event = store.get_set_event(set)?.or_raise(&mut store.raiser, Bug::NoWaitEvent)?;
+            let event = store.set_get_pending_event(set)?.or_raise(&mut store.raiser, Bug::NoWaitEvent)?;
             let value = crate::canon::unpack_event(e, memory, pointer, event)?;
             resume(e, thread, u64::from(value))?
         }
         Point::Event(waitable) => {
-            let (_, _, payload) = e.store().deliver_event(waitable)?;
+            let (_, _, payload) = e.store().get_pending_event(waitable)?;
             resume(e, thread, u64::from(payload))?
         }
         Point::Lower(subtask) => {

@@ -88,7 +88,7 @@ impl WaitableSetBuiltins {
                 if core.store.subtask(id)?.resolve_delivered() {
                     return Err(Error::Misuse("it was told already that the call has resolved"));
                 }
-                core.store.join(id, Some(to))?;
+                core.store.host_join(id, Some(to))?;
                 Ok(state.name(id, subtask.handle))
             }),
             Waitable::WaitableSet(inner) => with(|core, state, _| {
@@ -122,7 +122,7 @@ impl WaitableSetBuiltins {
             if core.store.waitable(waitable).and_then(|waitable| waitable.set) != Some(from) {
                 return Err(NO_MEMBER);
             }
-            core.store.join(waitable, None)
+            core.store.host_join(waitable, None)
         })
     }
 
@@ -265,7 +265,7 @@ fn add_registered(set: WaitableSetId, key: u32) -> Result<WaitableId, Error> {
     begin(read)?;
     with(|core, state, _| {
         let (to, end) = (state.set(core, set)?, state.end_of(core, key)?);
-        core.store.join(end.id, Some(to))?;
+        core.store.host_join(end.id, Some(to))?;
         Ok(state.name(end.id, end.handle))
     })
 }

@@ -131,7 +131,7 @@ fn element_of<P: Profile>(store: &mut Store<P>, ty: TypeId, future: bool) -> Rai
 fn new<E: Embedding + ?Sized>(e: &mut E, future: bool, ty: TypeId) -> Raises<Then> {
     let instance = e.store().leave_check()?;
     let element = element_of(e.store(), ty, future)?;
-    let (readable, writable) = e.store().add_stream(instance, element, future)?;
+    let (readable, writable) = e.store().new_ends(instance, element, future)?;
     Ok(Then::Value(u64::from(readable) | u64::from(writable).wrapping_shl(32)))
 }
 
@@ -167,7 +167,7 @@ fn finish<E: Embedding + ?Sized>(e: &mut E, end: WaitableId, is_async: bool) -> 
         }
         return wait(e, Point::Event(end));
     }
-    let (_, _, payload) = store.deliver_event(end)?;
+    let (_, _, payload) = store.get_pending_event(end)?;
     Ok(Then::Value(u64::from(payload)))
 }
 
@@ -377,7 +377,7 @@ fn drop_end<E: Embedding + ?Sized>(
     let element = element_of(e.store(), ty, future)?;
     let store = e.store();
     let end = store.end_handle(instance, i, direction, future, element)?;
-    store.check_end(end)?;
+    store.check_drop_end(end)?;
     store.instance_mut(instance)?.handles.remove(i);
     store.drop_end(end)?;
     Ok(Then::Value(0))

@@ -397,7 +397,7 @@ pub(crate) fn callback<E: Embedding + ?Sized>(
         }
         _ if cancelled || pending => (EventCode::TaskCancelled, 0, 0),
         Point::CallbackWait(set) => {
-            store.get_set_event(set)?.or_raise(&mut store.raiser, Bug::NoCallbackEvent)?
+            store.set_get_pending_event(set)?.or_raise(&mut store.raiser, Bug::NoCallbackEvent)?
         }
         _ => (EventCode::None, 0, 0),
     };

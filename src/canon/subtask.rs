@@ -56,7 +56,7 @@ pub fn subtask_cancel<E: Embedding + ?Sized>(e: &mut E, is_async: bool, i: u32) 
                 return wait(e, Point::Event(id));
             }
         }
-        let (_, _, state) = e.store().deliver_event(id)?;
+        let (_, _, state) = e.store().get_pending_event(id)?;
         Ok(Then::Value(u64::from(state)))
     })
 }
@@ -84,7 +84,7 @@ pub fn subtask_drop<E: Embedding + ?Sized>(e: &mut E, i: u32) -> Result<Then, Er
         let instance = store.leave_check()?;
         let id = store.subtask_at(instance, i)?;
         store.check_drop_subtask(id)?;
-        store.move_to_set(id, None)?;
+        store.join(id, None)?;
         store.instance_mut(instance)?.handles.remove(i);
         store.free_subtask(id);
         Ok(Then::Value(0))

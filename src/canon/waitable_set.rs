@@ -42,7 +42,7 @@ pub fn waitable_set_wait<E: Embedding + ?Sized>(
         let set = store.set_handle(instance, si)?;
         let can_wait = store.check_can_block(can_suspend).is_ok();
         let at_once = store.set_mut(set)?.has_pending_event() && !(can_wait && store.chooses_to_wait());
-        if at_once && let Some(event) = store.get_set_event(set)? {
+        if at_once && let Some(event) = store.set_get_pending_event(set)? {
             let code = unpack_event(e, memory, memory.ptr_type().word(ptr), event)?;
             return Ok(Then::Value(u64::from(code)));
         }
@@ -64,7 +64,7 @@ pub fn waitable_set_poll<E: Embedding + ?Sized>(
         let store = e.store();
         let instance = store.leave_check()?;
         let set = store.set_handle(instance, si)?;
-        let event = store.get_set_event(set)?.unwrap_or((EventCode::None, 0, 0));
+        let event = store.set_get_pending_event(set)?.unwrap_or((EventCode::None, 0, 0));
         let code = unpack_event(e, memory, memory.ptr_type().word(ptr), event)?;
         Ok(Then::Value(u64::from(code)))
     })
@@ -109,7 +109,7 @@ pub fn waitable_join<E: Embedding + ?Sized>(e: &mut E, wi: u32, si: u32) -> Resu
             0 => None,
             _ => Some(store.set_handle(instance, si)?),
         };
-        store.move_to_set(waitable, set)?;
+        store.join(waitable, set)?;
         Ok(Then::Value(0))
     })
 }

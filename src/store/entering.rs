@@ -234,7 +234,7 @@ impl<P: Profile> Store<P> {
             }
             Handle::ErrorContext(id) => self.release_error_context(id),
             Handle::Waitable(id) => {
-                self.move_to_set(id, None)?;
+                self.join(id, None)?;
                 match self.waitables.get(id).map(|w| w.kind()) {
                     Some(Kind::End(_)) => self.drop_end(id)?,
                     Some(Kind::Subtask(subtask)) => {

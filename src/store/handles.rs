@@ -109,7 +109,7 @@ impl<P: Profile> Store<P> {
     }
 
     /// `{stream,future}.new`: the indices of the readable and of the writable end.
-    pub(crate) fn add_stream(
+    pub(crate) fn new_ends(
         &mut self,
         instance: InstanceId,
         element: Option<ValType>,

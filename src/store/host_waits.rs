@@ -38,28 +38,28 @@ impl<P: Profile> Store<P> {
     // What the core does, with the error as a value.
 
     /// `Waitable.join`.
-    pub(crate) fn join(&mut self, id: WaitableId, set: Option<SetId>) -> Result<(), Error> {
-        self.caught(|store| store.move_to_set(id, set))
+    pub(crate) fn host_join(&mut self, id: WaitableId, set: Option<SetId>) -> Result<(), Error> {
+        self.caught(|store| store.join(id, set))
     }
 
     /// `get_pending_event`: takes the event, and does what its delivery does.
-    pub(crate) fn get_pending_event(&mut self, id: WaitableId) -> Result<EventTuple, Error> {
-        self.caught(|store| store.deliver_event(id))
+    pub(crate) fn host_get_pending_event(&mut self, id: WaitableId) -> Result<EventTuple, Error> {
+        self.caught(|store| store.get_pending_event(id))
     }
 
     /// `{stream,future}.new`: the indices of the readable and of the writable end.
-    pub(crate) fn new_stream(
+    pub(crate) fn host_new_stream(
         &mut self,
         instance: InstanceId,
         element: Option<ValType>,
         future: bool,
     ) -> Result<(u32, u32), Error> {
-        self.caught(|store| store.add_stream(instance, element, future))
+        self.caught(|store| store.new_ends(instance, element, future))
     }
 
     /// What `CopyEnd.drop` and `WritableFutureEnd.drop` check.
-    pub(crate) fn check_drop_end(&mut self, id: WaitableId) -> Result<(), Error> {
-        self.caught(|store| store.check_end(id))
+    pub(crate) fn host_check_drop_end(&mut self, id: WaitableId) -> Result<(), Error> {
+        self.caught(|store| store.check_drop_end(id))
     }
 
     /// The subtask at an index of a table.
@@ -132,7 +132,7 @@ impl<P: Profile> Store<P> {
             if self.has_news(id) {
                 return Ok(Some(id));
             }
-            self.caught(|store| store.deliver_event(id))?;
+            self.caught(|store| store.get_pending_event(id))?;
         }
         Ok(None)
     }
@@ -173,7 +173,7 @@ impl<P: Profile> Store<P> {
     pub(crate) fn drop_host_end(&mut self, handle: u32) -> Result<(), Error> {
         let (id, host) = (self.host_end(handle)?.id, self.host_instance()?);
         self.caught(|store| {
-            store.check_end(id)?;
+            store.check_drop_end(id)?;
             store.instance_mut(host)?.handles.remove(handle);
             store.drop_end(id)
         })
@@ -193,7 +193,7 @@ impl<P: Profile> Store<P> {
                     event!(debug, stream, "copy cancelling", end = id);
                     store.reset_and_notify_pending(id, CopyResult::Cancelled)?;
                 }
-                store.deliver_event(id)?;
+                store.get_pending_event(id)?;
             }
             Ok(copying && moved)
         })
@@ -209,7 +209,7 @@ impl<P: Profile> Store<P> {
         self.drop_host_end(readable)?;
         let writer = self.host_end(writable)?.id;
         self.end_host_copy(writer, CopyResult::Dropped)?;
-        self.caught(|store| store.deliver_event(writer))?;
+        self.caught(|store| store.get_pending_event(writer))?;
         self.drop_host_end(writable)
     }
 
@@ -229,7 +229,7 @@ impl<P: Profile> Store<P> {
         let host = self.host_instance()?;
         self.caught(|store| {
             let (state, handle) = (store.subtask_mut(id)?.state(), store.waitable_mut(id)?.handle());
-            store.move_to_set(id, None)?;
+            store.join(id, None)?;
             store.instance_mut(host)?.handles.remove(handle);
             store.free_subtask(id);
             Ok(state)

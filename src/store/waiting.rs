@@ -40,7 +40,7 @@ impl<P: Profile> Store<P> {
     }
 
     /// `get_pending_event`: takes the event, and does what its delivery does.
-    pub(crate) fn deliver_event(&mut self, id: WaitableId) -> Raises<EventTuple> {
+    pub(crate) fn get_pending_event(&mut self, id: WaitableId) -> Raises<EventTuple> {
         let waitable = self.waitable_mut(id)?;
         let (event, set, index) = (waitable.event.take(), waitable.set, waitable.handle());
         let event = event.or_raise(&mut self.raiser, Bug::NoEvent)?;
@@ -97,7 +97,7 @@ impl<P: Profile> Store<P> {
     }
 
     /// `WaitableSet.get_pending_event`, if there is one.
-    pub(crate) fn get_set_event(&mut self, set: SetId) -> Raises<Option<EventTuple>> {
+    pub(crate) fn set_get_pending_event(&mut self, set: SetId) -> Raises<Option<EventTuple>> {
         while self.draws() {
             let entry = self.sets.get_mut(set).or_raise(&mut self.raiser, Bug::StaleSet)?;
             if let Some(first) = entry.pending.pop_front(&mut self.waitables) {
@@ -106,13 +106,13 @@ impl<P: Profile> Store<P> {
         }
         let entry = self.sets.get(set).or_raise(&mut self.raiser, Bug::StaleSet)?;
         match entry.pending.front(&self.waitables) {
-            Some(waitable) => self.deliver_event(waitable).map(Some),
+            Some(waitable) => self.get_pending_event(waitable).map(Some),
             None => Ok(None),
         }
     }
 
     /// `Waitable.join`.
-    pub(crate) fn move_to_set(&mut self, id: WaitableId, set: Option<SetId>) -> Raises {
+    pub(crate) fn join(&mut self, id: WaitableId, set: Option<SetId>) -> Raises {
         let waitable = self.waitable_mut(id)?;
         let old = core::mem::replace(&mut waitable.set, set);
         let pending = waitable.has_pending_event();
@@ -176,7 +176,7 @@ impl<P: Profile> Store<P> {
     }
 
     /// What `CopyEnd.drop` and `WritableFutureEnd.drop` check.
-    pub(crate) fn check_end(&mut self, id: WaitableId) -> Raises {
+    pub(crate) fn check_drop_end(&mut self, id: WaitableId) -> Raises {
         let end = self.end_mut(id)?;
         let future = end.is_future();
         if future && end.direction() == Direction::Write && end.state() != CopyState::Done {
@@ -212,7 +212,7 @@ impl<P: Profile> Store<P> {
             self.streams.free(shared);
             event!(debug, stream, "dropped", shared);
         }
-        self.move_to_set(id, None)?;
+        self.join(id, None)?;
         self.waitables.free(id);
         Ok(())
     }

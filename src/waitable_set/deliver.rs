@@ -174,7 +174,7 @@ impl State {
         limits: &Limits,
     ) -> Result<Option<Delivered>, Error> {
         let Some(id) = core.store.front_event(set)? else { return Ok(None) };
-        let (code, handle, payload) = core.store.get_pending_event(id)?;
+        let (code, handle, payload) = core.store.host_get_pending_event(id)?;
         let name = self.name(id, handle);
         if code == EventCode::Subtask {
             let state: SubtaskState = core.store.drop_host_subtask(id)?;
@@ -292,7 +292,7 @@ impl State {
         outcome.check(limits)?;
         self.check_room(limits)?;
         let host = core.host()?.instance;
-        let (readable, writable) = core.store.new_stream(host, None, true)?;
+        let (readable, writable) = core.store.host_new_stream(host, None, true)?;
         let added = self.begin_own(core, key, (readable, writable), set, outcome, limits);
         if added.is_err() {
             self.unregister(key);
@@ -314,7 +314,7 @@ impl State {
         self.register(core, key, readable, Some(own), limits)?;
         let end = core.store.host_end(readable)?;
         copy_nothing(core, end)?;
-        core.store.join(end.id, Some(set))?;
+        core.store.host_join(end.id, Some(set))?;
         if outcome != FutureState::Pending {
             self.settle(core, key, outcome, limits)?;
         }
@@ -330,7 +330,7 @@ impl State {
                     core.store.cancel_host_copy(member)?;
                     self.end(core, key)?;
                 }
-                _ => core.store.join(member, None)?,
+                _ => core.store.host_join(member, None)?,
             }
         }
         Ok(())
@@ -351,7 +351,7 @@ impl State {
         let own = self.find_mut(key)?.own.as_mut().filter(|own| own.writable != 0).ok_or(OVER)?;
         let end = core.store.host_end(own.writable)?;
         copy_nothing(core, end)?;
-        core.store.get_pending_event(end.id)?;
+        core.store.host_get_pending_event(end.id)?;
         core.store.drop_host_end(end.handle)?;
         (own.writable, own.outcome) = (0, outcome);
         Ok(())
@@ -377,7 +377,7 @@ impl State {
             Some(reaped) => reaped,
             None => *self.reaped.insert(core.store.new_host_set()?),
         };
-        core.store.join(id, Some(set))?;
+        core.store.host_join(id, Some(set))?;
         Ok(true)
     }
 }

@@ -172,10 +172,10 @@ fn write(key: u32, value: Option<&ComponentValue>) -> Result<(), Error> {
         if started.is_err() {
             // As if it had not begun.
             core.store.end_host_copy(copy.end.id, CopyResult::Cancelled)?;
-            core.store.get_pending_event(copy.end.id)?;
+            core.store.host_get_pending_event(copy.end.id)?;
             state.free_block(core, key, copy.end.element, true)?;
             if alone {
-                core.store.join(copy.end.id, None)?;
+                core.store.host_join(copy.end.id, None)?;
             }
         }
         state.reap(core, limits)
@@ -189,7 +189,7 @@ fn for_guest(key: u32, carries: Option<ValueType>, future: bool) -> Result<u32, 
         check_element(carries, core.store.types())?;
         state.check_room(limits)?;
         let host = core.host()?.instance;
-        let (readable, writable) = core.store.new_stream(host, carries, future)?;
+        let (readable, writable) = core.store.host_new_stream(host, carries, future)?;
         let registered = state.register(core, key, writable, None, limits);
         if let Err(error) = registered {
             core.store.drop_host_future(readable, writable)?;
@@ -229,7 +229,7 @@ fn close(key: u32) -> Result<(), Error> {
         }
         let writes = end.direction == Direction::Write;
         if writes && end.future {
-            core.store.check_drop_end(end.id)?;
+            core.store.host_check_drop_end(end.id)?;
         }
         // What was read and not told of is lost; a write takes back what was not read.
         let read = core.store.cancel_host_copy(end.id)?;
