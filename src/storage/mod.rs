@@ -43,6 +43,7 @@ impl Blank for u32 {
 /// The most elements that a table may have at run time, whatever its storage has room for; kept as its complement, so that a table
 /// without a limit is zeros.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Limit(u32);
 
 impl Limit {
