@@ -4,20 +4,9 @@ use super::{Core, HostMemory, Tier};
 use crate::embedding::{Embedding, Outcome};
 use crate::error::Error;
 use crate::id::{FuncRef, HostCall, LiftId, MemoryRef, TableRef, ThreadId};
+use crate::storage::cell::{MaybeSend, Owned};
 use crate::store::Store;
 use core::any::Any;
-
-/// `Send` where the ambient state is one for all threads, and nothing where each has its own.
-#[cfg(feature = "std")]
-pub trait MaybeSend {}
-#[cfg(feature = "std")]
-impl<T: ?Sized> MaybeSend for T {}
-
-/// `Send` where the ambient state is one for all threads, and nothing where each has its own.
-#[cfg(not(feature = "std"))]
-pub trait MaybeSend: Send {}
-#[cfg(not(feature = "std"))]
-impl<T: Send + ?Sized> MaybeSend for T {}
 
 /// Where a core function of a guest is found, for a thread of the host.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -75,21 +64,11 @@ pub trait Engine: Any + MaybeSend {
 }
 
 /// An engine to register: from a `&'static mut` of one, or with a heap from a `Box`.
-pub struct Registered(Kind);
-
-enum Kind {
-    Static(&'static mut dyn Engine),
-    #[cfg(feature = "alloc")]
-    Boxed(alloc::boxed::Box<dyn Engine>),
-}
+pub struct Registered(Owned<dyn Engine>);
 
 impl Registered {
     pub(super) fn engine(&mut self) -> &mut dyn Engine {
-        match &mut self.0 {
-            Kind::Static(engine) => &mut **engine,
-            #[cfg(feature = "alloc")]
-            Kind::Boxed(engine) => &mut **engine,
-        }
+        self.0.get_mut()
     }
 }
 
@@ -101,14 +80,14 @@ impl core::fmt::Debug for Registered {
 
 impl<E: Engine> From<&'static mut E> for Registered {
     fn from(engine: &'static mut E) -> Self {
-        Self(Kind::Static(engine))
+        Self(Owned::Static(engine))
     }
 }
 
 #[cfg(feature = "alloc")]
 impl<E: Engine> From<alloc::boxed::Box<E>> for Registered {
     fn from(engine: alloc::boxed::Box<E>) -> Self {
-        Self(Kind::Boxed(engine))
+        Self(Owned::Boxed(engine))
     }
 }
 

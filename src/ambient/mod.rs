@@ -51,7 +51,8 @@ pub(crate) mod text;
 pub(crate) mod value;
 mod wait;
 
-pub use engine::{Engine, FunctionAt, MaybeSend, Registered, own};
+pub use crate::storage::cell::MaybeSend;
+pub use engine::{Engine, FunctionAt, Registered, own};
 pub(crate) use engine::{NoEngine, own_call, own_index};
 pub use memory::HostMemory;
 #[cfg(not(feature = "alloc"))]

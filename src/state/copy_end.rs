@@ -16,11 +16,11 @@ pub enum Direction {
 impl Direction {
     /// What a message calls such an end.
     pub(crate) fn handle_kind(self, future: bool) -> HandleKind {
-        match (future as u8).wrapping_shl(1) | self as u8 {
-            0 => HandleKind::StreamRead,
-            1 => HandleKind::StreamWrite,
-            2 => HandleKind::FutureRead,
-            _ => HandleKind::FutureWrite,
+        match (self, future) {
+            (Direction::Read, false) => HandleKind::StreamRead,
+            (Direction::Write, false) => HandleKind::StreamWrite,
+            (Direction::Read, true) => HandleKind::FutureRead,
+            (Direction::Write, true) => HandleKind::FutureWrite,
         }
     }
 }

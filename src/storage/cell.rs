@@ -60,6 +60,35 @@ macro_rules! cell {
 }
 pub(crate) use cell;
 
+/// `Send` where the ambient state is one for all threads, and nothing where each has its own.
+#[cfg(feature = "std")]
+pub trait MaybeSend {}
+#[cfg(feature = "std")]
+impl<T: ?Sized> MaybeSend for T {}
+
+/// `Send` where the ambient state is one for all threads, and nothing where each has its own.
+#[cfg(not(feature = "std"))]
+pub trait MaybeSend: Send {}
+#[cfg(not(feature = "std"))]
+impl<T: Send + ?Sized> MaybeSend for T {}
+
+/// Somebody else's, for good: in a static, or with a heap in a `Box`.
+pub(crate) enum Owned<T: ?Sized + 'static> {
+    Static(&'static mut T),
+    #[cfg(feature = "alloc")]
+    Boxed(alloc::boxed::Box<T>),
+}
+
+impl<T: ?Sized> Owned<T> {
+    pub(crate) fn get_mut(&mut self) -> &mut T {
+        match self {
+            Self::Static(owned) => owned,
+            #[cfg(feature = "alloc")]
+            Self::Boxed(owned) => owned,
+        }
+    }
+}
+
 /// What others reach, too, than whoever has the ambient store: interrupts, or other threads of the operating system.
 pub(crate) struct Shared<T: 'static>(
     #[cfg(feature = "std")] pub std::sync::Arc<T>,

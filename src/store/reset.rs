@@ -6,8 +6,9 @@ use crate::state::Priority;
 use crate::storage::{List, Profile, Slots as _};
 
 impl<P: Profile> Store<P> {
-    /// Forgets everything where it lies, the limits and the choices, too: the store is as [`Store::new`] makes it, but that no id of what was there
-    /// is ever one of what comes, where ids have generations. For firmware that starts over. O(what is there).
+    /// Forgets everything where it lies, the limits and the choices, too: the store is as [`Store::new`] makes it, but that ids with generations go on
+    /// counting, so that one of what was there is not soon one of what comes ([`crate::id`]). The engine forgets its threads itself. For firmware that starts
+    /// over. O(what is there).
     pub fn reset(&mut self) {
         let Self {
             raiser,

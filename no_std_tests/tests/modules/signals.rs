@@ -359,18 +359,23 @@ fn reaction_for_which_there_is_no_room_is_done_when_there_is() -> Result<(), Err
     Ok(())
 }
 
+/// The host calls the function of the engine's that answers later.
+fn host_call() -> Result<(), Error> {
+    let callee = function(2)?;
+    let lower = ambient::core(|core| {
+        let options = core.host()?.async_options;
+        core.store.add_lower(canon_async::state::Lower { callee, options })
+    })??;
+    ambient::drive(|e| canon_async::run::builtin(e, Builtin::Lower(lower), &[]))?.map(drop)
+}
+
 fn wait_in_which_the_engine_idles_ends_with_a_signal() -> Result<(), Error> {
     static SIGNAL: Signal = Signal::new();
     let _one = fresh();
     script::register(FUNCTIONS)?;
     let set = Sets::waitable_set_new()?;
     let (future, _) = add(set)?;
-    let lift = function(2)?;
-    let lower = ambient::core(|core| {
-        let lower = canon_async::state::Lower { callee: lift, options: core.host()?.async_options };
-        core.store.add_lower(lower)
-    })??;
-    ambient::drive(|e| canon_async::run::builtin(e, Builtin::Lower(lower), &[]))??;
+    host_call()?;
     SIGNAL.arm(Reaction::Complete(future, None))?;
     // The signal comes while the engine waits; nobody answers.
     host().asked = |asked| {
@@ -401,12 +406,7 @@ fn signal_that_comes_while_the_engine_is_asked_is_not_slept_through() -> Result<
     ambient::set_clock(&Awake)?;
     let set = Sets::waitable_set_new()?;
     let (future, _) = add(set)?;
-    let lift = function(2)?;
-    let lower = ambient::core(|core| {
-        let lower = canon_async::state::Lower { callee: lift, options: core.host()?.async_options };
-        core.store.add_lower(lower)
-    })??;
-    ambient::drive(|e| canon_async::run::builtin(e, Builtin::Lower(lower), &[]))??;
+    host_call()?;
     SIGNAL.arm(Reaction::Complete(future, None))?;
     // After what was ready had its turn.
     host().asked = |asked| {

@@ -4,6 +4,7 @@ use crate::common::fresh;
 use crate::common::script::{self, Abi, Function, Guest, Here, function, is_idle};
 use crate::common::sync::Mutex;
 use crate::common::tasks::{TRAP, completed, failed, get, is_misuse, log, set, take_log};
+use crate::common::trace::{closes, opens};
 use alloc::vec::Vec;
 use canon_async::ambient::{self, Limits, own};
 use canon_async::canon::Builtin;
@@ -47,16 +48,6 @@ fn waits_callback(guest: &mut Guest<'_>, here: Here<'_>) -> Result<Outcome, Erro
         Some(2) => guest.task_return(here, 20)?,
         _ => drop(guest.value(Builtin::TaskCancel, &[])?),
     }
-    Ok(Outcome::Returned(0))
-}
-
-fn closes(guest: &mut Guest<'_>, _: Here<'_>) -> Result<Outcome, Error> {
-    guest.value(Builtin::BackpressureInc, &[])?;
-    Ok(Outcome::Returned(0))
-}
-
-fn opens(guest: &mut Guest<'_>, _: Here<'_>) -> Result<Outcome, Error> {
-    guest.value(Builtin::BackpressureDec, &[])?;
     Ok(Outcome::Returned(0))
 }
 

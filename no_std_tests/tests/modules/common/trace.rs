@@ -73,13 +73,14 @@ fn told(guest: &mut Guest<'_>, here: Here<'_>) -> Result<Outcome, Error> {
     Ok(Outcome::Returned(0))
 }
 
-fn closes(guest: &mut Guest<'_>, _: Here<'_>) -> Result<Outcome, Error> {
+/// Closes its instance to calls.
+pub fn closes(guest: &mut Guest<'_>, _: Here<'_>) -> Result<Outcome, Error> {
     guest.value(Builtin::BackpressureInc, &[])?;
     Ok(Outcome::Returned(0))
 }
 
 /// Opens what was closed; where nothing was, that is a trap.
-fn opens(guest: &mut Guest<'_>, _: Here<'_>) -> Result<Outcome, Error> {
+pub fn opens(guest: &mut Guest<'_>, _: Here<'_>) -> Result<Outcome, Error> {
     guest.value(Builtin::BackpressureDec, &[])?;
     Ok(Outcome::Returned(0))
 }
