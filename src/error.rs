@@ -1,5 +1,9 @@
 //! Errors, separated by whose fault they are.
 
+mod limit;
+
+pub use limit::{LimitOwner, LimitReached, Resource};
+
 use core::fmt;
 
 /// Why an operation failed. Small and `Copy`; an engine that knows more (a backtrace, a message) keeps it
@@ -12,80 +16,11 @@ pub enum Error {
     /// The guest broke a rule of the spec. Its instance is poisoned: it is not entered again.
     Trap(Trap),
     /// A configured limit was reached; nothing was changed. To a guest it is a trap that names the limit.
-    Capacity(Resource),
+    Capacity(LimitReached),
     /// The embedder broke the documented protocol of this crate.
     Misuse(&'static str),
     /// This crate broke an invariant of its own. No input may lead here; please report it.
     Bug(&'static str),
-}
-
-/// What a [`Error::Capacity`] ran out of; each is a field of [`crate::Limits`] or a capacity of the profile.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum Resource {
-    /// Component instances.
-    Instances,
-    /// Tasks that have not exited.
-    Tasks,
-    /// Threads that have not exited.
-    Threads,
-    /// Subtasks and the ends of streams and futures.
-    Waitables,
-    /// Waitable sets.
-    WaitableSets,
-    /// Streams and futures.
-    Streams,
-    /// Error contexts.
-    ErrorContexts,
-    /// Handles of one instance.
-    Handles,
-    /// Threads of one instance.
-    ThreadIndices,
-    /// Calls whose arguments wait for the callee to start.
-    QueuedCalls,
-    /// Handles that are lent to running calls.
-    Lends,
-    /// Value and function types.
-    Types,
-    /// Fields and cases of types.
-    TypeItems,
-    /// Lifted and lowered functions and their options.
-    Functions,
-    /// Resource types.
-    ResourceTypes,
-    /// Bytes that the host keeps for values on their way.
-    HostBytes,
-    /// Bytes of one text of the host.
-    TextBytes,
-    /// Elements of one list of the host.
-    ListItems,
-    /// Types of a registry of fixed-length lists.
-    ListTypes,
-    /// Contexts that somebody holds.
-    Contexts,
-    /// Values of all contexts.
-    ContextValues,
-    /// Scopes of contexts, one in another.
-    ContextScopes,
-    /// Futures and streams that the host has registered.
-    HostWaitables,
-    /// Stack frames of all error contexts of the host.
-    StackFrames,
-    /// Metadata of all error contexts of the host.
-    ErrorValues,
-    /// Tasks of the host that are not freed.
-    HostTasks,
-    /// Metadata of all tasks of the host.
-    TaskMetadata,
-    /// Values that are local to threads of the host.
-    ThreadLocals,
-    /// Bytes of stack that a thread asks for.
-    StackBytes,
-    /// Signals that are armed.
-    Signals,
-    /// Tasks of executors that wait for the ambient store.
-    Waiters,
 }
 
 /// A rule that a guest broke. The texts are those of the spec's reference tests.
@@ -106,8 +41,6 @@ pub enum Trap {
     Deadlock,
     /// A blocking built-in was called below a frame that this engine can't set aside.
     CannotSuspend,
-    /// Calls nest deeper than the configured limit.
-    NestingTooDeep,
     /// There is nothing at this index of the handle table.
     UnknownHandle(u32),
     /// The handle is of another kind than the built-in takes.
@@ -257,6 +190,18 @@ pub enum EndAction {
     DropWritable,
 }
 
+impl Error {
+    /// A limit of `what` was reached, whose value is not known here. Two errors of the same limit are equal, whatever its value.
+    pub const fn capacity(what: Resource) -> Self {
+        Self::Capacity(LimitReached::new(what))
+    }
+
+    /// The same, of a limit whose value is known: the most of `what` that there may be.
+    pub const fn limit_reached(what: Resource, value: usize) -> Self {
+        Self::Capacity(LimitReached::new(what).with_value(value))
+    }
+}
+
 impl From<Trap> for Error {
     fn from(trap: Trap) -> Self {
         Error::Trap(trap)
@@ -275,44 +220,6 @@ impl fmt::Display for Error {
 }
 
 impl core::error::Error for Error {}
-
-impl fmt::Display for Resource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Resource::Instances => "component instances",
-            Resource::Tasks => "tasks",
-            Resource::Threads => "threads",
-            Resource::Waitables => "subtasks and stream or future ends",
-            Resource::WaitableSets => "waitable sets",
-            Resource::Streams => "streams and futures",
-            Resource::ErrorContexts => "error contexts",
-            Resource::Handles => "handles of an instance",
-            Resource::ThreadIndices => "threads of an instance",
-            Resource::QueuedCalls => "queued calls",
-            Resource::Lends => "lent handles",
-            Resource::Types => "types",
-            Resource::TypeItems => "fields and cases of types",
-            Resource::Functions => "lifted and lowered functions",
-            Resource::ResourceTypes => "resource types",
-            Resource::HostBytes => "bytes of host values",
-            Resource::TextBytes => "bytes of a text",
-            Resource::ListItems => "elements of a list",
-            Resource::ListTypes => "registered list types",
-            Resource::Contexts => "contexts",
-            Resource::ContextValues => "values of contexts",
-            Resource::ContextScopes => "nested context scopes",
-            Resource::HostWaitables => "the host's futures and streams",
-            Resource::StackFrames => "stack frames of error contexts",
-            Resource::ErrorValues => "metadata of error contexts",
-            Resource::HostTasks => "tasks of the host",
-            Resource::TaskMetadata => "metadata of tasks",
-            Resource::ThreadLocals => "thread-local values",
-            Resource::StackBytes => "bytes of a thread's stack",
-            Resource::Signals => "armed signals",
-            Resource::Waiters => "tasks that wait for the ambient store",
-        })
-    }
-}
 
 impl fmt::Display for HandleKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -382,7 +289,6 @@ impl fmt::Display for Trap {
             Trap::CannotSuspend => {
                 "the engine cannot suspend this call: a blocking built-in needs one that can"
             }
-            Trap::NestingTooDeep => "calls between components nest too deep",
             Trap::ResourceLent => "cannot remove owned resource while borrowed",
             Trap::BorrowsRemain => "borrow handles still remain at the end of the call",
             Trap::NotAsyncLifted => "`task.return` and `task.cancel` need a function lifted with `async`",

@@ -75,6 +75,7 @@ messages! {
         38 UnknownPart "a type is made of an unknown type"
         39 UnknownResource "unknown resource type"
         40 UnknownType "unknown type"
+        41 NotRoot "not a root instance of a guest"
     }
 }
 

@@ -8,7 +8,7 @@
 //! `messages` their numbers take its place.
 
 use crate::embedding::Embedding;
-use crate::error::{Error, Resource, Trap};
+use crate::error::{Error, LimitReached, Resource, Trap};
 use crate::message::{Bug, Misuse};
 
 /// An error came up, and is in the store's [`Raiser`].
@@ -70,6 +70,14 @@ impl Cause for Trap {
 }
 
 impl Cause for Resource {
+    #[cold]
+    #[inline(never)]
+    fn raise(self, raiser: &mut Raiser) -> Raised {
+        raiser.keep(Error::capacity(self))
+    }
+}
+
+impl Cause for LimitReached {
     #[cold]
     #[inline(never)]
     fn raise(self, raiser: &mut Raiser) -> Raised {

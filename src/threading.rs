@@ -123,8 +123,9 @@ impl ThreadSpawnConfig {
     fn begin(&self, at: FunctionAt) -> Result<Begin, Error> {
         let priority = Priority::new(self.priority.unwrap_or(Self::DEFAULT_PRIORITY));
         let priority = priority.ok_or(Error::Misuse("a thread's priority is 0 to 7"))?;
-        if self.stack_size.unwrap_or(0) > ambient::max_stack_bytes()? {
-            return Err(Error::Capacity(Resource::StackBytes));
+        let most = ambient::max_stack_bytes()?;
+        if self.stack_size.unwrap_or(0) > most {
+            return Err(Error::limit_reached(Resource::StackBytes, most as usize));
         }
         Ok(Begin { at, priority, stack: self.stack_size })
     }

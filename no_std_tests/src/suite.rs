@@ -36,7 +36,7 @@ impl Suite for canon_async::Heap {
 
 /// Whether a case ended as its list says.
 fn ended<P: Suite>(case: &Case, result: Result<(), Error>) -> bool {
-    result.err() == case.tight.filter(|_| P::TIGHT).map(Error::Capacity)
+    result.err() == case.tight.filter(|_| P::TIGHT).map(Error::capacity)
 }
 
 /// The main function of a test binary: all cases, or those whose name has the first free argument in it, as with libtest. Other arguments,

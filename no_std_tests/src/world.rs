@@ -1,7 +1,6 @@
 //! A store with instances, their code and what the host does with them.
 
 use crate::op::Script;
-use canon_async::Store;
 use canon_async::abi::types::{FuncType, NewType, ResourceType, ValType};
 use canon_async::canon::Builtin;
 use canon_async::error::Error;
@@ -13,6 +12,7 @@ use canon_async::run as core_run;
 use canon_async::spec::PtrType;
 use canon_async::state::{Lift, Lower, Options};
 use canon_async::storage::Profile;
+use canon_async::{Limits, Store};
 
 /// How many frames can be set aside.
 const FRAMES: usize = 24;
@@ -250,6 +250,8 @@ impl<P: Profile> World<P> {
             host_insists: false,
             answer_on_idle: false,
         };
+        // The tests fill the store: its roots have no less, unless a test of quotas says otherwise.
+        w.store.set_root_limits(Limits::STORAGE);
         w.define_types()?;
         let host = w.store.add_host_instance()?;
         let options = w.add_instance(host, addresses)?;

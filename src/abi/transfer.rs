@@ -6,12 +6,14 @@ use super::strings::{Stored, transfer_string};
 use super::types::{Items, Layout, TypeDef, ValType, discriminant_size};
 use super::{Context, Scope};
 use crate::embedding::Embedding;
-use crate::error::{Resource, Trap};
+use crate::error::Trap;
 use crate::id::{InstanceId, MemoryRef, OptsId, TypeId};
 use crate::message::{Bug, Misuse};
 use crate::raise::{OrRaise as _, Raises, Raising as _};
 use crate::spec::{MAX_LIST_BYTE_LENGTH, PtrType};
 use crate::state::ptr_type;
+use crate::storage::Profile;
+use crate::store::Store;
 
 /// Where a value is lifted from.
 #[derive(Clone, Copy, Debug)]
@@ -442,11 +444,8 @@ fn move_handle<E: Embedding + ?Sized>(
         let rep = store.lift_borrow(giver, index, resource, from.context.scope)?;
         return store.lower_borrow(taker, rep, resource, task);
     }
-    // What has left one table must not be lost for want of room in the other.
-    if giver != taker && !store.instance_mut(taker)?.handles.has_room(1) {
-        store.blame(taker);
-        return store.raiser.raise(Resource::Handles);
-    }
+    let is_end = !matches!(def, TypeDef::Own(_));
+    store.check_taker(giver, taker, is_end).inspect_err(|_| blame_taker(store, to))?;
     let (element, future) = match def {
         TypeDef::Own(resource) => {
             let rep = store.lift_own(giver, index, resource)?;
@@ -470,7 +469,15 @@ fn share_error_context<E: Embedding + ?Sized>(
 ) -> Raises<u32> {
     let store = e.store();
     let id = store.error_context_at(from.instance, index)?;
-    store.lower_error_context(to.instance, id)
+    store.lower_error_context(to.instance, id).inspect_err(|_| blame_taker(store, to))
+}
+
+/// There is no room for a handle in the taker's table, or its quota is reached. It asked for results and for what it reads, and is at
+/// fault; not for the arguments of a call, so it is the caller that has to do with less.
+fn blame_taker<P: Profile>(store: &mut Store<P>, to: &Place) {
+    if !matches!(to.context.scope, Scope::Task(_)) {
+        store.blame(to.instance);
+    }
 }
 
 /// The bits of a flags value that have a label.

@@ -3,7 +3,7 @@
 //! Component value types as the store keeps them: despecialised, interned (equal types have equal ids, so a
 //! comparison is one of numbers), and with their [`Layout`] worked out once, when a component is linked.
 
-use crate::error::{Error, Resource};
+use crate::error::{Error, LimitReached, Resource};
 use crate::id::{FuncTypeId, InstanceId, LiftId, ResourceId, TypeId};
 use crate::message::Misuse;
 
@@ -11,7 +11,7 @@ use super::hash::{hash, hash_func};
 pub use super::layout::{Layout, align_to, discriminant_size};
 #[cfg(doc)]
 use crate::spec::MAX_TYPE_DEPTH;
-use crate::storage::{Blank, Limit, Limits, Profile, Slots, Unique};
+use crate::storage::{Blank, Full, HeapBudget, Limit, Limits, Profile, Slots, Unique};
 
 /// `valtype`: a primitive, or a type that is defined.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -157,6 +157,8 @@ pub struct Types<P: Profile> {
     resources: P::Resources,
     /// Of types, of items, of resources.
     limits: (Limit, Limit, Limit),
+    /// What all tables of the store have allocated. It is here since types are added without the store.
+    pub(crate) heap: HeapBudget,
 }
 
 impl<P: Profile> core::fmt::Debug for Types<P> {
@@ -173,6 +175,7 @@ impl<P: Profile> Types<P> {
             funcs: Unique::EMPTY,
             resources: P::Resources::EMPTY,
             limits: (Limit::NONE, Limit::NONE, Limit::NONE),
+            heap: HeapBudget::EMPTY,
         }
     }
 
@@ -201,7 +204,7 @@ impl<P: Profile> Types<P> {
         self.check_room(new)?;
         let def = self.define(new)?;
         let index = self.infos.add(hash, TypeInfo { def, layout, names }, self.limits.0);
-        let index = index.ok_or(Error::Capacity(Resource::Types))?;
+        let index = index.ok_or(Error::capacity(Resource::Types))?;
         Ok(TypeId::from_index(index))
     }
 
@@ -217,21 +220,35 @@ impl<P: Profile> Types<P> {
         let index = match self.funcs.find(hash, |found| *found == func) {
             Some(index) => index,
             None => {
+                let most = self.limits.0.most(self.funcs.capacity());
+                if self.funcs.len() >= most {
+                    return Err(full(Resource::Types, Full::Limit(most), &self.heap));
+                }
+                if !self.funcs.reserve(&mut self.heap) {
+                    return Err(full(Resource::Types, Full::Heap, &self.heap));
+                }
                 let index = self.funcs.add(hash, func, self.limits.0);
-                index.ok_or(Error::Capacity(Resource::Types))?
+                index.ok_or(Error::capacity(Resource::Types))?
             }
         };
         Ok(FuncTypeId::from_index(index))
     }
 
-    /// Forgets the types, and the limits.
+    /// Forgets the types, the limits, and what was allocated: all tables of the store are reset.
     pub(crate) fn reset(&mut self) {
-        let Self { infos, items, funcs, resources, limits } = self;
+        let Self { infos, items, funcs, resources, limits, heap } = self;
         infos.clear();
         items.clear();
         funcs.clear();
         resources.clear();
         *limits = (Limit::NONE, Limit::NONE, Limit::NONE);
+        *heap = HeapBudget::EMPTY;
+    }
+
+    /// The bytes that its tables have allocated.
+    pub(crate) fn allocated(&self) -> usize {
+        let Self { infos, items, funcs, resources, .. } = self;
+        [infos.allocated(), items.allocated(), funcs.allocated(), resources.allocated()].iter().sum()
     }
 
     /// The hash of each interned type, in the order of their ids: for tests and statistics, since look-ups take as long as many are equal.
@@ -249,9 +266,9 @@ impl<P: Profile> Types<P> {
     /// # Errors
     /// `Capacity(ResourceTypes)`.
     pub fn define_resource(&mut self, resource: ResourceType) -> Result<ResourceId, Error> {
-        push(&mut self.resources, resource, self.limits.2)
+        push(&mut self.resources, resource, self.limits.2, &mut self.heap)
             .map(ResourceId::from_index)
-            .ok_or(Error::Capacity(Resource::ResourceTypes))
+            .map_err(|why| full(Resource::ResourceTypes, why, &self.heap))
     }
 
     /// Sets a resource type's destructor: core instances are made after the types that name them.
@@ -314,17 +331,21 @@ impl<P: Profile> Types<P> {
     }
 
     /// Room for the type and for all of its fields, before anything is added.
-    fn check_room(&self, new: NewType<'_>) -> Result<(), Error> {
+    fn check_room(&mut self, new: NewType<'_>) -> Result<(), Error> {
         let fields = match new {
             NewType::Record(items) | NewType::Variant(items) => items.len(),
             _ => 0,
         };
-        if !self.limits.0.allows(self.infos.len().saturating_add(1), self.infos.capacity()) {
-            return Err(Error::Capacity(Resource::Types));
+        let most = self.limits.0.most(self.infos.capacity());
+        if self.infos.len() >= most {
+            return Err(full(Resource::Types, Full::Limit(most), &self.heap));
         }
-        let items = self.items.as_slice().len().saturating_add(fields);
-        if !self.limits.1.allows(items, self.items.capacity()) {
-            return Err(Error::Capacity(Resource::TypeItems));
+        let most = self.limits.1.most(self.items.capacity());
+        if self.items.as_slice().len().saturating_add(fields) > most {
+            return Err(full(Resource::TypeItems, Full::Limit(most), &self.heap));
+        }
+        if !self.infos.reserve(&mut self.heap) || !self.items.reserve(fields, &mut self.heap) {
+            return Err(full(Resource::Types, Full::Heap, &self.heap));
         }
         Ok(())
     }
@@ -346,18 +367,34 @@ impl<P: Profile> Types<P> {
     fn add_items(&mut self, new: &[TypeItem]) -> Result<Items, Error> {
         let start = self.items.as_slice().len() as u32;
         for item in new {
-            push(&mut self.items, *item, self.limits.1).ok_or(Error::Capacity(Resource::TypeItems))?;
+            push(&mut self.items, *item, self.limits.1, &mut self.heap)
+                .map_err(|why| full(Resource::TypeItems, why, &self.heap))?;
         }
         Ok(Items { start, len: new.len() as u32 })
     }
 }
 
 /// Adds an element to link-time storage; its index.
-pub(crate) fn push<T: Blank, S: Slots<T>>(slots: &mut S, value: T, limit: Limit) -> Option<u32> {
+pub(crate) fn push<T: Blank, S: Slots<T>>(
+    slots: &mut S,
+    value: T,
+    limit: Limit,
+    heap: &mut HeapBudget,
+) -> Result<u32, Full> {
     let index = slots.as_slice().len();
-    if !limit.allows(index.saturating_add(1), slots.capacity()) || !slots.grow() {
-        return None;
+    let most = limit.most(slots.capacity());
+    if index >= most {
+        return Err(Full::Limit(most));
     }
-    *slots.as_mut_slice().get_mut(index)? = value;
-    u32::try_from(index).ok()
+    if !slots.reserve(1, heap) || !slots.grow() {
+        return Err(Full::Heap);
+    }
+    if let Some(place) = slots.as_mut_slice().get_mut(index) {
+        *place = value;
+    }
+    Ok(index as u32)
+}
+
+fn full(what: Resource, why: Full, heap: &HeapBudget) -> Error {
+    LimitReached::full(what, why, heap).into()
 }

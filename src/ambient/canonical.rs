@@ -85,7 +85,7 @@ impl ComponentValue {
             Some(TypeDef::List(element)) => {
                 let (block, len) = load_range(memory, at)?;
                 if len > limits.list_items {
-                    return Err(Error::Capacity(Resource::ListItems));
+                    return Err(Error::limit_reached(Resource::ListItems, limits.list_items as usize));
                 }
                 let mut list = Scalars::new(element)?;
                 let size = scalar_size(element);
@@ -129,7 +129,7 @@ impl ComponentValue {
     }
 }
 
-const FULL: Error = Error::Capacity(Resource::HostBytes);
+const FULL: Error = Error::capacity(Resource::HostBytes);
 
 /// `elem_size` of a type that is not a defined one, in the host's memory.
 fn scalar_size(ty: ValueType) -> u32 {

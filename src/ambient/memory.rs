@@ -27,7 +27,7 @@ pub struct HostMemory {
     limit: Option<u32>,
 }
 
-const FULL: Error = Error::Capacity(Resource::HostBytes);
+const FULL: Error = Error::capacity(Resource::HostBytes);
 const NO_BLOCK: Error = Error::Bug("no block of the host's memory");
 
 impl HostMemory {

@@ -292,7 +292,7 @@ impl Mailbox {
             };
             places.iter().find(is_own).and_then(|place| place.replace(new.take()))
         });
-        if new.is_some() { Err(Error::Capacity(Resource::Waiters)) } else { Ok(()) }
+        if new.is_some() { Err(Error::capacity(Resource::Waiters)) } else { Ok(()) }
     }
 
     /// Who waited looks now.

@@ -26,9 +26,9 @@ impl<K: Key, T, const N: usize> Pool<K, T, N> {
     /// Adds a thing, where there are fewer than `limit`.
     pub(crate) fn insert(&mut self, value: T, limit: u32, what: Resource) -> Result<K, Error> {
         if !self.has_room(1, limit) {
-            return Err(Error::Capacity(what));
+            return Err(Error::limit_reached(what, limit as usize));
         }
-        self.slab.insert(value).ok_or(Error::Capacity(what))
+        self.slab.insert(value).ok_or(Error::capacity(what))
     }
 
     /// Whether so many more fit.
@@ -214,7 +214,7 @@ impl<K: Clone, V: Clone, const N: usize> Pairs<K, V, N> {
         (limit, what): (u32, Resource),
     ) -> Result<PairList, Error> {
         if !self.pool.has_room(self.count(list), limit) {
-            return Err(Error::Capacity(what));
+            return Err(Error::limit_reached(what, limit as usize));
         }
         let mut copy = PairList::EMPTY;
         let mut next = list.front(&self.pool.slab);

@@ -56,8 +56,9 @@ pub(crate) fn keep(from: &(impl AsText + ?Sized)) -> Text {
 /// `Capacity(TextBytes)`.
 pub(crate) fn check_text(text: &(impl AsText + ?Sized), limit: u32) -> Result<(), Error> {
     let len = text.as_text()?.len();
-    let fits = len <= limit as usize && (cfg!(feature = "alloc") || len <= capacity::TEXT_BYTES);
-    if fits { Ok(()) } else { Err(Error::Capacity(Resource::TextBytes)) }
+    let limit = limit as usize;
+    let most = if cfg!(feature = "alloc") { limit } else { limit.min(capacity::TEXT_BYTES) };
+    if len <= most { Ok(()) } else { Err(Error::limit_reached(Resource::TextBytes, most)) }
 }
 
 /// Adds an element at the end.
@@ -70,11 +71,11 @@ pub(crate) fn push<T: crate::storage::Blank + Clone>(
     limit: u32,
 ) -> Result<(), Error> {
     if seq.len() >= limit as usize {
-        return Err(Error::Capacity(Resource::ListItems));
+        return Err(Error::limit_reached(Resource::ListItems, limit as usize));
     }
     #[cfg(feature = "alloc")]
     {
-        seq.try_reserve(1).map_err(|_| Error::Capacity(Resource::ListItems))?;
+        seq.try_reserve(1).map_err(|_| Error::capacity(Resource::ListItems))?;
         seq.push(item);
         Ok(())
     }
@@ -128,7 +129,7 @@ mod bounded {
         pub fn push_str(&mut self, text: &str) -> Result<(), Error> {
             let start = self.len as usize;
             let end = start.saturating_add(text.len());
-            let to = self.bytes.get_mut(start..end).ok_or(Error::Capacity(Resource::TextBytes))?;
+            let to = self.bytes.get_mut(start..end).ok_or(Error::capacity(Resource::TextBytes))?;
             to.iter_mut().zip(text.bytes()).for_each(|(to, byte)| *to = byte);
             self.len = end as u32;
             Ok(())
@@ -137,7 +138,7 @@ mod bounded {
 
     impl AsText for Text {
         fn as_text(&self) -> Result<&str, Error> {
-            if self.too_long { Err(Error::Capacity(Resource::TextBytes)) } else { Ok(self.as_str()) }
+            if self.too_long { Err(Error::capacity(Resource::TextBytes)) } else { Ok(self.as_str()) }
         }
     }
 
@@ -256,7 +257,7 @@ mod bounded {
         pub fn push(&mut self, item: T) -> Result<(), Error> {
             let at = self.len();
             if !self.0.grow() {
-                return Err(Error::Capacity(Resource::ListItems));
+                return Err(Error::capacity(Resource::ListItems));
             }
             *self.0.as_mut_slice().get_mut(at).ok_or(Error::Bug("no room after growing"))? = item;
             Ok(())

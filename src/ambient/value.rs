@@ -256,7 +256,7 @@ impl ComponentValue {
         match self {
             Self::String(text) => check_text(text, limits.text_bytes),
             Self::List(list) if list.len() > limits.list_items as usize => {
-                Err(Error::Capacity(Resource::ListItems))
+                Err(Error::limit_reached(Resource::ListItems, limits.list_items as usize))
             }
             _ => Ok(()),
         }

@@ -378,7 +378,7 @@ fn drop_end<E: Embedding + ?Sized>(
     let store = e.store();
     let end = store.end_handle(instance, i, direction, future, element)?;
     store.check_drop_end(end)?;
-    store.instance_mut(instance)?.handles.remove(i);
+    store.remove_handle(instance, i);
     store.drop_end(end)?;
     Ok(Then::Value(0))
 }

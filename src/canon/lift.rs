@@ -58,8 +58,8 @@ fn call_entered<E: Embedding + ?Sized>(
         let_holder_go(e, instance)?;
     }
     let store = e.store();
-    reserve(store, instance, caller, is_async, needs_exclusive)?;
-    let (task, thread) = store.new_task(Some(func), instance, caller, needs_exclusive, true)?;
+    reserve(store, (instance, from), caller, is_async, needs_exclusive)?;
+    let (task, thread) = store.new_task(Some(func), instance, caller, needs_exclusive, true, from)?;
     if let Caller::Guest(subtask) = caller {
         store.subtask_mut(subtask)?.callee = Some(task);
     }
@@ -73,21 +73,18 @@ fn call_entered<E: Embedding + ?Sized>(
 /// Room for what the call takes where it starts or queues now: an error must find the callee as it was.
 fn reserve<P: Profile>(
     store: &mut Store<P>,
-    instance: InstanceId,
+    (instance, from): (InstanceId, Option<InstanceId>),
     caller: Caller,
     is_async: bool,
     exclusive: bool,
 ) -> Raises {
     let inst = store.instance_mut(instance)?;
-    let room = inst.threads.has_room(1);
     let queues = is_async && (inst.has_backpressure(exclusive) || inst.waiting_to_enter() > 0);
-    if queues && matches!(caller, Caller::Guest(_)) && !store.queued.has_room(1) {
-        return store.raiser.raise(Resource::QueuedCalls);
+    match (caller, from) {
+        _ if !queues => store.reserve(instance, (Resource::ThreadIndices, 1)),
+        (Caller::Guest(_), Some(from)) => store.check_room(from, &[(Resource::QueuedCalls, 1)]),
+        _ => Ok(()),
     }
-    if !queues && !room {
-        return store.raiser.raise(Resource::ThreadIndices);
-    }
-    Ok(())
 }
 
 /// Under `Choose::Barging`, a call that would only wait for the exclusive lock lets its holder run first, where that is
@@ -235,6 +232,8 @@ fn cancel_unentered<E: Embedding + ?Sized>(
 fn queue_args<E: Embedding + ?Sized>(e: &mut E, caller: Caller, args: &[u64]) -> Raises {
     if let Caller::Guest(subtask) = caller {
         let store = e.store();
+        let from = store.waitable_mut(subtask)?.instance();
+        store.charge(from, &[(Resource::QueuedCalls, 1)])?;
         let id = store.queued.insert(QueuedArgs::EMPTY).or_raise(&mut store.raiser, Resource::QueuedCalls)?;
         if let Some(queued) = store.queued.get_mut(id) {
             queued.keep(args);

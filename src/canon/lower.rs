@@ -40,10 +40,11 @@ pub fn lower<E: Embedding + ?Sized>(e: &mut E, id: LowerId, args: &[u64]) -> Res
             store.check_may_block()?;
         }
         // A guest would die of it and take the call along; the host would lose it.
-        if is_async && !store.instance_mut(instance)?.handles.has_room(1) {
-            return store.raiser.raise(Resource::Handles);
+        if is_async {
+            store.check_room(instance, &[(Resource::Handles, 1)])?;
         }
         let return_pointer = return_pointer(store, is_async, ptr, params, args)?;
+        store.charge(instance, &[(Resource::Waitables, 1)])?;
         let subtask = Waitable::new(instance, Kind::Subtask(Subtask::new(id, return_pointer)));
         let subtask = store.waitables.insert(subtask).or_raise(&mut store.raiser, Resource::Waitables)?;
 
@@ -112,13 +113,13 @@ pub(crate) fn on_start<E: Embedding + ?Sized>(
 ) -> Raises<Option<usize>> {
     let store = e.store();
     let entry = store.subtask_mut(subtask)?;
-    let (started, args) = (entry.start(), entry.args.take());
+    let (started, args) = (entry.start(), entry.args);
     started.raising(&mut store.raiser)?;
     event!(debug, subtask, "started", subtask);
     resolve::on_progress(store, subtask)?;
     let Some(id) = args else { return Ok(None) };
     let count = store.queued.get(id).map(|queued| queued.copy_to(kept));
-    store.queued.free(id);
+    store.free_args(subtask);
     Ok(count)
 }
 
@@ -148,12 +149,10 @@ pub(crate) fn on_resolve<E: Embedding + ?Sized>(
     }
     let store = e.store();
     let entry = store.subtask_mut(subtask)?;
-    let (resolved, args) = (entry.resolve(result.is_some()), entry.args.take());
+    let resolved = entry.resolve(result.is_some());
     resolved.raising(&mut store.raiser)?;
     event!(debug, subtask, "resolved", subtask, returned = result.is_some());
     // Cancelled before it started: nobody will lift them.
-    if let Some(args) = args {
-        store.queued.free(args);
-    }
+    store.free_args(subtask);
     resolve::on_progress(store, subtask)
 }

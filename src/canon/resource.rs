@@ -34,7 +34,7 @@ pub fn resource_drop<E: Embedding + ?Sized>(e: &mut E, rt: ResourceId, i: u32) -
         if handle.num_lends != 0 {
             return store.raiser.raise(Trap::ResourceLent);
         }
-        store.instance_mut(instance)?.handles.remove(i);
+        store.remove_handle(instance, i);
         match handle.borrow_scope {
             // The task is gone where its arguments could not all be passed.
             Some(task) => {

@@ -37,7 +37,7 @@ pub fn start_enter<E: Embedding + ?Sized>(e: &mut E, instance: InstanceId) -> Re
 }
 
 fn start<P: Profile>(store: &mut Store<P>, instance: InstanceId) -> Raises<Start> {
-    let (task, thread) = store.new_task(None, instance, Caller::Start, false, false)?;
+    let (task, thread) = store.new_task(None, instance, Caller::Start, false, false, None)?;
     if let Err(raised) = store.register_thread(thread) {
         store.forget_unentered(thread);
         return Err(raised);

@@ -170,9 +170,8 @@ fn new_thread<E: Embedding + ?Sized>(e: &mut E, c: u64, start: Start) -> Raises<
     let instance = store.leave_check()?;
     let current = store.current_thread()?;
     let task = store.thread_mut(current)?.task();
-    if !store.instance_mut(instance)?.threads.has_room(1) {
-        return store.raiser.raise(Resource::ThreadIndices);
-    }
+    store.reserve(instance, (Resource::ThreadIndices, 1))?;
+    store.charge(instance, &[(Resource::Threads, 1)])?;
     let thread = Thread::explicit(task, instance, c);
     let thread = store.threads.insert(thread).or_raise(&mut store.raiser, Resource::Threads)?;
     let fetched = match start {
@@ -182,6 +181,7 @@ fn new_thread<E: Embedding + ?Sized>(e: &mut E, c: u64, start: Start) -> Raises<
     let store = e.store();
     if let Err(error) = fetched {
         store.threads.free(thread);
+        store.refund(instance, Resource::Threads);
         return store.raiser.raise(error);
     }
     event!(trace, thread, "created", thread, task);

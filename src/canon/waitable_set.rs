@@ -4,7 +4,6 @@
 use super::{unpack_event, wait};
 use crate::embedding::{Embedding, Then};
 use crate::error::{Error, Trap};
-use crate::event::event;
 use crate::id::MemoryRef;
 use crate::raise::caught;
 use crate::spec::EventCode;
@@ -86,9 +85,8 @@ pub fn waitable_set_drop<E: Embedding + ?Sized>(e: &mut E, i: u32) -> Result<The
         if set.num_waiting() > 0 {
             return store.raiser.raise(Trap::SetHasWaiters);
         }
-        store.instance_mut(instance)?.handles.remove(i);
-        store.sets.free(id);
-        event!(debug, waitable_set, "dropped", set = id);
+        store.remove_handle(instance, i);
+        store.free_set(id);
         Ok(Then::Value(0))
     })
 }

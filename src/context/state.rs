@@ -209,7 +209,7 @@ impl State {
         let alone = id.filter(|id| self.contexts.get(*id).is_some_and(|context| context.holders == 1));
         let copied = if alone.is_some() { 0 } else { self.len(*id) };
         if !self.values.has_room(copied.saturating_add(more), limits.context_values) {
-            return Err(Error::Capacity(Resource::ContextValues));
+            return Err(Error::limit_reached(Resource::ContextValues, limits.context_values as usize));
         }
         if let Some(id) = alone {
             return Ok(id);
@@ -233,7 +233,8 @@ impl State {
 
     pub(super) fn check_scopes(&self, limits: &Limits) -> Result<(), Error> {
         let room = self.depth < limits.context_scopes && (self.depth as usize) < self.scopes.capacity();
-        if room { Ok(()) } else { Err(Error::Capacity(Resource::ContextScopes)) }
+        let full = Error::limit_reached(Resource::ContextScopes, limits.context_scopes as usize);
+        if room { Ok(()) } else { Err(full) }
     }
 
     /// Opens a scope with a context that the caller held. There is room.
@@ -247,7 +248,7 @@ impl State {
             }
             _ => {
                 self.release(id);
-                return Err(Error::Capacity(Resource::ContextScopes));
+                return Err(Error::capacity(Resource::ContextScopes));
             }
         }
         (self.depth, self.serial) = (index.saturating_add(1), serial);

@@ -93,7 +93,8 @@ impl State {
     /// Whether one more fits.
     pub(super) fn check_room(&self, limits: &Limits) -> Result<(), Error> {
         let room = self.details.has_room(1, limits.core.error_contexts);
-        if room { Ok(()) } else { Err(Error::Capacity(Resource::ErrorContexts)) }
+        let full = Error::limit_reached(Resource::ErrorContexts, limits.core.error_contexts as usize);
+        if room { Ok(()) } else { Err(full) }
     }
 
     /// The error context behind a handle that the host was given. If it was known already, it is the same one, and the handle goes.
@@ -108,7 +109,7 @@ impl State {
         let behind = core.store.error_context_handle(core.host()?.instance, handle)?;
         while self.known.as_slice().len() <= behind.index() {
             if !self.known.grow() {
-                return Err(Error::Capacity(Resource::ErrorContexts));
+                return Err(Error::capacity(Resource::ErrorContexts));
             }
         }
         if let Some(Known(Some((of, id)))) = self.known.as_slice().get(behind.index())

@@ -25,8 +25,9 @@ impl FixedLengthList {
     /// `Misuse` as [`FixedLengthListType::check`]; `Capacity(ListItems)` where the length is above the ambient store's limit.
     pub fn new(ty: FixedLengthListType) -> Result<Self, Error> {
         let ty = ty.check()?;
-        if ty.length() > ambient::limits()?.list_items {
-            return Err(Error::Capacity(Resource::ListItems));
+        let most = ambient::limits()?.list_items;
+        if ty.length() > most {
+            return Err(Error::limit_reached(Resource::ListItems, most as usize));
         }
         Ok(Self { ty, items: Seq::new() })
     }

@@ -259,7 +259,7 @@ impl FixedLengthListTypeRegistry {
             return Ok(index);
         }
         let ty = ty.check()?;
-        let full = Error::Capacity(Resource::ListTypes);
+        let full = Error::limit_reached(Resource::ListTypes, self.limit);
         if self.len() >= self.limit {
             return Err(full);
         }

@@ -2,7 +2,8 @@
 
 use crate::abi::raising::utf8;
 use crate::abi::types::push;
-use crate::storage::{Limit, Slots};
+use crate::id::InstanceId;
+use crate::storage::{HeapBudget, Limit, Slots};
 
 /// The spec's `ErrorContext`: a message that does not change, shared by all the handles to it.
 ///
@@ -13,17 +14,24 @@ use crate::storage::{Limit, Slots};
 pub struct ErrorContext<M> {
     message: M,
     handles: u32,
+    /// The instance that made it, whose root it is charged to.
+    maker: InstanceId,
 }
 
 impl<M: Slots<u8>> ErrorContext<M> {
     /// With an empty message and no handle.
-    pub(crate) const fn new() -> Self {
-        Self { message: M::EMPTY, handles: 0 }
+    pub(crate) const fn new(maker: InstanceId) -> Self {
+        Self { message: M::EMPTY, handles: 0, maker }
     }
 
     /// `debug_message`, in UTF-8.
     pub fn message(&self) -> &[u8] {
         self.message.as_slice()
+    }
+
+    /// The instance that made it.
+    pub(crate) fn maker(&self) -> InstanceId {
+        self.maker
     }
 
     /// How many handles there are to it, in all instances.
@@ -37,7 +45,9 @@ impl<M: Slots<u8>> ErrorContext<M> {
         let len = self.message.as_slice().len().saturating_add(count);
         let fits = Limit::new(limit).allows(len, self.message.capacity());
         let mut bytes = word.to_le_bytes().into_iter().take(count);
-        fits && bytes.all(|byte| push(&mut self.message, byte, Limit::NONE).is_some())
+        // It lies in place: nothing is allocated.
+        let mut none = HeapBudget::EMPTY;
+        fits && bytes.all(|byte| push(&mut self.message, byte, Limit::NONE, &mut none).is_ok())
     }
 
     pub(crate) fn add_handle(&mut self) {

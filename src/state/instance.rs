@@ -2,7 +2,7 @@
 
 #[cfg(doc)]
 use super::Thread;
-use super::{Queue, ResourceHandle, links::QUEUE};
+use super::{Queue, ResourceHandle, Usage, links::QUEUE};
 use crate::error::Trap;
 use crate::id::{ErrorContextId, InstanceId, SetId, ThreadId, WaitableId};
 use crate::spec::BACKPRESSURE_LIMIT;
@@ -62,6 +62,8 @@ pub struct Instance<H, X> {
     pub(crate) next_ready: u32,
     /// Whether it stands in that queue.
     pub(crate) queued: bool,
+    /// Of a root: what it and all instances in it hold.
+    pub(crate) usage: Usage,
     /// `handles`.
     pub handles: Table<H>,
     /// `threads`.
@@ -87,6 +89,7 @@ impl<H: Slots<Entry<Handle>>, X: Slots<Entry<ThreadId>>> Blank for Instance<H, X
         gated_next: false,
         next_ready: 0,
         queued: false,
+        usage: Usage::EMPTY,
     };
 }
 

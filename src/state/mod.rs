@@ -12,6 +12,7 @@ mod stream;
 mod subtask;
 mod task;
 mod thread;
+mod usage;
 mod waitable;
 
 pub use copy_end::{Buffer, CopyEnd, CopyState, Direction};
@@ -24,6 +25,7 @@ pub use stream::Shared;
 pub use subtask::Subtask;
 pub use task::{Caller, Task, TaskState};
 pub use thread::{Point, Priority, Queue, Status, Thread};
+pub(crate) use usage::{Quota, Usage};
 pub use waitable::{Event, Kind, Waitable, WaitableSet};
 
 /// The lists that run through threads and waitables, by the link they use.

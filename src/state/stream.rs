@@ -2,13 +2,15 @@
 
 use super::Direction;
 use crate::abi::types::ValType;
-use crate::id::WaitableId;
+use crate::id::{InstanceId, WaitableId};
 
 /// `SharedStreamImpl`, `SharedFutureImpl`.
 #[derive(Debug)]
 pub struct Shared {
     /// `t`, checked at every transfer of an end and of an element.
     element: Option<ValType>,
+    /// The instance that made it, whose root it is charged to.
+    maker: InstanceId,
     dropped: bool,
     /// The end whose buffer waits for the other: `pending_buffer` and what comes with it.
     pub(crate) pending: Option<WaitableId>,
@@ -17,13 +19,18 @@ pub struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(element: Option<ValType>) -> Self {
-        Self { element, dropped: false, pending: None, readable: None, writable: None }
+    pub(crate) fn new(element: Option<ValType>, maker: InstanceId) -> Self {
+        Self { element, maker, dropped: false, pending: None, readable: None, writable: None }
     }
 
     /// `t`.
     pub fn element(&self) -> Option<ValType> {
         self.element
+    }
+
+    /// The instance that made it.
+    pub(crate) fn maker(&self) -> InstanceId {
+        self.maker
     }
 
     /// `dropped`: one of the ends is gone.

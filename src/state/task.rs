@@ -52,6 +52,8 @@ pub struct Task {
     caller: Caller,
     state: TaskState,
     needs_exclusive: bool,
+    /// Whose root it is charged to, with its implicit thread.
+    payer: InstanceId,
     num_borrows: u32,
     implicit_thread: Option<ThreadId>,
     /// How many threads are registered.
@@ -66,6 +68,7 @@ impl Task {
         instance: InstanceId,
         caller: Caller,
         needs_exclusive: bool,
+        payer: InstanceId,
     ) -> Self {
         Self {
             lift,
@@ -73,6 +76,7 @@ impl Task {
             caller,
             state: TaskState::Initial,
             needs_exclusive,
+            payer,
             num_borrows: 0,
             implicit_thread: None,
             threads: 0,
@@ -108,6 +112,11 @@ impl Task {
     /// `needs_exclusive`, and false for a function type without `async`.
     pub fn needs_exclusive(&self) -> bool {
         self.needs_exclusive
+    }
+
+    /// The instance whose root it is charged to, with its implicit thread.
+    pub(crate) fn payer(&self) -> InstanceId {
+        self.payer
     }
 
     /// `implicit_thread`.

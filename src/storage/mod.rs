@@ -9,6 +9,7 @@ mod count;
 mod fixed;
 #[cfg(feature = "alloc")]
 mod heap;
+mod heap_budget;
 mod key;
 mod list;
 mod profile;
@@ -19,6 +20,8 @@ mod unique;
 pub use fixed::Fixed;
 #[cfg(feature = "alloc")]
 pub use heap::{Growable, Heap};
+pub(crate) use heap_budget::Full;
+pub use heap_budget::HeapBudget;
 pub use key::{Key, Narrow, Wide};
 pub use list::{Link, List, Node};
 pub use profile::{Limits, Profile};
@@ -59,6 +62,12 @@ impl Limit {
     #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) const fn has_room(self, used: u32, more: usize, capacity: usize) -> bool {
         self.allows((used as usize).saturating_add(more), capacity)
+    }
+
+    /// The most that there may be, in storage of this capacity.
+    pub(crate) const fn most(self, capacity: usize) -> usize {
+        let most = !self.0 as usize;
+        if most < capacity { most } else { capacity }
     }
 
     /// Whether there may be so many, in storage of this capacity.
@@ -104,9 +113,20 @@ pub trait Slots<T: Blank> {
     /// Adds one blank element; `false` where there is no room. Amortised O(1); allocates on the heap tier.
     #[must_use]
     fn grow(&mut self) -> bool;
+    /// Allocates what `more` elements take, so that [`Slots::grow`] does not; `false`, and nothing is changed, where that is
+    /// more than the budget allows or the allocator has. Amortised O(1). Storage in place has its room already.
+    #[must_use]
+    fn reserve(&mut self, more: usize, budget: &mut HeapBudget) -> bool {
+        let _ = (more, budget);
+        true
+    }
     /// The most elements it can ever hold.
     fn capacity(&self) -> usize {
         Self::CAPACITY
+    }
+    /// The bytes that it has allocated, elements or not.
+    fn allocated(&self) -> usize {
+        0
     }
     /// Forgets the elements where they lie, one by one: nothing as large as the storage is ever on the stack. What lies in place
     /// becomes what `forget` makes of it, and is that again where the storage grows; the rest is given back. O(elements).

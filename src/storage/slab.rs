@@ -1,7 +1,7 @@
 //! The slab: elements with generational ids and a free list. Every operation is O(1).
 
 use super::count::Stamps;
-use super::{Blank, Key, Limit, Slots};
+use super::{Blank, Full, HeapBudget, Key, Limit, Slots};
 use core::marker::PhantomData;
 use core::num::NonZeroU32;
 
@@ -106,6 +106,20 @@ impl<K: Key, T, S: Slots<Slot<T>>> Slab<K, T, S> {
     /// Whether `n` more elements fit. (The allocator may still refuse on the heap tier.)
     pub fn has_room(&self, n: usize) -> bool {
         self.stamps.count.has_room(n, S::CAPACITY)
+    }
+
+    /// The bytes that it has allocated.
+    pub(crate) fn allocated(&self) -> usize {
+        self.slots.allocated()
+    }
+
+    /// Makes room for `n` more elements, so that adding them can't fail. Changes nothing where there is none.
+    pub(crate) fn reserve(&mut self, n: usize, budget: &mut HeapBudget) -> Result<(), Full> {
+        if !self.has_room(n) {
+            return Err(Full::Limit(self.stamps.count.limit.most(S::CAPACITY)));
+        }
+        let new = n.saturating_sub(self.slots.len().saturating_sub(self.len()));
+        if self.slots.reserve(new, budget) { Ok(()) } else { Err(Full::Heap) }
     }
 
     /// Adds an element; `None` where there is no room.

@@ -1,7 +1,7 @@
 //! A guest-visible table: the spec's `Table`. Index 0 is reserved, freed indices are used again last in, first out.
 
 use super::count::Count;
-use super::{Blank, Limit, Slots};
+use super::{Blank, Full, HeapBudget, Limit, Slots};
 use crate::spec::TABLE_MAX_LENGTH;
 
 /// A place in a table. What it is of has no value that is zeros, so that a place which was never used can be zeros without a word
@@ -55,6 +55,26 @@ impl<S> Table<S> {
         S: Slots<Entry<T>>,
     {
         self.count.has_room(n, capacity::<T, S>())
+    }
+
+    /// The bytes that it has allocated.
+    pub(crate) fn allocated<T>(&self) -> usize
+    where
+        S: Slots<Entry<T>>,
+    {
+        self.slots.allocated()
+    }
+
+    /// Makes room for `n` more elements, so that adding them can't fail. Changes nothing where there is none.
+    pub(crate) fn reserve<T>(&mut self, n: usize, budget: &mut HeapBudget) -> Result<(), Full>
+    where
+        S: Slots<Entry<T>>,
+    {
+        if !self.has_room(n) {
+            return Err(Full::Limit(self.count.limit.most(capacity::<T, S>())));
+        }
+        let new = n.saturating_sub(self.slots.len().saturating_sub(self.len()));
+        if self.slots.reserve(new, budget) { Ok(()) } else { Err(Full::Heap) }
     }
 
     /// `Table.add`: the element's index; `None` where there is no room.

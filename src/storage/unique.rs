@@ -1,6 +1,6 @@
 //! Entries that are all different, found by a hash: what interning is made of.
 
-use super::{Blank, Limit, Slots};
+use super::{Blank, HeapBudget, Limit, Slots};
 use core::marker::PhantomData;
 
 /// An entry with its place in the hash table, so that the table needs no storage of its own: the entry at `i` also holds
@@ -60,6 +60,16 @@ impl<T: Blank, S: Slots<Hashed<T>>> Unique<T, S> {
     /// The index of the entry that has this hash and is the one. Expected O(1).
     pub fn find(&self, hash: u32, mut is_it: impl FnMut(&T) -> bool) -> Option<u32> {
         self.bucket(hash).find(|(_, slot)| slot.hash == hash && is_it(&slot.value)).map(|(index, _)| index)
+    }
+
+    /// The bytes that it has allocated.
+    pub(crate) fn allocated(&self) -> usize {
+        self.slots.allocated()
+    }
+
+    /// Makes room for one more entry.
+    pub(crate) fn reserve(&mut self, budget: &mut HeapBudget) -> bool {
+        self.slots.reserve(1, budget)
     }
 
     /// Adds an entry that [`Unique::find`] does not find; its index, or `None` where there is no room. Amortised O(1); allocates on the

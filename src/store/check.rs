@@ -41,7 +41,7 @@ impl<P: Profile> Store<P> {
     ///
     /// Each thread that waits stands in exactly one queue, which it knows; where a thread could run, it or somebody before it in
     /// its queue is on a ready list; a set's members are in the list that their event says; what handles
-    /// reach is there, and nothing else is.
+    /// reach is there, and nothing else is; each root is charged with what it holds.
     ///
     /// # Errors
     /// A sentence on the first invariant that does not hold.
@@ -57,6 +57,7 @@ impl<P: Profile> Store<P> {
             self.check_thread(id, thread.status(), thread.queue())?;
         }
         self.check_handles()?;
+        self.check_usage()?;
         self.check_calls()?;
         for (id, waitable) in self.waitables.iter() {
             if let Some(set) = waitable.set {

@@ -1,7 +1,7 @@
 //! Spec: Component Instances (`may_enter_from`, `entering_set`), and what a trap leaves behind.
 
 use super::{Current, Store, instance_in};
-use crate::error::Trap;
+use crate::error::{LimitReached, Resource, Trap};
 use crate::event::event;
 use crate::id::{HostCall, InstanceId, ThreadId, WaitableId};
 use crate::raise::Raises;
@@ -52,8 +52,9 @@ impl<P: Profile> Store<P> {
 
     /// Room for one more [`run`](crate::run::run) on the native stack, before anything is changed.
     pub(crate) fn check_depth(&mut self) -> Raises {
-        if self.depth >= self.limits().depth {
-            return self.raiser.raise(Trap::NestingTooDeep);
+        let depth = self.limits().depth;
+        if self.depth >= depth {
+            return self.raiser.raise(LimitReached::new(Resource::Depth).with_value(depth as usize));
         }
         Ok(())
     }
@@ -167,10 +168,9 @@ impl<P: Profile> Store<P> {
             any = true;
             let mut index = 1;
             while index <= self.instance_mut(instance)?.handles.high_water() {
-                let handles = &mut self.instance_mut(instance)?.handles;
-                if let Some(handle) = handles.get(index) {
+                if let Some(handle) = self.instance_mut(instance)?.handles.get(index) {
                     let handle = *handle;
-                    handles.remove(index);
+                    self.remove_handle(instance, index);
                     self.purge_handle(handle)?;
                 }
                 index = index.wrapping_add(1);
@@ -229,8 +229,7 @@ impl<P: Profile> Store<P> {
             }
             Handle::Set(set) => {
                 self.empty_set(set);
-                self.sets.free(set);
-                event!(debug, waitable_set, "dropped", set);
+                self.free_set(set);
             }
             Handle::ErrorContext(id) => self.release_error_context(id),
             Handle::Waitable(id) => {

@@ -16,6 +16,19 @@ use crate::storage::Profile;
 impl<P: Profile> Store<P> {
     /// `inst.handles.add`.
     pub(crate) fn add_handle(&mut self, instance: InstanceId, handle: Handle) -> Raises<u32> {
+        self.charge(instance, &[(Resource::Handles, 1)])?;
+        self.put_handle(instance, handle)
+    }
+
+    /// `inst.handles.remove`; whether there was anything at the index.
+    pub(crate) fn remove_handle(&mut self, instance: InstanceId, index: u32) {
+        if instance_in::<P>(&mut self.instances, instance).is_some_and(|entry| entry.handles.remove(index)) {
+            self.refund(instance, Resource::Handles);
+        }
+    }
+
+    /// `inst.handles.add` of a handle that is charged already.
+    fn put_handle(&mut self, instance: InstanceId, handle: Handle) -> Raises<u32> {
         self.instance_mut(instance)?.handles.add(handle).or_raise(&mut self.raiser, Resource::Handles)
     }
 
@@ -99,13 +112,20 @@ impl<P: Profile> Store<P> {
 
     /// `waitable-set.new`.
     pub(crate) fn new_set(&mut self, instance: InstanceId) -> Raises<u32> {
-        if !self.instance_mut(instance)?.handles.has_room(1) {
-            return self.raiser.raise(Resource::Handles);
-        }
+        self.charge(instance, &[(Resource::Handles, 1), (Resource::WaitableSets, 1)])?;
         let set = WaitableSet::new(instance);
         let set = self.sets.insert(set).or_raise(&mut self.raiser, Resource::WaitableSets)?;
         event!(debug, waitable_set, "created", set, instance);
-        self.add_handle(instance, Handle::Set(set))
+        self.put_handle(instance, Handle::Set(set))
+    }
+
+    /// Frees a set that has no members.
+    pub(crate) fn free_set(&mut self, id: SetId) {
+        if let Some(instance) = self.sets.get(id).map(WaitableSet::instance) {
+            self.sets.free(id);
+            self.refund(instance, Resource::WaitableSets);
+            event!(debug, waitable_set, "dropped", set = id);
+        }
     }
 
     /// `{stream,future}.new`: the indices of the readable and of the writable end.
@@ -115,20 +135,16 @@ impl<P: Profile> Store<P> {
         element: Option<ValType>,
         future: bool,
     ) -> Raises<(u32, u32)> {
-        if !self.instance_mut(instance)?.handles.has_room(2) {
-            return self.raiser.raise(Resource::Handles);
-        }
-        if !self.waitables.has_room(2) {
-            return self.raiser.raise(Resource::Waitables);
-        }
-        let shared =
-            self.streams.insert(Shared::new(element)).or_raise(&mut self.raiser, Resource::Streams)?;
+        let needs = [(Resource::Handles, 2), (Resource::Waitables, 2), (Resource::Streams, 1)];
+        self.charge(instance, &needs)?;
+        let shared = Shared::new(element, instance);
+        let shared = self.streams.insert(shared).or_raise(&mut self.raiser, Resource::Streams)?;
         let mut indices = [0; 2];
         for (direction, index) in [Direction::Read, Direction::Write].into_iter().zip(&mut indices) {
             let end = Waitable::new(instance, Kind::End(CopyEnd::new(shared, direction, future)));
             let end = self.waitables.insert(end).or_raise(&mut self.raiser, Resource::Waitables)?;
             self.shared_mut(shared)?.set_end(direction, end);
-            *index = self.add_handle(instance, Handle::Waitable(end))?;
+            *index = self.put_handle(instance, Handle::Waitable(end))?;
             self.waitable_mut(end)?.set_handle(*index);
             event!(debug, stream, "end created", shared, end, direction, future);
         }
@@ -155,14 +171,31 @@ impl<P: Profile> Store<P> {
             return self.raiser.raise(Trap::LiftInSet { future });
         }
         waitable.set_handle(0);
-        self.instance_mut(instance)?.handles.remove(index);
+        self.remove_handle(instance, index);
         Ok(id)
     }
 
-    /// `lower_stream`, `lower_future`: puts a lifted end in an instance's table.
+    /// Whether an instance has room for an own handle, or for an end, that another is about to give it: what has left one table must
+    /// not be lost for want of room in the other. Within a root only the table can be full.
+    pub(crate) fn check_taker(&mut self, giver: InstanceId, taker: InstanceId, is_end: bool) -> Raises {
+        if giver == taker {
+            return Ok(());
+        }
+        self.reserve(taker, (Resource::Handles, 1))?;
+        if self.instance_mut(giver)?.root() == self.instance_mut(taker)?.root() {
+            return Ok(());
+        }
+        self.check_quota(taker, (Resource::Handles, 1))?;
+        if is_end { self.check_quota(taker, (Resource::Waitables, 1)) } else { Ok(()) }
+    }
+
+    /// `lower_stream`, `lower_future`: puts a lifted end in an instance's table, where [`Store::check_taker`] found room.
     pub(crate) fn lower_end(&mut self, instance: InstanceId, end: WaitableId) -> Raises<u32> {
         let index = self.add_handle(instance, Handle::Waitable(end))?;
-        self.waitable_mut(end)?.moved_to(instance, index);
+        let waitable = self.waitable_mut(end)?;
+        let giver = waitable.instance();
+        waitable.moved_to(instance, index);
+        self.move_charge(giver, instance, Resource::Waitables);
         event!(debug, stream, "end passed", end, instance);
         Ok(index)
     }
@@ -184,12 +217,12 @@ impl<P: Profile> Store<P> {
 
     /// `error-context.new`, of one whose message is still empty: its handle, and which it is.
     pub(crate) fn add_error_context(&mut self, instance: InstanceId) -> Raises<(u32, ErrorContextId)> {
-        if !self.instance_mut(instance)?.handles.has_room(1) {
-            return self.raiser.raise(Resource::Handles);
-        }
-        let id = self.error_contexts.insert(ErrorContext::new());
+        self.charge(instance, &[(Resource::Handles, 1), (Resource::ErrorContexts, 1)])?;
+        let mut context = ErrorContext::new(instance);
+        context.add_handle();
+        let id = self.error_contexts.insert(context);
         let id = id.or_raise(&mut self.raiser, Resource::ErrorContexts)?;
-        Ok((self.lower_error_context(instance, id)?, id))
+        Ok((self.put_handle(instance, Handle::ErrorContext(id))?, id))
     }
 
     /// Adds a character to an error context's message; `false` where there is no room.
@@ -201,7 +234,7 @@ impl<P: Profile> Store<P> {
     /// `error-context.drop`.
     pub(crate) fn drop_error_context(&mut self, instance: InstanceId, index: u32) -> Raises {
         let id = self.error_context_at(instance, index)?;
-        self.instance_mut(instance)?.handles.remove(index);
+        self.remove_handle(instance, index);
         self.release_error_context(id);
         Ok(())
     }
@@ -258,8 +291,11 @@ impl<P: Profile> Store<P> {
 
     /// A handle to an error context is gone, and the error context with the last one.
     pub(crate) fn release_error_context(&mut self, id: ErrorContextId) {
-        if self.error_contexts.get_mut(id).is_some_and(ErrorContext::drop_handle) {
+        let Some(context) = self.error_contexts.get_mut(id) else { return };
+        let maker = context.maker();
+        if context.drop_handle() {
             self.error_contexts.free(id);
+            self.refund(maker, Resource::ErrorContexts);
         }
     }
 
@@ -294,7 +330,7 @@ impl<P: Profile> Store<P> {
         if !handle.is_owned() {
             return self.raiser.raise(Trap::NotOwned(index));
         }
-        self.instance_mut(instance)?.handles.remove(index);
+        self.remove_handle(instance, index);
         Ok(handle.rep)
     }
 
@@ -310,6 +346,7 @@ impl<P: Profile> Store<P> {
         let Some(next) = self.lenders(to).map(|first| *first) else {
             return self.raiser.raise(Misuse::NoLender);
         };
+        self.charge(instance, &[(Resource::Lends, 1)])?;
         let lend = Lend { instance, handle: index, next };
         let lend = self.lends.insert(lend).or_raise(&mut self.raiser, Resource::Lends)?;
         if let Some(first) = self.lenders(to) {
@@ -339,6 +376,7 @@ impl<P: Profile> Store<P> {
             && let Some(lend) = self.lends.get(id).copied()
         {
             self.lends.free(id);
+            self.refund(lend.instance, Resource::Lends);
             next = lend.next;
             if let Some(instance) = instance_in::<P>(&mut self.instances, lend.instance)
                 && let Some(Handle::Resource(entry)) = instance.handles.get_mut(lend.handle)

@@ -29,9 +29,10 @@ impl<P: Profile> Store<P> {
     /// `Capacity(Tasks)`; `Misuse` before [`Store::set_host`].
     pub fn start_host_task(&mut self, call: HostCall) -> Result<TaskId, Error> {
         let host = self.host_instance()?;
-        let mut task = Task::new(None, host, Caller::Host(call), false);
+        let mut task = Task::new(None, host, Caller::Host(call), false, host);
         task.start()?;
-        let id = self.tasks.insert(task).ok_or(Error::Capacity(Resource::Tasks))?;
+        self.caught(|store| store.charge(host, &[(Resource::Tasks, 1)]))?;
+        let id = self.tasks.insert(task).ok_or(Error::capacity(Resource::Tasks))?;
         event!(debug, task, "created", task = id, instance = host, caller = Caller::Host(call));
         event!(debug, task, "started", task = id);
         Ok(id)
@@ -75,7 +76,8 @@ impl<P: Profile> Store<P> {
         self.check_start(Some((function, Entrance::Spawn)))?;
         let instance = self.options(self.lift(function)?.options)?.instance;
         self.caught(|store| {
-            let (task, thread) = store.new_task(Some(function), instance, Caller::Host(call), false, true)?;
+            let (task, thread) =
+                store.new_task(Some(function), instance, Caller::Host(call), false, true, None)?;
             if let Err(raised) = store.register_thread(thread) {
                 store.forget_unentered(thread);
                 return Err(raised);
@@ -91,34 +93,35 @@ impl<P: Profile> Store<P> {
     ///
     /// # Errors
     /// `Capacity(Tasks | Threads | ThreadIndices)`; `Trap(CannotEnter)`; `Misuse` for an unknown function, and one that can't be spawned.
-    pub fn check_start(&self, function: Option<(LiftId, Entrance)>) -> Result<(), Error> {
-        if let Some((function, entrance)) = function {
-            let lift = self.lift(function)?;
-            let (options, ty) = (self.options(lift.options)?, self.types().func(lift.ty));
-            let instance = self.instance(options.instance)?;
-            let queues = match entrance {
-                Entrance::Spawn if instance.kind() == InstanceKind::Host || options.is_async => {
-                    return Err(Misuse::SpawnedFunction.into());
-                }
-                Entrance::Spawn if instance.is_poisoned() => return Err(Trap::CannotEnter.into()),
-                Entrance::Spawn => false,
-                Entrance::Call if !self.may_enter_from(options.instance, None) => {
-                    return Err(Trap::CannotEnter.into());
-                }
-                Entrance::Call => {
-                    let exclusive = !options.is_async || options.callback.is_some();
-                    ty.is_some_and(|ty| ty.is_async)
-                        && (instance.has_backpressure(exclusive) || instance.waiting_to_enter() > 0)
-                }
-            };
-            if !queues && !instance.threads.has_room(1) {
-                return Err(Error::Capacity(Resource::ThreadIndices));
+    pub fn check_start(&mut self, function: Option<(LiftId, Entrance)>) -> Result<(), Error> {
+        let Some((function, entrance)) = function else {
+            let host = self.host_instance()?;
+            return self.caught(|store| store.check_room(host, &[(Resource::Tasks, 1)]));
+        };
+        let lift = self.lift(function)?;
+        let (options, ty) = (self.options(lift.options)?, self.types().func(lift.ty));
+        let instance = self.instance(options.instance)?;
+        let queues = match entrance {
+            Entrance::Spawn if instance.kind() == InstanceKind::Host || options.is_async => {
+                return Err(Misuse::SpawnedFunction.into());
             }
-            if !self.threads.has_room(1) {
-                return Err(Error::Capacity(Resource::Threads));
+            Entrance::Spawn if instance.is_poisoned() => return Err(Trap::CannotEnter.into()),
+            Entrance::Spawn => false,
+            Entrance::Call if !self.may_enter_from(options.instance, None) => {
+                return Err(Trap::CannotEnter.into());
             }
-        }
-        if self.tasks.has_room(1) { Ok(()) } else { Err(Error::Capacity(Resource::Tasks)) }
+            Entrance::Call => {
+                let exclusive = !options.is_async || options.callback.is_some();
+                ty.is_some_and(|ty| ty.is_async)
+                    && (instance.has_backpressure(exclusive) || instance.waiting_to_enter() > 0)
+            }
+        };
+        self.caught(|store| {
+            if !queues {
+                store.reserve(options.instance, (Resource::ThreadIndices, 1))?;
+            }
+            store.check_room(options.instance, &[(Resource::Threads, 1), (Resource::Tasks, 1)])
+        })
     }
 
     fn host_task(&mut self, id: TaskId) -> Result<&mut Task, Error> {

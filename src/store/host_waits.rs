@@ -88,9 +88,8 @@ impl<P: Profile> Store<P> {
     pub(crate) fn drop_host_set(&mut self, handle: u32, id: SetId) -> Result<(), Error> {
         let host = self.host_instance()?;
         self.caught(|store| {
-            store.instance_mut(host)?.handles.remove(handle);
-            store.sets.free(id);
-            event!(debug, waitable_set, "dropped", set = id);
+            store.remove_handle(host, handle);
+            store.free_set(id);
             Ok(())
         })
     }
@@ -174,7 +173,7 @@ impl<P: Profile> Store<P> {
         let (id, host) = (self.host_end(handle)?.id, self.host_instance()?);
         self.caught(|store| {
             store.check_drop_end(id)?;
-            store.instance_mut(host)?.handles.remove(handle);
+            store.remove_handle(host, handle);
             store.drop_end(id)
         })
     }
@@ -230,7 +229,7 @@ impl<P: Profile> Store<P> {
         self.caught(|store| {
             let (state, handle) = (store.subtask_mut(id)?.state(), store.waitable_mut(id)?.handle());
             store.join(id, None)?;
-            store.instance_mut(host)?.handles.remove(handle);
+            store.remove_handle(host, handle);
             store.free_subtask(id);
             Ok(state)
         })

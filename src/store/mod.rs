@@ -2,7 +2,7 @@
 //!
 //! Spec: Embedding API (`Store`). Split by noun: `entering` (who may enter, poisoning), `handles` (what
 //! guests hold), `tasks` (tasks and their threads), `waiting` (events and who waits for them), `ready`
-//! (the queues of the ready), `completers` (host functions that answer later), `host_tasks` (the host's own), `reset`, `strict` (what only the reference tests refuse), `check` (the invariants, for tests).
+//! (the queues of the ready), `completers` (host functions that answer later), `host_tasks` (the host's own), `quota` (limits, and who is charged), `reset`, `strict` (what only the reference tests refuse), `check` (the invariants, for tests).
 
 mod check;
 mod completers;
@@ -10,6 +10,7 @@ mod entering;
 mod handles;
 mod host_tasks;
 mod host_waits;
+mod quota;
 mod ready;
 mod reset;
 mod strict;
@@ -22,7 +23,7 @@ pub(crate) use host_waits::HostEnd;
 pub(crate) use waiting::EventTuple;
 
 use crate::abi::types::{FuncType, Layout, Types, ValType, push};
-use crate::error::{Error, Resource};
+use crate::error::{Error, LimitReached, Resource};
 use crate::event::event;
 use crate::id::{
     ArgsId, ErrorContextId, InstanceId, LendId, LiftId, LowerId, OptsId, SetId, SharedId, TaskId, ThreadId,
@@ -32,10 +33,10 @@ use crate::message::{Bug, Misuse};
 use crate::raise::{OrRaise as _, Raiser, Raises};
 use crate::state::links::QUEUE;
 use crate::state::{
-    ErrorContext, Instance, InstanceKind, Lend, Lift, Lower, Options, Priority, QueuedArgs, Shared, Task,
-    Thread, Waitable, WaitableSet,
+    ErrorContext, Instance, InstanceKind, Lend, Lift, Lower, Options, Priority, QueuedArgs, Quota, Shared,
+    Task, Thread, Waitable, WaitableSet,
 };
-use crate::storage::{Blank, Limit, Limits, List, Profile, Slab, Slots};
+use crate::storage::{Blank, HeapBudget, Limit, Limits, List, Profile, Slab, Slots};
 
 /// Whose code runs now: the spec's `current_thread`.
 #[derive(Clone, Copy, Debug)]
@@ -106,6 +107,8 @@ pub struct Store<P: Profile> {
     /// Runtime limits; all zero until [`Store::with_limits`] sets others than the profile's, so that an empty
     /// bounded store is zeros.
     limits: Option<Limits>,
+    /// What [`Store::set_root_limits`] said.
+    root_quota: Option<Quota>,
     pub(crate) instances: P::Instances,
     pub(crate) tasks: Slab<TaskId, Task, P::Tasks>,
     pub(crate) threads: Threads<P>,
@@ -170,6 +173,7 @@ impl<P: Profile> Store<P> {
             strict: false,
             unanswered: 0,
             limits: None,
+            root_quota: None,
         }
     }
 
@@ -181,7 +185,8 @@ impl<P: Profile> Store<P> {
     }
 
     /// Sets the limits where the store is: [`Store::with_limits`] makes one on the stack, which may be too small for it. What is
-    /// there already stays, and counts; handle limits hold for instances that are added later. O(1).
+    /// there already stays, and counts; handle limits hold for instances that are added later. The quotas of roots, where
+    /// [`Store::set_root_limits`] set none, follow. O(instances).
     pub fn set_limits(&mut self, limits: Limits) {
         self.tasks.set_limit(limits.tasks);
         self.threads.set_limit(limits.threads);
@@ -193,6 +198,7 @@ impl<P: Profile> Store<P> {
         self.lends.set_limit(limits.lends);
         self.types.set_limits(&limits);
         self.limits = Some(limits);
+        self.renew_root_quotas();
     }
 
     /// The limits that hold.
@@ -290,7 +296,9 @@ impl<P: Profile> Store<P> {
         let limits = self.limits();
         instance.handles.set_limit(limits.handles);
         instance.threads.set_limit(limits.thread_indices);
-        let index = add(&mut self.instances, instance, limits.instances, Resource::Instances)?;
+        instance.usage.set_common(self.common_quota());
+        let heap = &mut self.types.heap;
+        let index = add(&mut self.instances, instance, limits.instances, heap, Resource::Instances)?;
         let id = InstanceId::from_index(index);
         event!(debug, instance, "created", instance = id);
         Ok(id)
@@ -322,7 +330,8 @@ impl<P: Profile> Store<P> {
     pub fn add_options(&mut self, options: Options) -> Result<OptsId, Error> {
         self.instance(options.instance)?;
         let limit = self.limits().functions;
-        add(&mut self.options, options, limit, Resource::Functions).map(OptsId::from_index)
+        add(&mut self.options, options, limit, &mut self.types.heap, Resource::Functions)
+            .map(OptsId::from_index)
     }
 
     /// `canon lift`: makes a core function a component function.
@@ -336,7 +345,7 @@ impl<P: Profile> Store<P> {
             return Err(Misuse::AsyncOptions.into());
         }
         let limit = self.limits().functions;
-        add(&mut self.lifts, lift, limit, Resource::Functions).map(LiftId::from_index)
+        add(&mut self.lifts, lift, limit, &mut self.types.heap, Resource::Functions).map(LiftId::from_index)
     }
 
     /// `canon lower`: makes a component function callable for core code of an instance.
@@ -347,7 +356,8 @@ impl<P: Profile> Store<P> {
         self.options(lower.options)?;
         self.lift(lower.callee)?;
         let limit = self.limits().functions;
-        add(&mut self.lowers, lower, limit, Resource::Functions).map(LowerId::from_index)
+        add(&mut self.lowers, lower, limit, &mut self.types.heap, Resource::Functions)
+            .map(LowerId::from_index)
     }
 
     /// The types.
@@ -490,6 +500,12 @@ fn instance_in<P: Profile>(
     instances.as_mut_slice().get_mut(id.index())
 }
 
-fn add<T: Blank, S: Slots<T>>(slots: &mut S, value: T, limit: u32, what: Resource) -> Result<u32, Error> {
-    push(slots, value, Limit::new(limit)).ok_or(Error::Capacity(what))
+fn add<T: Blank, S: Slots<T>>(
+    slots: &mut S,
+    value: T,
+    limit: u32,
+    heap: &mut HeapBudget,
+    what: Resource,
+) -> Result<u32, Error> {
+    push(slots, value, Limit::new(limit), heap).map_err(|why| LimitReached::full(what, why, heap).into())
 }

@@ -27,6 +27,7 @@ impl<P: Profile> Store<P> {
             strict,
             unanswered,
             limits,
+            root_quota,
             instances,
             tasks,
             threads,
@@ -60,6 +61,7 @@ impl<P: Profile> Store<P> {
         *spawned_last = false;
         (*current, *leaf_storage, *switch_to) = (Current::None, [0; 2], None);
         (*blamed, *to_purge, *host) = (None, false, None);
-        (*choose, *strict, *limits) = (Choose::Eager, false, None);
+        (*choose, *strict) = (Choose::Eager, false);
+        (*limits, *root_quota) = (None, None);
     }
 }

@@ -6,11 +6,12 @@ use crate::event::event;
 use crate::id::{InstanceId, LiftId, TaskId, ThreadId, WaitableId};
 use crate::message::{Bug, Misuse};
 use crate::raise::{OrRaise as _, Raises};
-use crate::state::{Caller, Handle, Kind, Scope, Status, Subtask, Task, Thread};
+use crate::state::{Caller, Handle, InstanceKind, Kind, Scope, Status, Subtask, Task, Thread, Waitable};
 use crate::storage::{Key as _, Profile};
 
 impl<P: Profile> Store<P> {
-    /// A task with its implicit thread, which has not entered yet.
+    /// A task with its implicit thread, which has not entered yet. The root of `from` is charged, or that of the callee where the
+    /// host calls.
     pub(crate) fn new_task(
         &mut self,
         lift: Option<LiftId>,
@@ -18,27 +19,33 @@ impl<P: Profile> Store<P> {
         caller: Caller,
         needs_exclusive: bool,
         can_suspend: bool,
+        from: Option<InstanceId>,
     ) -> Raises<(TaskId, ThreadId)> {
-        if !self.threads.has_room(1) {
-            return self.raiser.raise(Resource::Threads);
-        }
-        let task = Task::new(lift, instance, caller, needs_exclusive);
+        let payer = self.payer(instance, from);
+        self.charge(payer, &[(Resource::Threads, 1), (Resource::Tasks, 1)])?;
+        let task = Task::new(lift, instance, caller, needs_exclusive, payer);
         let task = self.tasks.insert(task).or_raise(&mut self.raiser, Resource::Tasks)?;
         let thread = Thread::implicit(task, instance, can_suspend);
-        let Some(thread) = self.threads.insert(thread) else {
-            self.tasks.free(task);
-            return self.raiser.raise(Resource::Threads);
-        };
+        let thread = self.threads.insert(thread).or_raise(&mut self.raiser, Resource::Threads)?;
         self.task_mut(task)?.set_implicit_thread(Some(thread));
         event!(debug, task, "created", task, instance, caller);
         event!(trace, thread, "created", thread, task);
         Ok((task, thread))
     }
 
+    /// Whose root is charged with a task of `instance` that is called from there.
+    pub(crate) fn payer(&self, instance: InstanceId, from: Option<InstanceId>) -> InstanceId {
+        let is_guest = |from: &InstanceId| {
+            self.get_instance(*from).is_some_and(|entry| entry.kind() == InstanceKind::Guest)
+        };
+        from.filter(is_guest).unwrap_or(instance)
+    }
+
     /// `register_thread`.
     pub(crate) fn register_thread(&mut self, id: ThreadId) -> Raises<u32> {
         let thread = self.thread_mut(id)?;
         let (task, instance) = (thread.task(), thread.instance());
+        self.reserve(instance, (Resource::ThreadIndices, 1))?;
         let index = self
             .instance_mut(instance)?
             .threads
@@ -79,13 +86,15 @@ impl<P: Profile> Store<P> {
         if let Some(instance) = instance_in::<P>(&mut self.instances, instance) {
             instance.threads.remove(index);
         }
-        if let Some(task) = self.threads.get(id).map(Thread::task)
-            && let Some(task) = self.tasks.get_mut(task)
-            && task.implicit_thread() == Some(id)
-        {
+        let Some(thread) = self.threads.get(id) else { return };
+        let (task, implicit) = (thread.task(), thread.is_implicit());
+        let mut payer = instance;
+        if let Some(task) = self.tasks.get_mut(task).filter(|_| implicit) {
             task.set_implicit_thread(None);
+            payer = task.payer();
         }
         self.threads.free(id);
+        self.refund(payer, Resource::Threads);
     }
 
     /// A task whose arguments could not be lowered is gone: it has one thread, which has entered and run nothing.
@@ -109,20 +118,22 @@ impl<P: Profile> Store<P> {
     /// Takes back the borrows of a task that ends without having dropped them. One that it lent on stays, since the lend will be
     /// given back to it; who holds it drops it then, and no task is told. O(handles).
     pub(crate) fn drop_borrows_of(&mut self, instance: InstanceId, task: TaskId) -> Raises {
-        let handles = &mut self.instance_mut(instance)?.handles;
         let mut index = 1;
-        while index <= handles.high_water() {
+        loop {
+            let handles = &mut self.instance_mut(instance)?.handles;
+            if index > handles.high_water() {
+                return Ok(());
+            }
             if let Some(Handle::Resource(handle)) = handles.get_mut(index)
                 && handle.borrow_scope == Some(task)
             {
                 handle.borrow_scope = Some(TaskId::NONE);
                 if handle.num_lends == 0 {
-                    handles.remove(index);
+                    self.remove_handle(instance, index);
                 }
             }
             index = index.wrapping_add(1);
         }
-        Ok(())
     }
 
     /// A thread index is free again: who waits to enter may have waited for that.
@@ -135,8 +146,9 @@ impl<P: Profile> Store<P> {
 
     /// An implicit thread that never entered is gone, and its task with it.
     pub(crate) fn forget_unentered(&mut self, id: ThreadId) {
-        if let Some(task) = self.threads.get(id).map(Thread::task) {
-            self.threads.free(id);
+        if let Some((task, instance)) = self.threads.get(id).map(|thread| (thread.task(), thread.instance()))
+        {
+            self.free_thread(id, instance, 0);
             event!(trace, thread, "dropped", thread = id);
             self.remove_task(task);
         }
@@ -152,12 +164,15 @@ impl<P: Profile> Store<P> {
     /// A task is gone, and what the host lent it is given back. Its caller's subtask stays, but without it.
     pub(crate) fn remove_task(&mut self, id: TaskId) {
         self.give_back_lends(Scope::Task(id));
-        if let Some(Caller::Guest(subtask)) = self.tasks.get(id).map(Task::caller)
+        let Some(task) = self.tasks.get(id) else { return };
+        let (caller, payer) = (task.caller(), task.payer());
+        if let Caller::Guest(subtask) = caller
             && let Some(Kind::Subtask(subtask)) = self.waitables.get_mut(subtask).map(|w| &mut w.kind)
         {
             subtask.callee = None;
         }
         self.tasks.free(id);
+        self.refund(payer, Resource::Tasks);
         event!(debug, task, "exited", task = id);
     }
 
@@ -253,16 +268,33 @@ impl<P: Profile> Store<P> {
 
     /// Frees a subtask and the arguments that were never lifted.
     pub(crate) fn free_subtask(&mut self, id: WaitableId) {
-        let (args, callee) =
-            self.get_subtask(id).map_or((None, None), |subtask| (subtask.args, subtask.callee));
-        if let Some(args) = args {
-            self.queued.free(args);
-        }
+        self.free_args(id);
+        let callee = self.get_subtask(id).and_then(|subtask| subtask.callee);
         if let Some(task) = callee.and_then(|task| self.tasks.get_mut(task)) {
             task.lose_caller();
         }
-        self.waitables.free(id);
+        self.free_waitable(id);
         event!(debug, subtask, "dropped", subtask = id);
+    }
+
+    /// Frees the arguments of a call that was queued.
+    pub(crate) fn free_args(&mut self, id: WaitableId) {
+        let Some(waitable) = self.waitables.get_mut(id) else { return };
+        let caller = waitable.instance();
+        if let Kind::Subtask(subtask) = &mut waitable.kind
+            && let Some(args) = subtask.args.take()
+        {
+            self.queued.free(args);
+            self.refund(caller, Resource::QueuedCalls);
+        }
+    }
+
+    /// Frees a subtask or an end.
+    pub(crate) fn free_waitable(&mut self, id: WaitableId) {
+        if let Some(holder) = self.waitables.get(id).map(Waitable::instance) {
+            self.waitables.free(id);
+            self.refund(holder, Resource::Waitables);
+        }
     }
 
     /// Whether a task has returned or been cancelled; one that exited has.

@@ -1,7 +1,7 @@
 //! Spec: Waitable State, Stream State: pending events, and the sets and threads that wait for them.
 
 use super::Store;
-use crate::error::{EndAction, Trap};
+use crate::error::{EndAction, Resource, Trap};
 use crate::event::event;
 use crate::id::{SetId, WaitableId};
 use crate::message::Bug;
@@ -206,14 +206,16 @@ impl<P: Profile> Store<P> {
         } else {
             self.reset_and_notify_pending(id, CopyResult::Dropped)?;
         }
-        let last = self.shared_mut(shared)?.drop_end(direction);
+        let entry = self.shared_mut(shared)?;
+        let (last, maker) = (entry.drop_end(direction), entry.maker());
         event!(debug, stream, "end dropped", shared, end = id);
         if last {
             self.streams.free(shared);
+            self.refund(maker, Resource::Streams);
             event!(debug, stream, "dropped", shared);
         }
         self.join(id, None)?;
-        self.waitables.free(id);
+        self.free_waitable(id);
         Ok(())
     }
 

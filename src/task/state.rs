@@ -158,7 +158,7 @@ impl State {
             Some(id) if Some(id) == kept => self.known.after(slab, id),
             oldest => oldest,
         };
-        oldest.map(Some).ok_or(Error::Capacity(Resource::HostTasks))
+        oldest.map(Some).ok_or(Error::limit_reached(Resource::HostTasks, limits.host_tasks as usize))
     }
 
     /// Adds a task, for which there is room; it keeps the context.

@@ -128,7 +128,8 @@ impl State {
     /// Whether one more can be registered.
     pub(super) fn check_room(&self, limits: &Limits) -> Result<(), Error> {
         let room = self.registered.has_room(1, limits.host_waitables);
-        if room { Ok(()) } else { Err(Error::Capacity(Resource::HostWaitables)) }
+        let full = Error::limit_reached(Resource::HostWaitables, limits.host_waitables as usize);
+        if room { Ok(()) } else { Err(full) }
     }
 
     pub(super) fn register(
@@ -278,8 +279,8 @@ impl State {
 fn grown<T: Blank, S: Slots<T>>(slots: &mut S, index: usize, what: Resource) -> Result<&mut T, Error> {
     while slots.as_slice().len() <= index {
         if !slots.grow() {
-            return Err(Error::Capacity(what));
+            return Err(Error::capacity(what));
         }
     }
-    slots.as_mut_slice().get_mut(index).ok_or(Error::Capacity(what))
+    slots.as_mut_slice().get_mut(index).ok_or(Error::capacity(what))
 }

@@ -84,7 +84,8 @@ fn tapes(count: usize, len: usize) -> Vec<Vec<Step>> {
 
 /// Plays a tape to its end, and closes everything: the trace, and where it ran out of room.
 fn play<P: Profile>(tape: &[Step], limits: Limits) -> (Vec<String>, Option<usize>) {
-    let setup = Setup { choose: Choose::Eager, depth: 6, limits, strict: false };
+    let setup =
+        Setup { choose: Choose::Eager, depth: 6, limits, root_limits: Limits::STORAGE, strict: false };
     let mut machine = Box::new(Machine::<P>::new(tape.to_vec(), setup).expect("linking"));
     machine.play();
     let trace = machine.trace().to_vec();
@@ -135,7 +136,10 @@ fn every_limit_of_a_store_is_exact() {
                     free.get(..at),
                     "{resource}: {enough} is one too few at the end of this"
                 );
-                assert_eq!(trace.get(at), Some(&format!("error {:?}", Error::Capacity(resource))));
+                assert_eq!(
+                    trace.get(at),
+                    Some(&format!("error {:?}", Error::limit_reached(resource, enough as usize)))
+                );
                 enough += 1;
             }
             *most = enough.max(*most);
@@ -150,22 +154,35 @@ fn every_limit_of_a_store_is_exact() {
 #[test]
 fn every_limit_of_what_is_linked_is_exact() {
     let link = |limits| {
-        Machine::<Heap>::new(vec![], Setup { choose: Choose::Eager, depth: 6, limits, strict: false }).err()
+        Machine::<Heap>::new(
+            vec![],
+            Setup { choose: Choose::Eager, depth: 6, limits, root_limits: Limits::STORAGE, strict: false },
+        )
+        .err()
     };
     for (resource, set) in LINKED {
         let error = |n| link(limited(Heap::LIMITS, set, n));
         let enough = (0..).find(|n| error(*n).is_none()).expect("enough");
         for few in 0..enough {
-            assert_eq!(error(few), Some(Error::Capacity(resource)), "{few} of {enough}");
+            assert_eq!(error(few), Some(Error::capacity(resource)), "{few} of {enough}");
         }
         let bounded = |n| {
             let limits = limited(Large::LIMITS, set, n);
-            Machine::<Large>::new(vec![], Setup { choose: Choose::Eager, depth: 6, limits, strict: false })
-                .err()
+            Machine::<Large>::new(
+                vec![],
+                Setup {
+                    choose: Choose::Eager,
+                    depth: 6,
+                    limits,
+                    root_limits: Limits::STORAGE,
+                    strict: false,
+                },
+            )
+            .err()
         };
         assert_eq!(bounded(enough), None);
         assert!(enough > 0, "nothing is linked: {resource}");
-        assert_eq!(bounded(enough - 1), Some(Error::Capacity(resource)));
+        assert_eq!(bounded(enough - 1), Some(Error::capacity(resource)));
     }
 }
 
@@ -186,7 +203,7 @@ fn a_store_without_room_links_and_calls_nothing() {
     let options = store.add_options(canon_async::state::Options::new(host)).unwrap();
     store.set_host(options).unwrap();
     // The instance's own table is asked first.
-    assert_eq!(store.host_error_context("x"), Err(Error::Capacity(Resource::Handles)));
+    assert_eq!(store.host_error_context("x"), Err(Error::capacity(Resource::Handles)));
     assert!(store.is_idle());
 }
 
@@ -216,7 +233,7 @@ fn what_guests_make_shares_one_budget() {
     let third = w.lift(Func::Sync, sync_opts(C), one).unwrap();
     let dies = w.lift(Func::Sync, sync_opts(A), script![no_std_tests::op::Op::Trap(1)]).unwrap();
     w.call(makes, 0).unwrap();
-    assert_eq!(w.call(second, 1), Err(Error::Capacity(Resource::Waitables)));
+    assert_eq!(w.call(second, 1), Err(Error::capacity(Resource::Waitables)));
     assert_eq!(w.ended(0), Ended::Returned(0));
     // What the dead held is room for others.
     assert!(w.call(dies, 2).is_err());

@@ -1,4 +1,4 @@
-;; covers: lower, Trap::CannotEnter, Trap::NestingTooDeep
+;; covers: lower, Trap::CannotEnter, Capacity
 
 ;; $Parent calls its child, the child calls its parent: both may. But the parent may not call the child again while it runs.
 
@@ -67,5 +67,5 @@
 (component instance $i $Self)
 (assert_return (invoke "nest" (u32.const 0)) (u32.const 0))
 (assert_return (invoke "nest" (u32.const 20)) (u32.const 20))
-(assert_trap (invoke "nest" (u32.const 1000)) "calls between components nest too deep")
+(assert_trap (invoke "nest" (u32.const 1000)) "limit reached: calls between components on the native stack, 40 (Limits::depth)")
 (assert_trap (invoke "nest" (u32.const 0)) "cannot enter component instance")

@@ -78,7 +78,7 @@ impl HostMemory {
     /// # Errors
     /// `Capacity(HostBytes)` above the limit.
     pub fn alloc(&mut self, align: u32, size: u32) -> Result<u32, Error> {
-        let full = Error::Capacity(Resource::HostBytes);
+        let full = Error::capacity(Resource::HostBytes);
         let mask = align.checked_sub(1).filter(|mask| mask & align == 0);
         let mask = mask.ok_or(Error::Misuse("an alignment that is no power of two"))?;
         let start = self.top.checked_add(mask).ok_or(full)? & !mask;

@@ -74,7 +74,7 @@ fn a_value_above_the_hosts_limit_is_a_capacity_error() {
     let text = instance.func("text").unwrap().clone();
     let call = e.calls.start(&text, vec![Val::String("x".repeat(1001))]).unwrap();
     let error = canon_async::run::call(&mut e, text.lift(), call).unwrap_err();
-    assert_eq!(error, Error::Capacity(Resource::HostBytes));
+    assert_eq!(error, Error::capacity(Resource::HostBytes));
 }
 
 const IMPORTS: &str = r#"(component
@@ -333,7 +333,7 @@ fn a_store_that_is_too_small_says_of_what() {
         (Limits { types: 1, ..Limits::STORAGE }, Resource::Types),
     ] {
         let error = link(&mut FakeEngine::with_limits(limits), &plan, &hosts()).unwrap_err();
-        assert_eq!(error, LinkError::Store(Error::Capacity(what)));
+        assert_eq!(error, LinkError::Store(Error::capacity(what)));
     }
     // What `inspect` says is enough, and one less of anything is not.
     let needs = canon_async_component::inspect::needs(&plan);

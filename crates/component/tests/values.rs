@@ -301,13 +301,13 @@ fn a_guest_does_not_choose_how_much_the_host_builds() {
     let mut memory = HostMemory::new(4096);
     let at = memory.alloc(1, 4000).unwrap();
     let vals = Decoder::new(&types, &memory).values(&[d(0)], &[u64::from(at), 4000], 16);
-    let full = canon_async::Error::Capacity(canon_async::Resource::HostBytes);
+    let full = canon_async::Error::capacity(canon_async::Resource::HostBytes);
     assert_eq!(vals, Err(ValError::Core(full)), "4000 values are more than 4096 bytes");
 }
 
 #[test]
 fn the_hosts_memory() {
-    let full = canon_async::Error::Capacity(canon_async::Resource::HostBytes);
+    let full = canon_async::Error::capacity(canon_async::Resource::HostBytes);
     let mut memory = HostMemory::new(64);
     let a = memory.alloc(1, 3).unwrap();
     memory.write(a, b"abc").unwrap();

@@ -168,7 +168,7 @@ impl<T> Wx<'_, T> {
     pub(crate) fn add_number_func(&mut self, func: wasmi::Func) -> Result<(FuncRef, CoreFuncType), Error> {
         const NO_NUMBER: Error = Error::Misuse("a thread's function takes numbers, and gives one or none");
         let ty = core_type(&func.ty(&self.0)).ok_or(NO_NUMBER)?;
-        let func = self.add_func(func).map_err(|_| Error::Capacity(Resource::Functions))?;
+        let func = self.add_func(func).map_err(|_| Error::capacity(Resource::Functions))?;
         Ok((func, ty))
     }
 

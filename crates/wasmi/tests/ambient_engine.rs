@@ -39,7 +39,7 @@ fn register_gives_the_ambient_store_the_limits_of_the_config() -> Result<(), Was
     let component = component(&engine, ONE_MORE);
     Guests::instantiate(&Linker::new(&engine), &component)?;
     let full = Guests::instantiate(&Linker::new(&engine), &component).expect_err("the host is one, too");
-    assert_eq!(full.core(), Some(Error::Capacity(Resource::Instances)));
+    assert_eq!(full.core(), Some(Error::capacity(Resource::Instances)));
     // What is the host's alone is as it was.
     assert_eq!(ambient::limits()?, ambient::Limits { core: limits, ..ambient::Limits::DEFAULT });
     Ok(())

@@ -130,7 +130,7 @@ fn thread_spawn_ref_takes_numbers_of_all_types() -> Result<(), Error> {
     assert!(Guests::function_index(M, "nobody").is_err() && Guests::function_index(7, "twice").is_err());
     let large = ThreadSpawnConfig { stack_size: Some(1_000_001), priority: None };
     let refused = Threads::thread_spawn_ref(reference(M, "trap", &[], &[]), large, None);
-    assert_eq!(refused, Err(Error::Capacity(canon_async::Resource::StackBytes)));
+    assert_eq!(refused, Err(Error::capacity(canon_async::Resource::StackBytes)));
     Ok(())
 }
 

@@ -77,7 +77,7 @@ fn nesting_ends_before_the_native_stack_does() {
     assert_eq!(call_u32(&mut store, &last, "f", &[39]).unwrap(), 0);
     last = link(&mut store, &engine, &deep, &last);
     let error = call_u32(&mut store, &last, "f", &[40]).unwrap_err();
-    assert_eq!(error.core(), Some(CoreError::Trap(Trap::NestingTooDeep)));
+    assert_eq!(error.core(), Some(CoreError::capacity(canon_async::Resource::Depth)));
     assert_idle(&store);
 }
 

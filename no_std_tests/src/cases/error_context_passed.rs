@@ -217,7 +217,7 @@ fn error_context_passed_on_without_room_capacity<P: Profile>() -> Result<(), Err
     let counts = w.store.counts();
     assert_eq!((counts.error_contexts, counts.handles), (1, room + 1));
     if room != 100 {
-        let full = Error::Capacity(canon_async::Resource::Handles);
+        let full = Error::capacity(canon_async::Resource::Handles);
         assert_eq!(w.call(passes, 1), Err(full));
         // B had run nothing of that call, and A is gone with its handle.
         let counts = w.store.counts();

@@ -245,7 +245,7 @@ fn call_without_room_for_its_thread_changes_nothing<P: Profile>() -> Result<(), 
         }
         let error = (10..20).find_map(|number| w.call(g, number).err());
         w.ticks()?;
-        if error == Some(Error::Capacity(Resource::ThreadIndices)) {
+        if error == Some(Error::capacity(Resource::ThreadIndices)) {
             w.call(g, 20)?;
             assert_eq!(w.ended(20), Ended::Returned(0));
             return Ok(());

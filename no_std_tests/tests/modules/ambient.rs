@@ -9,7 +9,7 @@ use canon_async::clock::{Clock, ManualClock};
 use canon_async::id::{FuncRef, HostCall, LiftId, MemoryRef, TableRef, ThreadId};
 use canon_async::prelude::*;
 use canon_async::state::{InstanceKind, Lift};
-use canon_async::{Embedding, Outcome, Resource, Store, Trap, run};
+use canon_async::{Embedding, Outcome, Resource, Store, run};
 use core::time::Duration;
 
 fn is_misuse<T>(result: Result<T, Error>) -> bool {
@@ -87,7 +87,7 @@ fn configure_before_first_use_holds_and_later_is_misuse() -> Result<(), Error> {
         assert_eq!(run::builtin(e, Builtin::WaitableSetNew, &[]), Ok(1));
         run::builtin(e, Builtin::WaitableSetNew, &[])
     })?;
-    assert_eq!(two, Err(Error::Capacity(Resource::WaitableSets)));
+    assert_eq!(two, Err(Error::capacity(Resource::WaitableSets)));
     assert!(is_misuse(ambient::configure(Limits::DEFAULT)));
     ambient::reset()?;
     assert_eq!(ambient::limits()?, Limits::DEFAULT);
@@ -112,7 +112,7 @@ fn set_up_that_does_not_fit_changes_nothing() -> Result<(), Error> {
     // The host has two sets of options.
     limits.core.functions = 1;
     ambient::configure(limits)?;
-    assert_eq!(ambient::core(|_| ()), Err(Error::Capacity(Resource::Functions)));
+    assert_eq!(ambient::core(|_| ()), Err(Error::capacity(Resource::Functions)));
     ambient::configure(Limits::DEFAULT)?;
     ambient::core(|_| ())
 }
@@ -165,7 +165,7 @@ fn limits_of_0_are_none_on_every_tier() -> Result<(), Error> {
         none(&mut limits);
         ambient::configure(limits)?;
         for _ in 0..2 {
-            assert_eq!(fails(), Err(Error::Capacity(what)));
+            assert_eq!(fails(), Err(Error::capacity(what)));
         }
         assert!(
             what == Resource::Instances
@@ -196,7 +196,7 @@ fn depth_of_0_calls_nobody() -> Result<(), Error> {
     ambient::register(Box::leak(Box::new(PlusOne::default())))?;
     let function = ambient::function(FunctionAt::Index { module: 0, function: 0 })?;
     let called = TaskBuiltins::task_call(function, &[1u32.into()]);
-    assert_eq!(called, Err(Trap::NestingTooDeep.into()));
+    assert_eq!(called, Err(Error::capacity(Resource::Depth)));
     Ok(())
 }
 
@@ -209,7 +209,7 @@ fn host_memory_holds_as_much_as_its_limit_and_not_a_byte_more() -> Result<(), Er
         ambient::core(|core| {
             let block = core.memory.alloc(32);
             assert_eq!(block.is_ok(), fits, "{bytes}");
-            assert_eq!(core.memory.alloc(32), Err(Error::Capacity(Resource::HostBytes)));
+            assert_eq!(core.memory.alloc(32), Err(Error::capacity(Resource::HostBytes)));
             assert_eq!(core.memory.blocks(), u32::from(fits));
             if let Ok(block) = block {
                 core.memory.free(block)?;
@@ -247,7 +247,7 @@ fn host_memory_realloc_of_nothing_of_a_block_keeps_no_block_more() -> Result<(),
         let large = core.memory.realloc(block, 0, 100)?;
         assert_eq!(core.memory.blocks(), 1);
         // What does not fit leaves the old one.
-        assert_eq!(core.memory.realloc(large, 0, u32::MAX), Err(Error::Capacity(Resource::HostBytes)));
+        assert_eq!(core.memory.realloc(large, 0, u32::MAX), Err(Error::capacity(Resource::HostBytes)));
         assert!(core.memory.realloc(large + 8, 0, 4).is_err());
         core.memory.free(large)?;
         assert_eq!(core.memory.blocks(), 0);
@@ -274,7 +274,7 @@ fn store_in_that_fails_keeps_no_block() -> Result<(), Error> {
         let long = ComponentValue::from("x".repeat(Limits::DEFAULT.text_bytes as usize).as_str());
         while long.store_in(&mut core.memory, at).is_ok() {}
         let blocks = core.memory.blocks();
-        assert_eq!(long.store_in(&mut core.memory, at), Err(Error::Capacity(Resource::HostBytes)));
+        assert_eq!(long.store_in(&mut core.memory, at), Err(Error::capacity(Resource::HostBytes)));
         assert_eq!(core.memory.blocks(), blocks);
         Ok(())
     })?

@@ -148,7 +148,7 @@ fn context_values_capacity_at_every_edge() -> Result<(), Error> {
             set(&format!("k{index}"), index)?;
         }
         for _ in 0..2 {
-            assert_eq!(set("one more", 1), Err(Error::Capacity(Resource::ContextValues)));
+            assert_eq!(set("one more", 1), Err(Error::capacity(Resource::ContextValues)));
             // As it was: no value more, none fewer, and what is there can be changed.
             assert_eq!(get("one more"), None);
             assert_eq!(AsyncContextManager::context_get()?.len()?, limit as usize);
@@ -157,7 +157,7 @@ fn context_values_capacity_at_every_edge() -> Result<(), Error> {
             set("k0", 50)?;
             // A copy has no room: the snapshot and the current context stay what they are.
             let snapshot = AsyncContextManager::context_get()?;
-            assert_eq!(set("k0", 60), Err(Error::Capacity(Resource::ContextValues)));
+            assert_eq!(set("k0", 60), Err(Error::capacity(Resource::ContextValues)));
             assert_eq!(get("k0"), Some(50));
             drop(snapshot);
             set("k0", 60)?;
@@ -180,7 +180,7 @@ fn contexts_capacity_at_every_edge() -> Result<(), Error> {
             context.set(ContextKey::new("a"), index.into())?;
             kept.push(context);
         }
-        assert_eq!(set("a", 9), Err(Error::Capacity(Resource::Contexts)));
+        assert_eq!(set("a", 9), Err(Error::capacity(Resource::Contexts)));
         assert_eq!(get("a"), None);
         // What was dropped makes room, also of values.
         if kept.pop().is_some() {
@@ -204,7 +204,7 @@ fn context_scopes_capacity_at_every_edge() -> Result<(), Error> {
                 scopes.push(AsyncContextScope::enter_inherited()?);
             }
             let full = AsyncContextScope::enter_empty().map(drop);
-            assert_eq!(full, Err(Error::Capacity(Resource::ContextScopes)));
+            assert_eq!(full, Err(Error::capacity(Resource::ContextScopes)));
             assert_eq!(get("a"), Some(1));
             // From the outermost to the innermost, which ends them all.
             drop(scopes);
@@ -222,7 +222,7 @@ fn context_of_a_scope_that_has_no_room_is_dropped() -> Result<(), Error> {
         let mut context = AsyncContext::new();
         context.set(ContextKey::new("a"), index.into())?;
         let full = AsyncContextScope::enter(context).map(drop);
-        assert_eq!(full, Err(Error::Capacity(Resource::ContextScopes)));
+        assert_eq!(full, Err(Error::capacity(Resource::ContextScopes)));
     }
     Ok(())
 }
@@ -234,7 +234,7 @@ fn context_text_capacity_at_every_edge() -> Result<(), Error> {
         ambient::reset()?;
         ambient::configure(Limits { text_bytes: limit, ..Limits::DEFAULT })?;
         let (fits, long) = ("x".repeat(limit as usize), "x".repeat(limit as usize + 1));
-        let too_long = Err(Error::Capacity(Resource::TextBytes));
+        let too_long = Err(Error::capacity(Resource::TextBytes));
         set(&fits, 1)?;
         assert_eq!(set(&long, 1), too_long);
         // A text that knows that it was too long, too.

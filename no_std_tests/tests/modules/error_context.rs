@@ -188,7 +188,7 @@ fn error_contexts_at_every_limit_change_nothing_where_they_are_full() -> Result<
         ambient::configure(limits)?;
         let all = (0..limit).map(|_| new("x")).collect::<Result<Vec<_>, _>>()?;
         let before = counts();
-        assert_eq!(new("y"), Err(Error::Capacity(Resource::ErrorContexts)));
+        assert_eq!(new("y"), Err(Error::capacity(Resource::ErrorContexts)));
         assert_eq!(counts(), before);
         Errors::error_context_drop(all[0])?;
         assert_eq!(trace(new("z")?), "error: z");
@@ -198,7 +198,7 @@ fn error_contexts_at_every_limit_change_nothing_where_they_are_full() -> Result<
     limits.core.handles = 1;
     ambient::configure(limits)?;
     let one = new("x")?;
-    assert_eq!(new("y"), Err(Error::Capacity(Resource::Handles)));
+    assert_eq!(new("y"), Err(Error::capacity(Resource::Handles)));
     Errors::error_context_drop(one)?;
     new("z")?;
     Ok(())
@@ -218,9 +218,9 @@ fn frames_and_metadata_at_every_limit() -> Result<(), Error> {
         let before = trace(id);
         for of in [id, other] {
             let frame = Errors::error_context_add_frame(of, StackFrame::new("g"));
-            assert_eq!(frame, Err(Error::Capacity(Resource::StackFrames)));
+            assert_eq!(frame, Err(Error::capacity(Resource::StackFrames)));
             let value = Errors::error_context_set_metadata(of, key(limit), true.into());
-            assert_eq!(value, Err(Error::Capacity(Resource::ErrorValues)));
+            assert_eq!(value, Err(Error::capacity(Resource::ErrorValues)));
         }
         assert_eq!((trace(id), trace(other).as_str()), (before, "error: y"));
         // All of it is free again.
@@ -240,7 +240,7 @@ fn texts_that_are_too_long_are_refused_on_every_tier() -> Result<(), Error> {
         "x".repeat(Limits::DEFAULT.text_bytes as usize + 1),
     );
     let id = new(&fits)?;
-    let full = Error::Capacity(Resource::TextBytes);
+    let full = Error::capacity(Resource::TextBytes);
     assert_eq!(new(&long), Err(full));
     assert_eq!(Errors::error_context_new(Text::from(long.as_str()), ErrorSeverity::Info), Err(full));
     assert_eq!(Errors::error_context_add_frame(id, StackFrame::new(&long)), Err(full));
@@ -255,7 +255,7 @@ fn texts_that_are_too_long_are_refused_on_every_tier() -> Result<(), Error> {
 
 fn helpers_make_errors_of_errors() -> Result<(), Error> {
     let _one = fresh();
-    let cause = helpers::from_error(Error::Capacity(Resource::Tasks))?;
+    let cause = helpers::from_error(Error::capacity(Resource::Tasks))?;
     assert_eq!(Errors::error_context_severity(cause)?, ErrorSeverity::Warning);
     let bug = helpers::from_error(Error::Bug("a test's"))?;
     assert_eq!(Errors::error_context_severity(bug)?, ErrorSeverity::Critical);

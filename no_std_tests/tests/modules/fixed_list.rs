@@ -188,7 +188,7 @@ fn dynamic_list_of_text_that_does_not_fit_allocates_nothing() -> Result<(), Erro
         let memory = &mut core.memory;
         let at = memory.alloc(24)?;
         for _ in 0..2 {
-            assert_eq!(list.store_in(memory, at), Err(Error::Capacity(Resource::HostBytes)));
+            assert_eq!(list.store_in(memory, at), Err(Error::capacity(Resource::HostBytes)));
             assert_eq!(memory.blocks(), 1);
         }
         Ok(())
@@ -312,7 +312,7 @@ fn registry_shares_equal_types_and_ends_at_its_limit() -> Result<(), Error> {
             assert_eq!(registry.register_type(list)?, index);
             assert_eq!(registry.register_type(list)?, index);
         }
-        let full = Err(Error::Capacity(Resource::ListTypes));
+        let full = Err(Error::capacity(Resource::ListTypes));
         assert_eq!(registry.register_type(ty(ValueType::U16, 1)), full);
         assert!(is_misuse(registry.register_type(ty(ValueType::U16, 0))));
         assert_eq!(registry.len(), limit);
@@ -333,7 +333,7 @@ fn list_items_capacity_at_every_edge() -> Result<(), Error> {
         ambient::reset()?;
         ambient::configure(Limits { list_items: limit, ..Limits::DEFAULT })?;
         let too_long = fixed_list_utils::zero_filled(ValueType::U8, limit + 1);
-        assert_eq!(too_long, Err(Error::Capacity(Resource::ListItems)));
+        assert_eq!(too_long, Err(Error::capacity(Resource::ListItems)));
         if limit > 0 {
             assert!(fixed_list_utils::zero_filled(ValueType::U8, limit)?.is_complete());
         }
@@ -346,8 +346,8 @@ fn text_of_a_list_is_not_longer_than_the_limit() -> Result<(), Error> {
     ambient::configure(Limits { text_bytes: 3, ..Limits::DEFAULT })?;
     let mut list = FixedLengthList::new(ty(ValueType::String, 2))?;
     list.push("abc".into())?;
-    assert_eq!(list.push("abcd".into()), Err(Error::Capacity(Resource::TextBytes)));
-    assert_eq!(list.set(0, "abcd".into()), Err(Error::Capacity(Resource::TextBytes)));
+    assert_eq!(list.push("abcd".into()), Err(Error::capacity(Resource::TextBytes)));
+    assert_eq!(list.set(0, "abcd".into()), Err(Error::capacity(Resource::TextBytes)));
     assert_eq!(list.as_slice(), ["abc".into()]);
     Ok(())
 }

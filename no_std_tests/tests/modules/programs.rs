@@ -101,12 +101,13 @@ impl Program {
 
     /// Plays it with these limits: how many there was room for.
     pub fn play(&self, limits: Limits) -> Result<u32, Error> {
-        let mut world =
-            match World::new(limits).and_then(|mut world| (self.begin)(&mut world).map(|()| world)) {
-                Ok(world) => world,
-                Err(Error::Capacity(what)) if self.short(&limits, 0).contains(&what) => return Ok(0),
-                other => return other.map(|_| 0),
-            };
+        let mut world = match World::new(limits)
+            .and_then(|mut world| (self.begin)(&mut world).map(|()| world))
+        {
+            Ok(world) => world,
+            Err(Error::Capacity(what)) if self.short(&limits, 0).contains(&what.resource()) => return Ok(0),
+            other => return other.map(|_| 0),
+        };
         assert_eq!(self.short(&limits, 0), [], "{}: there is room for none", self.name);
         let mut made = 0;
         loop {
@@ -115,7 +116,7 @@ impl Program {
             let result = (self.make)(&mut world, made);
             match result {
                 Ok(()) => assert_eq!(short, [], "{} {made}: there is room for more", self.name),
-                Err(Error::Capacity(what)) if short.contains(&what) => {
+                Err(Error::Capacity(what)) if short.contains(&what.resource()) => {
                     // Nothing has changed, and it is the same again.
                     assert_unchanged(&before, &world.snapshot(), &self.name);
                     assert_eq!((self.make)(&mut world, made), result, "{}", self.name);

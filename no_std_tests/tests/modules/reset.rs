@@ -24,15 +24,15 @@ bounded! {
 fn fill(store: &mut Store<Tiny>) -> Result<OptsId, Error> {
     let guest = store.add_instance(None)?;
     let host = store.add_host_instance()?;
-    assert_eq!(store.add_instance(None), Err(Error::Capacity(Resource::Instances)));
+    assert_eq!(store.add_instance(None), Err(Error::capacity(Resource::Instances)));
     let of_guest = store.add_options(Options::new(guest))?;
     let of_host = store.add_options(Options::new(host))?;
-    assert_eq!(store.add_options(Options::new(host)), Err(Error::Capacity(Resource::Functions)));
+    assert_eq!(store.add_options(Options::new(host)), Err(Error::capacity(Resource::Functions)));
     store.set_host(of_host)?;
     let two = [Some(ValType::U8), Some(ValType::String)];
     let params = store.types_mut().intern(NewType::Record(&two), 0)?;
     let list = store.types_mut().intern(NewType::List(ValType::U8), 0)?;
-    assert_eq!(store.types_mut().intern(NewType::Flags(3), 0), Err(Error::Capacity(Resource::Types)));
+    assert_eq!(store.types_mut().intern(NewType::Flags(3), 0), Err(Error::capacity(Resource::Types)));
     let ty = FuncType { params, result: Some(ValType::Defined(list)), is_async: false };
     let ty = store.types_mut().intern_func(ty)?;
     let lift = Lift { func: FuncRef::from_index(0), ty, options: of_guest };
@@ -99,7 +99,7 @@ fn store_set_limits_hold_where_the_store_is() -> Result<(), Error> {
     store.set_limits(one);
     assert_eq!(store.limits(), one);
     store.add_instance(None)?;
-    assert_eq!(store.add_instance(None), Err(Error::Capacity(Resource::Instances)));
+    assert_eq!(store.add_instance(None), Err(Error::capacity(Resource::Instances)));
     store.reset();
     store.add_instance(None)?;
     store.add_instance(None)?;

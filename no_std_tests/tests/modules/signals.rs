@@ -176,7 +176,7 @@ fn arm_of_what_is_over_or_not_there_is_misuse_and_changes_nothing() -> Result<()
     assert!(is_misuse(signal.arm(Reaction::Return(task, TaskReturn::void()))));
     let long = "x".repeat(Limits::DEFAULT.text_bytes as usize + 1);
     let value = Some(ComponentValue::from(long.as_str()));
-    let full = Err(Error::Capacity(Resource::TextBytes));
+    let full = Err(Error::capacity(Resource::TextBytes));
     assert_eq!(signal.arm(Reaction::Complete(future, value)), full);
     assert!(!signal.is_armed());
     signal.arm(Reaction::Complete(future, None))?;
@@ -199,7 +199,7 @@ fn signals_at_every_limit_change_nothing_where_they_are_full() -> Result<(), Err
             signal.arm(Reaction::Run(|| Ok(())))?;
         }
         let more = signal();
-        assert_eq!(more.arm(Reaction::Run(|| Ok(()))), Err(Error::Capacity(Resource::Signals)));
+        assert_eq!(more.arm(Reaction::Run(|| Ok(()))), Err(Error::capacity(Resource::Signals)));
         assert!(!more.is_armed());
         if let [first, ..] = signals[..] {
             first.signal();
@@ -347,7 +347,7 @@ fn reaction_for_which_there_is_no_room_is_done_when_there_is() -> Result<(), Err
     signal.arm(Reaction::Complete(future, number(1)))?;
     let all: Vec<u32> = ambient::core(|core| core::iter::from_fn(|| core.memory.alloc(4).ok()).collect())?;
     signal.signal();
-    let full = Err(Error::Capacity(Resource::HostBytes));
+    let full = Err(Error::capacity(Resource::HostBytes));
     let before = counts();
     assert_eq!(Sets::waitable_set_wait(set), full);
     assert_eq!(TaskBuiltins::tick().map(drop), full.map(drop));

@@ -110,7 +110,7 @@ fn task_metadata_is_the_tasks_own_and_freed_with_it() -> Result<(), Error> {
     assert_eq!(TaskBuiltins::set_task_metadata(one, "a", 2.into())?, Some(1.into()));
     assert_eq!(TaskBuiltins::get_task_metadata(two, "a")?, None);
     TaskBuiltins::set_task_metadata(two, "a".to_string(), true.into())?;
-    let full = Err(Error::Capacity(Resource::TaskMetadata));
+    let full = Err(Error::capacity(Resource::TaskMetadata));
     assert_eq!(TaskBuiltins::set_task_metadata(two, "b", 3.into()), full);
     assert_eq!(TaskBuiltins::get_task_metadata(two, "b")?, None);
     assert_eq!(TaskBuiltins::remove_task_metadata(one, "a")?, Some(2.into()));
@@ -127,7 +127,7 @@ fn task_metadata_is_the_tasks_own_and_freed_with_it() -> Result<(), Error> {
     let long = "x".repeat(Limits::DEFAULT.text_bytes as usize + 1);
     assert_eq!(
         TaskBuiltins::set_task_metadata(one, &long, 1.into()),
-        Err(Error::Capacity(Resource::TextBytes))
+        Err(Error::capacity(Resource::TextBytes))
     );
     Ok(())
 }
@@ -139,7 +139,7 @@ fn tasks_capacity_at_every_edge() -> Result<(), Error> {
         ambient::reset()?;
         ambient::configure(Limits { host_tasks: limit, ..Limits::DEFAULT })?;
         let tasks = (0..limit).map(|_| TaskBuiltins::task_start()).collect::<Result<Vec<_>, _>>()?;
-        let full = Err(Error::Capacity(Resource::HostTasks));
+        let full = Err(Error::capacity(Resource::HostTasks));
         assert_eq!(TaskBuiltins::task_start(), full);
         assert_eq!(ambient::core(|core| core.store.counts().tasks)?, limit as usize);
         for task in &tasks {
@@ -166,7 +166,7 @@ fn tasks_of_the_core_are_one_budget() -> Result<(), Error> {
     ambient::configure(limits)?;
     let task = TaskBuiltins::task_start()?;
     for _ in 0..2 * Limits::DEFAULT.host_tasks {
-        assert_eq!(TaskBuiltins::task_start(), Err(Error::Capacity(Resource::Tasks)));
+        assert_eq!(TaskBuiltins::task_start(), Err(Error::capacity(Resource::Tasks)));
     }
     TaskBuiltins::task_return(task, 1.into())?;
     TaskBuiltins::task_start()?;
@@ -178,7 +178,7 @@ fn task_value_beyond_the_limits_leaves_the_task_running() -> Result<(), Error> {
     let _one = fresh();
     let task = TaskBuiltins::task_start()?;
     let long = "x".repeat(Limits::DEFAULT.text_bytes as usize + 1);
-    let full = Err(Error::Capacity(Resource::TextBytes));
+    let full = Err(Error::capacity(Resource::TextBytes));
     assert_eq!(TaskBuiltins::task_return(task, long.as_str().into()), full);
     assert_eq!(TaskBuiltins::task_fail(task, long.as_str()), full);
     assert_eq!(state(task), TaskState::Running);
@@ -297,7 +297,7 @@ fn task_run_restores_what_it_found_however_tasks_end_in_it() -> Result<(), Error
                     TaskBuiltins::task_cancel(a).expect("it is there");
                     TaskBuiltins::task_cancel(b).expect("it is there");
                     // Their code runs: neither is freed.
-                    assert_eq!(TaskBuiltins::task_start(), Err(Error::Capacity(Resource::HostTasks)));
+                    assert_eq!(TaskBuiltins::task_start(), Err(Error::capacity(Resource::HostTasks)));
                     assert_eq!(TaskBuiltins::cleanup_finished_tasks(), Ok(0));
                     panic!("a test's");
                 })
@@ -349,7 +349,7 @@ fn task_start_that_fails_frees_no_other() -> Result<(), Error> {
     TaskBuiltins::task_return(finished, 1.into())?;
     TaskBuiltins::task_wait(finished)?;
     TaskBuiltins::task_start()?;
-    assert_eq!(TaskBuiltins::task_start(), Err(Error::Capacity(Resource::Tasks)));
+    assert_eq!(TaskBuiltins::task_start(), Err(Error::capacity(Resource::Tasks)));
     assert_eq!(TaskBuiltins::task_state(finished), Ok(TaskState::Completed));
     Ok(())
 }

@@ -1,10 +1,10 @@
 //! Thread-local values of the host's threads, and their destructors. The same tests on every tier.
 
-use crate::common::fresh;
 use crate::common::script;
 use crate::common::script::is_idle;
 use crate::common::tasks::{TRAP, completed, failed, is_misuse, set, take_log};
 use crate::common::threads::*;
+use crate::common::{fresh, whole_store};
 use canon_async::ambient::{self, FunctionAt, Limits};
 use canon_async::prelude::*;
 use canon_async::{Resource, Trap};
@@ -118,7 +118,7 @@ fn destructor_of_a_guest_without_room_is_called_later_and_once() -> Result<(), E
     assert_eq!(TaskBuiltins::tick(), Ok(true));
     let task = TaskBuiltins::task_start()?;
     for _ in 0..2 {
-        assert_eq!(Threads::thread_join(thread), Err(Error::Capacity(Resource::Tasks)));
+        assert_eq!(Threads::thread_join(thread), Err(Error::capacity(Resource::Tasks)));
         assert_eq!(Threads::thread_state(thread)?, TaskState::Running);
     }
     TaskBuiltins::task_cancel(task)?;
@@ -133,6 +133,7 @@ fn destructor_without_room_holds_up_nobody_else() -> Result<(), Error> {
     let mut limits = Limits::DEFAULT;
     limits.core.tasks = 2;
     ambient::configure(limits)?;
+    whole_store()?;
     script::register(&FUNCTIONS)?;
     let (thread, other) = (spawn(WORKER, None)?, spawn(YIELDS, None)?);
     Threads::thread_local_set(thread, 1, 10.into(), Some(DESTRUCTOR))?;
@@ -195,7 +196,7 @@ fn thread_locals_capacity_at_every_edge() -> Result<(), Error> {
         }
         for _ in 0..2 {
             let full = Threads::thread_local_set(thread, limit, 1.into(), None);
-            assert_eq!(full, Err(Error::Capacity(Resource::ThreadLocals)));
+            assert_eq!(full, Err(Error::capacity(Resource::ThreadLocals)));
             assert_eq!(Threads::thread_local_get(thread, limit)?, None);
         }
         if limit > 0 {

@@ -1,10 +1,10 @@
 //! Threads of the host. The same tests on every tier.
 
-use crate::common::fresh;
 use crate::common::script;
 use crate::common::script::is_idle;
 use crate::common::tasks::{TRAP, completed, failed, get, is_misuse, set, take_log};
 use crate::common::threads::*;
+use crate::common::{fresh, whole_store};
 use alloc::vec::Vec;
 use canon_async::ambient::{self, Limits};
 use canon_async::id::HostThreadId;
@@ -80,7 +80,7 @@ fn thread_stack_and_priority_are_checked() -> Result<(), Error> {
         Threads::thread_spawn_ref(worker_ref(), ThreadSpawnConfig { stack_size, priority }, None)
     };
     let most = ambient::max_stack_bytes()?;
-    assert_eq!(spawn(Some(most + 1), None), Err(Error::Capacity(Resource::StackBytes)));
+    assert_eq!(spawn(Some(most + 1), None), Err(Error::capacity(Resource::StackBytes)));
     assert!(is_misuse(spawn(None, Some(8))));
     assert!(is_idle()?);
     Threads::thread_cancel(spawn(Some(most), Some(7))?)?;
@@ -219,11 +219,12 @@ fn threads_capacity_at_every_edge() -> Result<(), Error> {
                 _ => &mut limits.core.thread_indices,
             } = limit;
             ambient::configure(limits)?;
+            whole_store()?;
             script::register(&FUNCTIONS)?;
             let threads = (0..limit).map(|_| spawn(WORKER, None)).collect::<Result<Vec<_>, _>>()?;
             let counts = ambient::core(|core| core.store.counts())?;
             for _ in 0..2 {
-                assert_eq!(spawn(WORKER, threads.first().copied()), Err(Error::Capacity(resource)));
+                assert_eq!(spawn(WORKER, threads.first().copied()), Err(Error::capacity(resource)));
                 assert_eq!(ambient::core(|core| core.store.counts())?, counts);
                 if let Some(thread) = threads.first() {
                     assert_eq!(Threads::child(*thread, None)?, None);

@@ -302,7 +302,7 @@ fn one_waits_too_many_and_the_others_are_woken() -> Result<(), Error> {
     waits.iter_mut().for_each(Task::sleeps);
     // Polled again it takes no other place.
     waits.iter_mut().for_each(Task::sleeps);
-    let full = Poll::Ready(Err(Error::Capacity(Resource::Waiters)));
+    let full = Poll::Ready(Err(Error::capacity(Resource::Waiters)));
     assert_eq!(wait().poll(), full);
     // Who leaves makes room; the others look whether it left something to do.
     waits.pop();

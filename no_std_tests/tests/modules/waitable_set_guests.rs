@@ -131,7 +131,7 @@ fn future_whose_value_the_host_can_not_take_has_failed() -> Result<(), Error> {
     let set = Sets::waitable_set_new()?;
     let before = blocks();
     Sets::waitable_set_add(set, Waitable::Future(handle.into()))?;
-    let failed = FutureState::Failed(Error::Capacity(Resource::TextBytes));
+    let failed = FutureState::Failed(Error::capacity(Resource::TextBytes));
     assert_eq!(future(Sets::waitable_set_wait(set)?).state, failed);
     assert_eq!((handle.is_registered()?, blocks()), (false, before));
     Ok(())
@@ -145,7 +145,7 @@ fn future_for_which_there_is_no_memory_has_failed() -> Result<(), Error> {
     ambient::core(|core| core.memory.free(rest[0]))??;
     let set = Sets::waitable_set_new()?;
     Sets::waitable_set_add(set, Waitable::Future(handle.into()))?;
-    let failed = FutureState::Failed(Error::Capacity(Resource::HostBytes));
+    let failed = FutureState::Failed(Error::capacity(Resource::HostBytes));
     assert_eq!(future(Sets::waitable_set_wait(set)?).state, failed);
     counts();
     Ok(())

@@ -60,8 +60,8 @@ fn host_waitables_at_every_limit_change_nothing_where_they_are_full() -> Result<
         let set = Sets::waitable_set_new()?;
         let futures = (0..limit).map(|_| add(set)).collect::<Result<Vec<_>, _>>()?;
         let before = counts();
-        assert_eq!(add(set).err(), Some(Error::Capacity(Resource::HostWaitables)));
-        assert_eq!(FutureHandle::for_guest(None).err(), Some(Error::Capacity(Resource::HostWaitables)));
+        assert_eq!(add(set).err(), Some(Error::capacity(Resource::HostWaitables)));
+        assert_eq!(FutureHandle::for_guest(None).err(), Some(Error::capacity(Resource::HostWaitables)));
         assert_eq!((counts(), Sets::waitable_set_len(set)?), (before, limit as usize));
         if let [(handle, _), ..] = futures[..] {
             handle.complete(None)?;
@@ -92,7 +92,7 @@ fn limits_of_the_core_at_one_too_few_change_nothing() -> Result<(), Error> {
         let before = counts();
         let handle = FutureHandle::new();
         let added = Sets::waitable_set_add(set, Waitable::Future(handle.into()));
-        assert_eq!(added, Err(Error::Capacity(what)));
+        assert_eq!(added, Err(Error::capacity(what)));
         assert_eq!((counts(), handle.is_registered()?), (before, false));
     }
     ambient::reset()?;
@@ -100,7 +100,7 @@ fn limits_of_the_core_at_one_too_few_change_nothing() -> Result<(), Error> {
     limits.core.sets = 1;
     ambient::configure(limits)?;
     let set = Sets::waitable_set_new()?;
-    assert_eq!(Sets::waitable_set_new(), Err(Error::Capacity(Resource::WaitableSets)));
+    assert_eq!(Sets::waitable_set_new(), Err(Error::capacity(Resource::WaitableSets)));
     Sets::waitable_set_drop(set)?;
     Sets::waitable_set_new()?;
     Ok(())
@@ -112,7 +112,7 @@ fn values_beyond_the_limits_leave_the_future_pending() -> Result<(), Error> {
     let (handle, _) = add(set)?;
     let long = "x".repeat(Limits::DEFAULT.text_bytes as usize + 1);
     let value = || Some(ComponentValue::from(long.as_str()));
-    let full = Err(Error::Capacity(Resource::TextBytes));
+    let full = Err(Error::capacity(Resource::TextBytes));
     assert_eq!(handle.complete(value()), full);
     let before = counts();
     let long = Future { handle: FutureHandle::new(), state: FutureState::Ready(value()) };
@@ -150,7 +150,7 @@ fn add_of_a_future_at_every_limit_changes_nothing_where_there_is_no_room() -> Re
                     assert!(added.is_ok(), "{what:?}");
                     futures[1].close()?;
                 } else {
-                    assert_eq!(added, Err(Error::Capacity(what)));
+                    assert_eq!(added, Err(Error::capacity(what)));
                 }
                 assert_eq!(all(&futures, &[set]), before, "{what:?}, {more} more");
             }
@@ -195,7 +195,7 @@ fn set_that_can_not_be_made_with_all_leaves_nothing_that_it_registered() -> Resu
     let made = helpers::create_set_with(
         [old.into(), new.clone(), value.clone(), Future::new()].map(Waitable::Future),
     );
-    assert_eq!(made, Err(Error::Capacity(Resource::HostWaitables)));
+    assert_eq!(made, Err(Error::capacity(Resource::HostWaitables)));
     // What was there before is there, in no set.
     assert_eq!(all(&handles, &[other]), (before, 0, registered, [0].into()));
     let set = helpers::create_set_with([old.into(), new, value].map(Waitable::Future))?;
@@ -220,7 +220,7 @@ fn write_for_a_guest_at_every_limit_changes_nothing_where_there_is_no_room() -> 
         ambient::configure(limits)?;
         let (handle, _) = FutureHandle::for_guest(Some(U32))?;
         let before = all(&[handle], &[]);
-        assert_eq!(handle.complete(number(1)), Err(Error::Capacity(what)));
+        assert_eq!(handle.complete(number(1)), Err(Error::capacity(what)));
         assert_eq!(all(&[handle], &[]), before);
     }
     drop(_one);
@@ -229,7 +229,7 @@ fn write_for_a_guest_at_every_limit_changes_nothing_where_there_is_no_room() -> 
     let (stream, _) = StreamHandle::for_guest(Some(U32))?;
     let filled = fill(4)?;
     let before = all(&[handle], &[]);
-    let full = Err(Error::Capacity(Resource::HostBytes));
+    let full = Err(Error::capacity(Resource::HostBytes));
     assert_eq!(handle.complete(number(1)), full);
     let elements = ComponentValue::List(canon_async::ambient::Scalars::of(&[number(1).expect("one")])?);
     assert_eq!(stream.write(elements), full);
@@ -247,7 +247,7 @@ fn add_of_a_guests_future_without_memory_for_its_value_changes_nothing() -> Resu
     let filled = fill(4)?;
     let before = all(&[handle], &[set, other]);
     let added = Sets::waitable_set_add(set, Waitable::Future(handle.into()));
-    assert_eq!(added, Err(Error::Capacity(Resource::HostBytes)));
+    assert_eq!(added, Err(Error::capacity(Resource::HostBytes)));
     assert_eq!(all(&[handle], &[set, other]), before);
     free(&filled)?;
     Sets::waitable_set_add(other, Waitable::Future(handle.into()))?;

@@ -83,6 +83,8 @@ pub struct Setup {
     pub depth: u32,
     /// What the store is limited to, where that is less than its profile's.
     pub limits: Limits,
+    /// The quotas of roots.
+    pub root_limits: Limits,
     /// Whether guests are held to what the pinned reference tests expect.
     pub strict: bool,
 }
@@ -166,6 +168,7 @@ impl<P: Profile> Machine<P> {
             entered: 0,
             limited: Limits { depth: P::LIMITS.depth, ..setup.limits } != P::LIMITS,
         };
+        m.store.set_root_limits(setup.root_limits);
         m.store.set_choose(setup.choose);
         m.store.set_strict(setup.strict);
         for (memory, i) in m.memories.iter_mut().zip(0u8..) {
@@ -359,8 +362,10 @@ impl<P: Profile> Machine<P> {
             }
             Err(error) => {
                 self.noted(error);
-                let transfer = matches!(error, Error::Capacity(Resource::Lends | Resource::Handles));
-                if matches!(error, Error::Capacity(_)) && !transfer && self.entered == entered {
+                let (what, moved) =
+                    (limit_of(error), [Resource::Lends, Resource::Handles, Resource::Waitables]);
+                let transfer = what.is_some_and(|what| moved.contains(&what));
+                if what.is_some() && !transfer && self.entered == entered {
                     assert_eq!(self.snapshot(), before, "capacity changed something\n{}", self.tail());
                 }
                 None
@@ -431,5 +436,13 @@ impl<P: Profile> Machine<P> {
             }
         }
         !crc
+    }
+}
+
+/// What an error says there is no more of.
+fn limit_of(error: Error) -> Option<Resource> {
+    match error {
+        Error::Capacity(reached) => Some(reached.resource()),
+        _ => None,
     }
 }

@@ -108,7 +108,7 @@ fn error_contexts_are_limited_in_number_and_length() {
     for (text, kept) in [("", ""), ("abcd", "abcd"), ("a\u{f1}bc", "a\u{f1}b"), ("abc\u{f1}d", "abc")] {
         let handle = store.host_error_context(text).unwrap();
         assert_eq!(store.host_error_message(handle), Ok(kept));
-        assert_eq!(store.host_error_context("more"), Err(Error::Capacity(Resource::ErrorContexts)));
+        assert_eq!(store.host_error_context("more"), Err(Error::capacity(Resource::ErrorContexts)));
         store.drop_host_error_context(handle).unwrap();
         assert!(store.is_idle());
     }

@@ -2,9 +2,9 @@
 //! what is compared.
 
 use super::{python, seeds};
-use canon_async::Heap;
 use canon_async::storage::Profile;
 use canon_async::store::Choose;
+use canon_async::{Heap, Limits};
 use libtest_mimic::Failed;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -53,7 +53,8 @@ fn choose(seed: u64, number: u64) -> Choose {
 
 /// The trace of a program.
 fn trace(tape: &[Step], choose: Choose) -> Vec<String> {
-    let setup = Setup { choose, depth: 24, limits: Heap::LIMITS, strict: false };
+    let setup =
+        Setup { choose, depth: 24, limits: Heap::LIMITS, root_limits: Limits::STORAGE, strict: false };
     let mut machine = Box::new(Machine::<Heap>::new(tape.to_vec(), setup).expect("linking"));
     machine.play_to_error();
     machine.trace().to_vec()

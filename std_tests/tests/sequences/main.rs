@@ -4,7 +4,7 @@
 
 use canon_async::storage::Profile;
 use canon_async::store::Choose;
-use canon_async::{Heap, bounded};
+use canon_async::{Heap, Limits, bounded};
 use proptest::prelude::*;
 use std_tests::machine::{Machine, Setup, Step, tape};
 
@@ -29,7 +29,7 @@ bounded! {
 
 /// Plays a tape to its end: the trace, and where it first ran out of room.
 fn play<P: Profile>(tape: &[Step], choose: Choose) -> (Vec<String>, Option<usize>) {
-    let setup = Setup { choose, depth: 6, limits: P::LIMITS, strict: false };
+    let setup = Setup { choose, depth: 6, limits: P::LIMITS, root_limits: Limits::STORAGE, strict: false };
     let mut machine = Box::new(Machine::<P>::new(tape.to_vec(), setup).expect("linking"));
     machine.play();
     let trace = machine.trace().to_vec();
@@ -50,7 +50,8 @@ fn compare(tape: &[Step], choose: Choose) {
 
 /// Plays a tape to its first error, or until nothing is ready: the trace, and where the error is.
 fn play_to_error(tape: &[Step], strict: bool) -> (Vec<String>, Option<usize>) {
-    let setup = Setup { choose: Choose::Eager, depth: 6, limits: Heap::LIMITS, strict };
+    let setup =
+        Setup { choose: Choose::Eager, depth: 6, limits: Heap::LIMITS, root_limits: Limits::STORAGE, strict };
     let mut machine = Box::new(Machine::<Heap>::new(tape.to_vec(), setup).expect("linking"));
     machine.play_to_error();
     (machine.trace().to_vec(), machine.error_at())

@@ -80,13 +80,12 @@ pub fn texts() -> Vec<Text> {
     out
 }
 
-const SIMPLE: [Trap; 46] = [
+const SIMPLE: [Trap; 45] = [
     Trap::CannotLeave,
     Trap::CannotEnter,
     Trap::WideRep,
     Trap::CannotBlockSync,
     Trap::Deadlock,
-    Trap::NestingTooDeep,
     Trap::UnknownHandle(0),
     Trap::ResourceType(0),
     Trap::ElementType(0),

@@ -266,7 +266,7 @@ impl<'a> Decoder<'a> {
     }
 
     fn charge(&mut self, bytes: usize) -> Result<(), ValError> {
-        self.budget = self.budget.checked_sub(bytes).ok_or(Error::Capacity(Resource::HostBytes))?;
+        self.budget = self.budget.checked_sub(bytes).ok_or(Error::capacity(Resource::HostBytes))?;
         Ok(())
     }
 }

@@ -324,5 +324,5 @@ fn add(at: u32, offset: u32) -> Result<u32, ValError> {
 }
 
 fn too_long() -> ValError {
-    ValError::Core(canon_async::Error::Capacity(canon_async::Resource::HostBytes))
+    ValError::Core(canon_async::Error::capacity(canon_async::Resource::HostBytes))
 }

@@ -19,6 +19,11 @@ use sync::{Mutex, MutexGuard};
 #[global_allocator]
 static HEAP: emballoc::Allocator<{ 64 * 1024 }> = emballoc::Allocator::new();
 
+/// A root may hold all that the store may: by default it is half.
+pub fn whole_store() -> Result<(), canon_async::Error> {
+    canon_async::ambient::core(|core| core.store.set_root_limits(canon_async::Limits::STORAGE))
+}
+
 /// An ambient store with nothing in it, for one test at a time.
 pub fn fresh() -> MutexGuard<'static, ()> {
     static ONE: Mutex<()> = Mutex::new(());

@@ -263,6 +263,8 @@ impl World {
             text: String::new(),
         };
         ambient::core(|core| {
+            // What runs out is the store's, and not a root's quota.
+            core.store.set_root_limits(canon_async::Limits::STORAGE);
             let future = canon_async::abi::types::NewType::Future(Some(ValueType::U32));
             core.store.types_mut().intern(future, 0).map(|ty| assert_eq!(ty, FUTURE))
         })??;
