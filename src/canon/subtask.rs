@@ -33,8 +33,9 @@ pub fn subtask_cancel<E: Embedding + ?Sized>(e: &mut E, is_async: bool, i: u32) 
         if store.waitable_mut(id)?.in_waitable_set() && !is_async {
             return store.raiser.raise(Trap::SyncInSet);
         }
-        let subtask = store.subtask_mut(id)?;
-        if !subtask.resolved() {
+        if !store.subtask_mut(id)?.resolved() {
+            store.check_depth()?;
+            let subtask = store.subtask_mut(id)?;
             subtask.request_cancellation();
             event!(debug, subtask, "cancelling", subtask = id);
             match subtask.callee {

@@ -1,4 +1,4 @@
-;; covers: lower, Trap::CannotEnter, Capacity
+;; covers: lower, Trap::CannotEnter
 
 ;; $Parent calls its child, the child calls its parent: both may. But the parent may not call the child again while it runs.
 

@@ -334,10 +334,11 @@ impl<P: Profile> Machine<P> {
         match error {
             Error::Bug(bug) => panic!("{bug}\n{}", self.tail()),
             Error::Misuse(misuse) => panic!("the tests misuse: {misuse}\n{}", self.tail()),
-            Error::Capacity(_) => {
+            // The depth is the same on every profile.
+            Error::Capacity(reached) if reached.resource() != Resource::Depth => {
                 self.capacity_at.get_or_insert(self.trace.len());
             }
-            Error::Trap(_) => {}
+            Error::Capacity(_) | Error::Trap(_) => {}
         }
         self.error_at.get_or_insert(self.trace.len());
         self.log(format!("error {error:?}"));

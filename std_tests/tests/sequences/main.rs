@@ -38,6 +38,30 @@ fn play<P: Profile>(tape: &[Step], choose: Choose) -> (Vec<String>, Option<usize
     (trace, capacity)
 }
 
+/// Quotas that are reached now and then, and before a large store is full.
+const QUOTAS: Limits = Limits {
+    tasks: 4,
+    threads: 5,
+    waitables: 7,
+    sets: 2,
+    streams: 3,
+    error_contexts: 2,
+    handles: 9,
+    queued: 1,
+    lends: 1,
+    ..Limits::STORAGE
+};
+
+/// Plays a tape where roots have quotas: the trace. What each root is charged with is recounted after each step.
+fn play_with_quotas<P: Profile>(tape: &[Step], choose: Choose) -> Vec<String> {
+    let setup = Setup { choose, depth: 6, limits: P::LIMITS, root_limits: QUOTAS, strict: false };
+    let mut machine = Box::new(Machine::<P>::new(tape.to_vec(), setup).expect("linking"));
+    machine.play();
+    let trace = machine.trace().to_vec();
+    machine.teardown();
+    trace
+}
+
 /// Plays a tape on every profile and compares.
 fn compare(tape: &[Step], choose: Choose) {
     let (heap, full) = play::<Heap>(tape, choose);
@@ -73,6 +97,12 @@ proptest! {
     #[test]
     fn random_sequences_random_choices_keep_the_invariants(tape in tape(120), seed in any::<u64>()) {
         compare(&tape, Choose::Seeded(seed));
+    }
+
+    #[test]
+    fn random_sequences_with_quotas_keep_the_invariants(tape in tape(120), seed in any::<u64>()) {
+        let choose = if seed % 2 == 0 { Choose::Eager } else { Choose::Seeded(seed) };
+        assert_eq!(play_with_quotas::<Heap>(&tape, choose), play_with_quotas::<Large>(&tape, choose));
     }
 
     #[test]
