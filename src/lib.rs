@@ -62,7 +62,7 @@ pub mod threading;
 pub mod waitable_set;
 
 pub use embedding::{Embedding, Outcome, Then};
-pub use error::{Error, Resource, Trap};
+pub use error::{Error, LimitOwner, LimitReached, Resource, Trap};
 #[cfg(feature = "alloc")]
 pub use storage::Heap;
 pub use storage::Limits;

@@ -106,10 +106,7 @@ impl<T: MaybeSend + 'static> AmbientEngine<T> {
         let mut store = Store::new(engine, data);
         store.0.data_mut().places = Some(Box::default());
         ambient::register(Box::new(Self(store)))?;
-        ambient::core(|core| {
-            core.store.set_choose(engine.choose());
-            core.store.set_strict(engine.strict());
-        })?;
+        ambient::core(|core| engine.settle(&mut core.store))?;
         Ok(())
     }
 

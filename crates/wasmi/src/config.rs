@@ -14,6 +14,8 @@ use canon_async_component::{CoreFeatures, PlanLimits, TranslateOptions};
 pub struct Config {
     /// `None`: nobody said any.
     limits: Option<Limits>,
+    /// `None`: half of the limits.
+    root_limits: Option<Limits>,
     features: Features,
     #[cfg(feature = "translate")]
     core_features: CoreFeatures,
@@ -47,6 +49,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             limits: None,
+            root_limits: None,
             features: Features::ALL,
             #[cfg(feature = "translate")]
             core_features: CoreFeatures::default(),
@@ -76,6 +79,15 @@ impl Config {
     /// [`Limits::HEAP`], with a `depth` of 40.
     pub fn limits(&mut self, limits: Limits) -> &mut Self {
         self.limits = Some(limits);
+        self
+    }
+
+    /// How much of it one root component may hold, which is each that is instantiated: its tasks, threads, subtasks and ends, sets,
+    /// streams, error contexts, queued calls and lends, and the handles of all instances in it together. A root that takes more
+    /// gets the error, and no other does. Default: half of the limits, rounded up. See
+    /// [`Store::set_root_limits`](canon_async::Store::set_root_limits).
+    pub fn root_limits(&mut self, limits: Limits) -> &mut Self {
+        self.root_limits = Some(limits);
         self
     }
 
@@ -237,16 +249,17 @@ impl Engine {
         self.0.config.limits
     }
 
+    /// What the configuration says of the component-model store itself.
+    pub(crate) fn settle(&self, core: &mut canon_async::Store<canon_async::Heap>) {
+        core.set_choose(self.0.config.choose);
+        core.set_strict(self.0.config.strict);
+        if let Some(limits) = self.0.config.root_limits {
+            core.set_root_limits(limits);
+        }
+    }
+
     pub(crate) fn max_stack_bytes(&self) -> usize {
         self.0.config.stack.max
-    }
-
-    pub(crate) fn choose(&self) -> Choose {
-        self.0.config.choose
-    }
-
-    pub(crate) fn strict(&self) -> bool {
-        self.0.config.strict
     }
 
     pub(crate) fn host_bytes(&self) -> u32 {

@@ -8,7 +8,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use canon_async::id::{HostCall, LiftId, TaskId};
-use canon_async::{Trap, run};
+use canon_async::{Embedding as _, Limits, Trap, run};
 use canon_async_component::host::CallState;
 use canon_async_component::types::{FuncType, TypeTable};
 use canon_async_component::{Val, instance};
@@ -38,6 +38,19 @@ impl Instance {
             return None;
         }
         Some(Func { store: self.store, inner: self.inner.func(path)?.clone() })
+    }
+
+    /// Sets how much it may hold, in place of [`Config::root_limits`](crate::Config::root_limits). What it holds already
+    /// stays, and counts. O(1).
+    ///
+    /// # Errors
+    /// `Misuse` where it is of another store.
+    pub fn set_limits(&self, mut ctx: impl AsContextMut, limits: Limits) -> Result<(), Error> {
+        let mut wx = ctx.wx();
+        if wx.state_mut().id != self.store {
+            return Err(Error::misuse(OTHER_STORE));
+        }
+        Ok(wx.store().set_limits_of(self.inner.root(), limits)?)
     }
 
     /// What it exports at a path.

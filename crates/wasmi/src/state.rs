@@ -108,8 +108,7 @@ pub(crate) fn is_host(memory: MemoryRef) -> bool {
 impl<T> State<T> {
     pub(crate) fn new(engine: &Engine, data: T) -> Self {
         let mut core = canon_async::Store::with_limits(engine.limits());
-        core.set_choose(engine.choose());
-        core.set_strict(engine.strict());
+        engine.settle(&mut core);
         let (memory_bytes, table_elements) = engine.budget();
         Self {
             id: StoreId::new(),

@@ -49,6 +49,8 @@ pub fn config() -> Config {
     let mut config = Config::new();
     config
         .limits(LIMITS)
+        // There is one guest, which may take all of that.
+        .root_limits(Limits::STORAGE)
         .fuel(true)
         .host_bytes(4 * 1024)
         .memory_bytes(LINEAR)
