@@ -95,6 +95,13 @@ pub trait Embedding {
         true
     }
 
+    /// Whether the native stack has room for one more call between components, with all that it may run. Asked before each such call
+    /// is begun, besides [`Limits::depth`](crate::Limits::depth): where it is not, that is a limit error, and nothing has changed. By default there is, and the
+    /// limit alone counts.
+    fn has_native_stack(&self) -> bool {
+        true
+    }
+
     /// A host call's task starts: write its flat arguments (as `flatten_functype` in the `lift` context has
     /// them, with [`MAX_FLAT_PARAMS`](crate::spec::MAX_FLAT_PARAMS)) to `args`; those that don't fit go to the host instance's
     /// memory, and their address to `args[0]`.

@@ -12,7 +12,7 @@ use crate::event::event;
 use crate::id::{InstanceId, LiftId, OptsId, TaskId, ThreadId};
 use crate::message::{Bug, Misuse};
 use crate::raise::{OrRaise as _, Raised, Raises, Raising as _};
-use crate::run::{Entry, run};
+use crate::run::{Entry, check_depth, run};
 use crate::spec::{
     CallbackCode, EventCode, MAX_CORE_PARAMS, MAX_FLAT_ASYNC_PARAMS, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS,
 };
@@ -34,8 +34,8 @@ pub(crate) fn call<E: Embedding + ?Sized>(
     let (instance, is_async) = (options.instance, ty.is_async);
     // The host is no component: its functions run side by side.
     let exclusive = is_async && (!options.is_async || options.callback.is_some());
-    store.check_depth()?;
-    store.enter_from(instance, from)?;
+    check_depth(e)?;
+    e.store().enter_from(instance, from)?;
     let result = call_entered(e, func, caller, (instance, from), is_async, exclusive, args);
     // What was poisoned stays entered.
     e.store().leave_to(instance, from);

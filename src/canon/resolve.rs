@@ -9,7 +9,7 @@ use crate::event::event;
 use crate::id::{InstanceId, TaskId, ThreadId, WaitableId};
 use crate::message::{Bug, Misuse};
 use crate::raise::{OrRaise as _, Raises, Raising as _};
-use crate::run::{Entry, run};
+use crate::run::{Entry, check_depth, run};
 use crate::spec::MAX_FLAT_PARAMS;
 use crate::state::{Caller, Event, Point, TaskState};
 use crate::storage::Profile;
@@ -92,8 +92,8 @@ pub(crate) fn request_cancellation<E: Embedding + ?Sized>(
     task_id: TaskId,
     from: Option<InstanceId>,
 ) -> Raises {
+    check_depth(e)?;
     let store = e.store();
-    store.check_depth()?;
     let task = store.task_mut(task_id)?;
     let (state, instance) = (task.state(), task.instance());
     let implicit = task.implicit_thread();

@@ -199,6 +199,17 @@ resources! {
     Signals: "armed signals", "ambient::Limits::signals";
     /// Tasks of executors that wait for the ambient store.
     Waiters: "tasks that wait for the ambient store", "ambient::capacity::WAITERS";
+    // What only an engine knows.
+    /// Stacks of guests that run or are suspended.
+    GuestStacks: "stacks of guests", "the engine's configuration";
+    /// Stack of the machine's thread that runs guests.
+    NativeStack: "native stack for calls between components", "run it on a thread with a larger stack";
+    /// Bytes that guests cause to be allocated, all told.
+    GuestBytes: "memory that guests cause to be allocated", "the engine's configuration";
+    /// Bytes of linear memories.
+    LinearMemory: "linear memories", "the engine's configuration";
+    /// Elements of guests' tables.
+    TableElements: "elements of tables", "the engine's configuration";
 }
 
 impl Resource {

@@ -201,6 +201,11 @@ impl<P: Profile> Store<P> {
         self.renew_root_quotas();
     }
 
+    /// How deep calls between components are nested on the native stack now; [`Limits::depth`] is the most.
+    pub fn nesting(&self) -> u32 {
+        self.depth
+    }
+
     /// The limits that hold.
     pub fn limits(&self) -> Limits {
         self.limits.unwrap_or(P::LIMITS)

@@ -10,6 +10,7 @@
 //! | `inspect` | `canon inspect` |
 //! | `wave` | values as WAVE text |
 //! | `input` | files |
+//! | `limits` | what a component may take |
 //! | [`wrap`] | core modules that carry a component type |
 //! | `console` | what is printed, and exit codes |
 #![forbid(unsafe_code)]
@@ -18,14 +19,19 @@ mod compile;
 mod console;
 mod input;
 mod inspect;
+mod limits;
 mod run;
 pub mod wast;
 mod wave;
 pub mod wrap;
 
 use std::process::ExitCode;
+use std::thread;
 
+use canon_async_wasmi::HeapMeter;
 use clap::{Parser, Subcommand};
+
+use crate::console::Failure;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -55,15 +61,25 @@ enum Command {
     Inspect(inspect::Inspect),
 }
 
-/// The command: reads the process's arguments, prints, and answers what the process exits with.
-pub fn main() -> ExitCode {
+/// The command: reads the process's arguments, prints, and answers what the process exits with. `meter` says how many bytes the
+/// process's allocator has handed out.
+pub fn main(meter: HeapMeter) -> ExitCode {
     // On bad usage clap prints the message and exits with 2, the code that we document.
     let cli = Cli::parse();
-    let done = match &cli.command {
-        Command::Run(args) => run::run(args).map(|()| ExitCode::SUCCESS),
-        Command::Wast(args) => wast::wast(args),
-        Command::Compile(args) => compile::compile(args).map(|()| ExitCode::SUCCESS),
-        Command::Inspect(args) => inspect::inspect(args).map(|()| ExitCode::SUCCESS),
+    let command = move || {
+        let done = match &cli.command {
+            Command::Run(args) => run::run(args, meter).map(|()| ExitCode::SUCCESS),
+            Command::Wast(args) => wast::wast(args),
+            Command::Compile(args) => compile::compile(args).map(|()| ExitCode::SUCCESS),
+            Command::Inspect(args) => inspect::inspect(args).map(|()| ExitCode::SUCCESS),
+        };
+        done.unwrap_or_else(|failure| failure.report())
     };
-    done.unwrap_or_else(|failure| failure.report())
+    let thread = thread::Builder::new().name("canon".into()).stack_size(limits::NATIVE_STACK).spawn(command);
+    match thread.map(thread::JoinHandle::join) {
+        Ok(Ok(code)) => code,
+        // The panic has been printed.
+        Ok(Err(_)) => ExitCode::from(101),
+        Err(error) => Failure::component(format_args!("no thread to run on: {error}")).report(),
+    }
 }

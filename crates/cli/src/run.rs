@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use canon_async_component::Plan;
 use canon_async_component::inspect;
 use canon_async_component::plan::{Export, ExportItem, Func};
-use canon_async_wasmi::{Component, Config, Engine, Error, Instance, Linker, Store, Val};
+use canon_async_wasmi::{Component, Config, Engine, Error, HeapMeter, Instance, Linker, Store, Val};
 use clap::Args;
 
 use crate::console::{self, Failure};
 use crate::input;
+use crate::limits::{self, Limits};
 use crate::wave::{self, Invocation};
 
 const AFTER_HELP: &str = "\
@@ -47,13 +48,15 @@ pub struct Run {
     /// Print the call's thread CPU time in nanoseconds on stderr
     #[arg(long)]
     time: bool,
+    #[command(flatten)]
+    limits: Limits,
 }
 
 /// Runs the command.
 ///
 /// # Errors
 /// See the text of its help for the exit codes.
-pub fn run(args: &Run) -> Result<(), Failure> {
+pub fn run(args: &Run, meter: HeapMeter) -> Result<(), Failure> {
     let invocation = Invocation::parse(&args.invoke)
         .map_err(|message| Failure::usage(format_args!("--invoke: {message}")))?;
     let plan = input::component(&args.file)?;
@@ -68,7 +71,7 @@ pub fn run(args: &Run) -> Result<(), Failure> {
     let vals = invocation
         .args(&plan.types, ty)
         .map_err(|message| Failure::usage(format_args!("--invoke: \"{}\": {message}", target.export)))?;
-    let (result, nanos) = call(providers, plan, &target, &vals)?;
+    let (result, nanos) = call(args.limits.config(Some(meter)), providers, plan, &target, &vals)?;
     if let Some(result) = result {
         console::line(wave::to_text(&result));
     }
@@ -97,7 +100,8 @@ impl Target {
 
     /// The call failed.
     fn call_failed(&self, error: &Error) -> Failure {
-        Failure::component(format_args!("{}: export \"{}\": {error}", self.name, self.export))
+        let option = limits::option(error);
+        Failure::component(format_args!("{}: export \"{}\": {error}{option}", self.name, self.export))
     }
 }
 
@@ -116,19 +120,23 @@ fn instantiate(
     let component = Component::from_plan(store.engine(), plan).map_err(|error| failed(name, error))?;
     linker.instantiate(store, &component).map_err(|error| match error {
         Error::Link(error) => failed(name, format_args!("can't be linked: {error}")),
-        error => failed(name, format_args!("can't be instantiated: {error}")),
+        error => {
+            let option = limits::option(&error);
+            failed(name, format_args!("can't be instantiated: {error}{option}"))
+        }
     })
 }
 
 /// Links the component, after those that provide what it imports, and calls the export; the result, and the call's CPU
 /// time.
 fn call(
+    config: Config,
     providers: Vec<(String, Plan)>,
     plan: Plan,
     target: &Target,
     args: &[Val],
 ) -> Result<(Option<Val>, Option<u128>), Failure> {
-    let engine = Engine::new(&Config::new());
+    let engine = Engine::new(&config);
     let mut store = Store::new(&engine, ());
     let mut linker = Linker::new(&engine);
     for (name, plan) in providers {

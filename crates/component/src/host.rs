@@ -54,6 +54,16 @@ impl HostMemory {
         self.limit
     }
 
+    /// Sets the most bytes that it may have from now on. What is there already stays.
+    pub fn set_limit(&mut self, limit: u32) {
+        self.limit = limit;
+    }
+
+    /// The bytes that are allocated for it.
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// All bytes, for [`Embedding::memory`](canon_async::Embedding::memory).
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         &mut self.bytes
@@ -83,11 +93,22 @@ impl HostMemory {
         let mask = mask.ok_or(Error::Misuse("an alignment that is no power of two"))?;
         let start = self.top.checked_add(mask).ok_or(full)? & !mask;
         let end = start.checked_add(size).filter(|end| *end <= self.limit).ok_or(full)?;
+        self.reserve(end as usize).ok_or(full)?;
         if self.bytes.len() < end as usize {
             self.bytes.resize(end as usize, 0);
         }
         self.top = end;
         Ok(start)
+    }
+
+    /// Room for so many bytes, of which there are no more than the limit: doubled, so that a string that grows is not copied each
+    /// time, but not past the limit.
+    fn reserve(&mut self, end: usize) -> Option<()> {
+        if end <= self.bytes.capacity() {
+            return Some(());
+        }
+        let doubled = self.bytes.capacity().saturating_mul(2).min(self.limit as usize).max(end);
+        self.bytes.try_reserve_exact(doubled.saturating_sub(self.bytes.len())).ok()
     }
 
     /// `realloc`, as [`Engine::host_realloc`](crate::Engine::host_realloc) runs it: a block with what the old one holds. The

@@ -1,13 +1,17 @@
 //! [`Config`], and the [`Engine`] that is made of it.
 
+use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
 
-use canon_async::Limits;
 use canon_async::spec::Features;
 use canon_async::store::Choose;
+use canon_async::{Limits, Resource};
 #[cfg(feature = "translate")]
 use canon_async_component::{CoreFeatures, PlanLimits, TranslateOptions};
+
+use crate::budget::{self, HeapMeter};
 
 /// What components may use and how much. The default is what a PC can give to code that it doesn't trust.
 #[derive(Clone, Debug)]
@@ -22,8 +26,11 @@ pub struct Config {
     #[cfg(feature = "translate")]
     plan_limits: PlanLimits,
     host_bytes: u32,
-    memory_bytes: usize,
+    guest_bytes: usize,
+    memory_bytes: Option<usize>,
     table_elements: usize,
+    stack_bytes_total: Option<usize>,
+    heap_meter: Option<HeapMeter>,
     stack: Stack,
     eager: bool,
     choose: Choose,
@@ -35,14 +42,43 @@ pub struct Config {
 #[derive(Clone, Copy, Debug)]
 struct Stack {
     min: usize,
+    /// Of values and frames together.
     max: usize,
-    depth: usize,
+    /// How many frames; `None`: as many as fit a third of the bytes.
+    depth: Option<usize>,
     cached: usize,
 }
 
+/// What wasmi keeps of a call on its stack beside the values: three words.
+const FRAME: usize = size_of::<[usize; 3]>();
+
+impl Stack {
+    fn depth(&self) -> usize {
+        // At least the function that is called.
+        self.depth.unwrap_or((self.max / 3) / FRAME).max(1)
+    }
+
+    /// Bytes of values.
+    fn values(&self) -> usize {
+        self.max.saturating_sub(self.depth().saturating_mul(FRAME))
+    }
+}
+
+/// Far below what a PC has, and a part of what a 32-bit address space has.
+const GUEST_BYTES: usize = if usize::BITS >= 64 { 1 << 30 } else { 256 << 20 };
+/// An interpreter's 4,000 frames; a list of 100,000 nodes that drops itself recursively.
+const STACK_BYTES: usize = if usize::BITS >= 64 { 8 << 20 } else { 512 << 10 };
+
 /// A level takes 5 KiB of native stack, and 35 KiB unoptimised, beside what host functions take: this many fit
-/// the 2 MiB that Rust gives a thread.
-const DEPTH: u32 = 40;
+/// the 2 MiB that Rust gives a thread. It is the limit where nobody knows how much there is.
+pub(crate) const DEPTH: u32 = 40;
+/// What has to be left of the native stack where a call between components is begun: for one more level, with the values that it
+/// passes and the host function that it may end in.
+#[cfg(feature = "std")]
+pub(crate) const NATIVE_RESERVE: usize = 128 << 10;
+#[cfg(feature = "std")]
+const DEFAULT_LIMITS: Limits = Limits { depth: 100_000, ..Limits::HEAP };
+#[cfg(not(feature = "std"))]
 const DEFAULT_LIMITS: Limits = Limits { depth: DEPTH, ..Limits::HEAP };
 
 impl Default for Config {
@@ -56,11 +92,13 @@ impl Default for Config {
             #[cfg(feature = "translate")]
             plan_limits: PlanLimits::default(),
             host_bytes: 64 << 20,
-            memory_bytes: usize::try_from(4u64 << 30).unwrap_or(1 << 30),
+            guest_bytes: GUEST_BYTES,
+            memory_bytes: None,
             table_elements: 10_000_000,
-            // wasmi's own, but for the cache: with wasmi's two, a chain of three guests allocates a stack for
-            // each call.
-            stack: Stack { min: 1_000, max: 1_000_000, depth: 1_000, cached: 16 },
+            stack_bytes_total: None,
+            heap_meter: None,
+            // With wasmi's own cache of two, a chain of three guests allocates a stack for each call.
+            stack: Stack { min: 1_000, max: STACK_BYTES, depth: None, cached: 16 },
             eager: false,
             choose: Choose::Eager,
             strict: false,
@@ -76,7 +114,9 @@ impl Config {
     }
 
     /// How much of everything that the Component Model keeps: tasks, handles, and so on. Default:
-    /// [`Limits::HEAP`], with a `depth` of 40.
+    /// [`Limits::HEAP`], with a `depth` that the native stack of the thread limits first: with the feature `std`, a call
+    /// between components is refused where less than 128 KiB of it is left, which host functions can rely on. Without,
+    /// nobody knows, and the `depth` is 40.
     pub fn limits(&mut self, limits: Limits) -> &mut Self {
         self.limits = Some(limits);
         self
@@ -119,10 +159,37 @@ impl Config {
         self
     }
 
-    /// The most bytes of all linear memories of a store together; `memory.grow` above it answers -1. Default:
-    /// 4 GiB (1 GiB where addresses have 32 bits).
+    /// The most bytes that the guests of a store may cause to be allocated, all told: linear memories, tables, stacks of guests,
+    /// values on their way to the host, and what the Component Model keeps. `memory.grow` above it answers -1, and a component
+    /// whose memories begin above it is not instantiated; all else is a `limit reached` that names this option. Default:
+    /// 1 GiB (256 MiB where addresses have 32 bits).
+    ///
+    /// wasmi fills memories with zeros when they grow, so they are committed then, touched or not.
+    pub fn guest_bytes(&mut self, bytes: usize) -> &mut Self {
+        self.guest_bytes = bytes;
+        self
+    }
+
+    /// The most bytes of all linear memories of a store together, within [`Config::guest_bytes`]; `memory.grow` above it answers -1.
+    /// Default: no limit but that.
     pub fn memory_bytes(&mut self, bytes: usize) -> &mut Self {
-        self.memory_bytes = bytes;
+        self.memory_bytes = Some(bytes);
+        self
+    }
+
+    /// The most bytes of all stacks of guests that run or are suspended, within [`Config::guest_bytes`]. Each counts as the most
+    /// that it may get ([`Config::max_stack_bytes`]), since wasmi does not say how much of it is in use: of the defaults, 128
+    /// guests. Default: no limit but that.
+    pub fn stack_bytes_total(&mut self, bytes: usize) -> &mut Self {
+        self.stack_bytes_total = Some(bytes);
+        self
+    }
+
+    /// A meter on the program's allocator, for many guests that are suspended at once: where stacks counted at their most would be
+    /// over the budget, what counts is how much the allocator has handed out since the store was made, whoever asked for it. It
+    /// is asked when a guest is called or suspended, so it should be fast. Default: none.
+    pub fn heap_meter(&mut self, meter: HeapMeter) -> &mut Self {
+        self.heap_meter = Some(meter);
         self
     }
 
@@ -140,15 +207,19 @@ impl Config {
         self
     }
 
-    /// The most bytes of one guest stack. Default: 1 MB.
+    /// The most bytes of one guest's stack: its values, and three words for each call. A guest that recurses deeper traps. Default:
+    /// 8 MiB (512 KiB where addresses have 32 bits).
+    ///
+    /// The engine doubles a stack that is full, so up to twice as much may be allocated, of which so much is ever touched.
     pub fn max_stack_bytes(&mut self, bytes: usize) -> &mut Self {
         self.stack.max = bytes;
         self
     }
 
-    /// How deep functions of one guest stack may call each other. Default: 1000.
+    /// How deep functions of one guest stack may call each other. Default: as deep as a third of [`Config::max_stack_bytes`] has room
+    /// for: 116,508 calls of the default.
     pub fn max_call_depth(&mut self, depth: usize) -> &mut Self {
-        self.stack.depth = depth;
+        self.stack.depth = Some(depth);
         self
     }
 
@@ -191,12 +262,12 @@ impl Config {
     fn wasmi(&self) -> wasmi::Config {
         let mut config = wasmi::Config::default();
         // In this order wasmi finds no minimum above its maximum, which would be a panic.
-        let max = self.stack.max;
+        let max = self.stack.values();
         config
             .set_min_stack_height(0)
             .set_max_stack_height(max)
             .set_min_stack_height(self.stack.min.min(max));
-        config.set_max_recursion_depth(self.stack.depth).set_max_cached_stacks(self.stack.cached);
+        config.set_max_recursion_depth(self.stack.depth()).set_max_cached_stacks(self.stack.cached);
         config.consume_fuel(self.fuel);
         // What the translation lets pass and wasmi has switched off.
         config.wasm_custom_page_sizes(true).wasm_wide_arithmetic(true);
@@ -208,6 +279,21 @@ impl Config {
             wasmi::CompilationMode::LazyTranslation
         });
         config
+    }
+}
+
+/// A size for people.
+struct Bytes(usize);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (unit, shift) in [("GiB", 30), ("MiB", 20), ("KiB", 10)] {
+            let whole = self.0.wrapping_shr(shift);
+            if whole > 0 && whole.wrapping_shl(shift) == self.0 {
+                return write!(f, "{whole} {unit}");
+            }
+        }
+        write!(f, "{} bytes", self.0)
     }
 }
 
@@ -266,8 +352,62 @@ impl Engine {
         self.0.config.host_bytes
     }
 
-    pub(crate) fn budget(&self) -> (usize, usize) {
-        (self.0.config.memory_bytes, self.0.config.table_elements)
+    pub(crate) fn budget(&self) -> budget::Limits {
+        let config = &self.0.config;
+        budget::Limits {
+            total: config.guest_bytes,
+            memory: config.memory_bytes.unwrap_or(usize::MAX),
+            stacks: config.stack_bytes_total.unwrap_or(usize::MAX),
+            stack: config.stack.max,
+            table_elements: config.table_elements,
+            meter: config.heap_meter,
+        }
+    }
+
+    /// A limit of this crate's in words: what it is, its value, and what raises it.
+    pub(crate) fn limit_text(&self, resource: Resource) -> Option<String> {
+        let budget = self.budget();
+        let (total, stack) = (Bytes(budget.total), Bytes(budget.stack));
+        Some(match resource {
+            Resource::GuestStacks if self.0.config.stack_bytes_total.is_some() => {
+                let stacks = Bytes(budget.stacks);
+                format!(
+                    "limit reached: stacks of guests, {stacks} of {stack} each (Config::stack_bytes_total, Config::max_stack_bytes)"
+                )
+            }
+            Resource::GuestStacks if budget.meter.is_some() => {
+                format!("limit reached: stacks of guests, with all else {total} (Config::guest_bytes)")
+            }
+            Resource::GuestStacks => {
+                format!(
+                    "limit reached: stacks of guests, {stack} each, with all else {total} (Config::max_stack_bytes, Config::guest_bytes)"
+                )
+            }
+            Resource::GuestBytes | Resource::HeapBytes => {
+                format!(
+                    "limit reached: memory that guests cause to be allocated, {total} (Config::guest_bytes)"
+                )
+            }
+            Resource::LinearMemory => {
+                format!("limit reached: linear memories, {} (Config::memory_bytes)", Bytes(budget.memory))
+            }
+            Resource::TableElements => {
+                format!(
+                    "limit reached: elements of tables, {} (Config::table_elements)",
+                    budget.table_elements
+                )
+            }
+            Resource::HostBytes => {
+                let host = Bytes(self.host_bytes() as usize);
+                format!("limit reached: bytes of host values, {host} (Config::host_bytes)")
+            }
+            #[cfg(feature = "std")]
+            Resource::NativeStack => format!(
+                "limit reached: calls between components, less than {} of native stack are left (run it on a thread with a larger stack)",
+                Bytes(NATIVE_RESERVE)
+            ),
+            _ => return None,
+        })
     }
 
     #[cfg(feature = "translate")]

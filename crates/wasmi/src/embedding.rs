@@ -19,6 +19,8 @@ use canon_async_component::Val;
 use canon_async_component::plan::{CoreFuncType, CoreType};
 use wasmi::{AsContextMut as _, Nullable, Ref, StoreContextMut, TrapCode, Val as CoreVal};
 
+#[cfg(feature = "std")]
+use crate::config::{DEPTH, NATIVE_RESERVE};
 use crate::continuation::{Parked, Ran};
 use crate::later::{Answer, Due, guarded};
 use crate::linker::Given;
@@ -117,6 +119,11 @@ impl<T> Wx<'_, T> {
 
     /// The core's error with its text.
     pub(crate) fn explain(&mut self, error: Error) -> crate::Error {
+        if let Error::Capacity(reached) = error
+            && let Some(text) = self.state().engine.limit_text(reached.resource())
+        {
+            return crate::Error::Trap { error, text };
+        }
         match (error, &self.state().trap_text) {
             (Error::Trap(Trap::Engine(_)), Some(text)) => {
                 crate::Error::Trap { error, text: text.to_string() }
@@ -173,7 +180,7 @@ impl<T> Wx<'_, T> {
         }
     }
 
-    /// Runs wasm that can be set aside, for a thread.
+    /// Runs wasm that can be set aside, for a thread: on a new stack, or that of its frames, which counts already.
     fn run(
         &mut self,
         thread: ThreadId,
@@ -182,13 +189,24 @@ impl<T> Wx<'_, T> {
         let plain = core::mem::replace(&mut self.state_mut().plain, false);
         let ran = run(self.0.as_context_mut());
         self.state_mut().plain = plain;
+        let outcome = self.ran(thread, ran);
+        if !matches!(outcome, Ok(Outcome::Blocked)) {
+            self.state_mut().free_stack();
+        }
+        outcome
+    }
+
+    /// What came of a stretch of wasm; of a thread that blocks, the frames are kept, and its stack goes on counting.
+    fn ran(&mut self, thread: ThreadId, ran: Result<Ran, wasmi::Error>) -> Result<Outcome, Error> {
         match ran {
             Ok(Ran::Returned(bits)) => Ok(Outcome::Returned(bits)),
             Ok(Ran::Stopped(frames)) => {
                 if frames.host_error().downcast_ref::<Block>().is_none() {
                     return Err(self.error_of(frames.host_error()));
                 }
-                self.state_mut().parked.park(thread, Parked::Frames(frames))?;
+                let state = self.state_mut();
+                state.budget.check_stack(state.other_bytes())?;
+                state.parked.park(thread, Parked::Frames(frames))?;
                 Ok(Outcome::Blocked)
             }
             Ok(Ran::OutOfFuel) => Err(self.out_of_fuel()),
@@ -205,9 +223,11 @@ impl<T> Wx<'_, T> {
         &mut self,
         run: impl FnOnce(StoreContextMut<'_, State<T>>) -> Result<R, wasmi::Error>,
     ) -> Result<R, Error> {
+        self.state_mut().take_stack()?;
         let plain = core::mem::replace(&mut self.state_mut().plain, true);
         let result = run(self.0.as_context_mut());
         self.state_mut().plain = plain;
+        self.state_mut().free_stack();
         result.map_err(|error| self.error_of(&error))
     }
 
@@ -297,6 +317,7 @@ impl<T> Embedding for Wx<'_, T> {
             #[cfg(feature = "std")]
             Target::Typed(typed) => {
                 let mut fits = true;
+                self.state_mut().take_stack()?;
                 let outcome = self.run(thread, |ctx| {
                     let ran = typed.call_resumable(ctx, args);
                     fits = ran.is_some();
@@ -308,6 +329,7 @@ impl<T> Embedding for Wx<'_, T> {
                 let mut vals = NO_ARGS;
                 self.core_args(func, args, &mut vals);
                 let vals = vals.get(..params).unwrap_or(&[]);
+                self.state_mut().take_stack()?;
                 self.run(thread, |ctx| Ran::of(result, |out| wasm.call_resumable(ctx, vals, out)))
             }
             Target::Host(entry) => self.call_host(thread, &entry, args),
@@ -357,7 +379,9 @@ impl<T> Embedding for Wx<'_, T> {
 
     fn discard(&mut self, thread: ThreadId) {
         // Nothing there is nothing to do.
-        let _ = self.state_mut().parked.take(thread);
+        if let Ok(Parked::Frames(_)) = self.state_mut().parked.take(thread) {
+            self.state_mut().free_stack();
+        }
     }
 
     fn thread_func(&mut self, thread: ThreadId, table: TableRef, index: u64) -> Result<(), Error> {
@@ -386,6 +410,7 @@ impl<T> Embedding for Wx<'_, T> {
                     [wasmi::ValType::I64] => [CoreVal::I64(arg as i64)],
                     _ => [CoreVal::I32(arg as u32 as i32)],
                 };
+                self.state_mut().take_stack()?;
                 self.run(thread, |ctx| Ran::of(false, |out| func.call_resumable(ctx, &arg, out)))
             }
             _ => Err(Error::Bug("a thread was started twice")),
@@ -394,6 +419,14 @@ impl<T> Embedding for Wx<'_, T> {
 
     fn can_suspend(&self) -> bool {
         !self.state().plain
+    }
+
+    #[cfg(feature = "std")]
+    fn has_native_stack(&self) -> bool {
+        match stacker::remaining_stack() {
+            Some(left) => left >= NATIVE_RESERVE,
+            None => self.state().core.nesting() < DEPTH,
+        }
     }
 
     fn host_args(&mut self, call: HostCall, args: &mut [u64]) -> Result<(), Error> {

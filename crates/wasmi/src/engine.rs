@@ -13,7 +13,7 @@ use canon_async::spec::PtrType;
 use canon_async::{Error, Resource};
 use canon_async_component::plan::{CoreFuncType, CoreItemType, CoreKind, CoreType, ModuleType};
 use canon_async_component::{CoreExtern, Engine, EngineError, HostCalls, HostSig, ImportArg};
-use wasmi::errors::{ErrorKind, InstantiationError};
+use wasmi::errors::{ErrorKind, InstantiationError, MemoryError, TableError};
 use wasmi::{AsContext as _, Extern, ExternType, FuncType, Instance, Memory, Module, TrapCode, ValType};
 
 use crate::embedding::{Carried, Wx};
@@ -52,9 +52,12 @@ impl<T> Engine for Wx<'_, T> {
             given.get(&name).copied().ok_or_else(|| refused(import.module(), import.name()))
         });
         let externs = wanted.collect::<Result<Vec<_>, _>>()?;
+        // For its start function.
+        self.state_mut().take_stack()?;
         let plain = core::mem::replace(&mut self.state_mut().plain, true);
         let made = Instance::new(&mut self.0, module, &externs);
         self.state_mut().plain = plain;
+        self.state_mut().free_stack();
         let made = made.map_err(|error| self.instantiation_error(&error))?;
         if self.state().places.is_some() {
             self.add_place(instance, made);
@@ -223,6 +226,13 @@ impl<T> Wx<'_, T> {
         if let ErrorKind::Instantiation(InstantiationError::ElementSegmentDoesNotFit { .. }) = error.kind() {
             let code = TrapCode::TableOutOfBounds;
             return self.trap(u32::from(u8::from(code)), Cow::Borrowed(code.trap_message())).into();
+        }
+        if let ErrorKind::Instantiation(
+            InstantiationError::FailedToInstantiateMemory(MemoryError::ResourceLimiterDeniedAllocation)
+            | InstantiationError::FailedToInstantiateTable(TableError::ResourceLimiterDeniedAllocation),
+        ) = error.kind()
+        {
+            return Error::capacity(self.state().budget.refusal()).into();
         }
         let ran = error.as_trap_code().is_some() || error.downcast_ref::<Carried>().is_some();
         if ran || matches!(error.kind(), ErrorKind::Host(_)) {

@@ -11,7 +11,7 @@ use canon_async::id::{HostCall, LiftId, TaskId};
 use canon_async::{Embedding as _, Limits, Trap, run};
 use canon_async_component::host::CallState;
 use canon_async_component::types::{FuncType, TypeTable};
-use canon_async_component::{Val, instance};
+use canon_async_component::{Val, ValError, instance};
 
 use crate::error::Error;
 use crate::state::StoreId;
@@ -242,6 +242,7 @@ impl Call {
         self.taken = true;
         match state.host_calls.remove(self.number) {
             Some(CallState::Returned(val)) => Ok(Poll::Ready(val)),
+            Some(CallState::Failed(ValError::Core(error))) => Err(wx.explain(error)),
             Some(CallState::Failed(error)) => Err(Error::Value(error)),
             Some(CallState::Cancelled) => Err(Error::Cancelled),
             Some(CallState::Lost | CallState::Pending) | None => Err(Error::plain(Trap::CannotEnter.into())),

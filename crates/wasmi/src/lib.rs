@@ -52,6 +52,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod ambient;
+mod budget;
 pub mod component;
 pub mod config;
 mod continuation;
@@ -69,6 +70,7 @@ pub mod store;
 mod typed;
 
 pub use ambient::AmbientEngine;
+pub use budget::HeapMeter;
 pub use canon_async::store::Choose;
 pub use canon_async::{Limits, spec::Features};
 #[cfg(feature = "translate")]

@@ -8,14 +8,14 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use canon_async::Heap;
 use canon_async::ambient;
 use canon_async::id::{FuncRef, MemoryRef};
+use canon_async::{Error, Heap};
 use canon_async_component::plan::CoreFuncType;
 use canon_async_component::{HostCalls, HostMemory, HostSig};
-use wasmi::errors::{MemoryError, TableError};
-use wasmi::{Global, Memory, Module, ResourceLimiter, Table, TypedFunc};
+use wasmi::{Global, Memory, Module, Table, TypedFunc};
 
+use crate::budget::Budget;
 use crate::component::Component;
 use crate::config::Engine;
 use crate::continuation::Continuations;
@@ -109,7 +109,6 @@ impl<T> State<T> {
     pub(crate) fn new(engine: &Engine, data: T) -> Self {
         let mut core = canon_async::Store::with_limits(engine.limits());
         engine.settle(&mut core);
-        let (memory_bytes, table_elements) = engine.budget();
         Self {
             id: StoreId::new(),
             engine: engine.clone(),
@@ -128,11 +127,41 @@ impl<T> State<T> {
             last_arg: 0,
             plain: false,
             trap_text: None,
-            budget: Budget { memory_bytes, table_elements },
+            budget: Budget::new(engine.budget()),
             linking: None,
             ambient_memory: ambient::HostMemory::new(),
             places: None,
         }
+    }
+
+    /// Bytes that the core and the host's memory have allocated.
+    pub(crate) fn other_bytes(&self) -> usize {
+        self.core.heap_bytes().saturating_add(self.host_memory.capacity())
+    }
+
+    /// The budget has changed: the core and the host's memory may have what is left. O(1).
+    pub(crate) fn settle(&mut self) {
+        let left = self.budget.left();
+        self.core.set_heap_limit(left.saturating_sub(self.host_memory.capacity()));
+        let host = left.saturating_sub(self.core.heap_bytes());
+        let host = u32::try_from(host).unwrap_or(u32::MAX);
+        self.host_memory.set_limit(host.min(self.engine.host_bytes()));
+    }
+
+    /// A guest gets a stack, which counts until [`State::free_stack`].
+    ///
+    /// # Errors
+    /// `Capacity`; nothing was taken.
+    pub(crate) fn take_stack(&mut self) -> Result<(), Error> {
+        self.budget.take_stack(self.other_bytes())?;
+        self.settle();
+        Ok(())
+    }
+
+    /// A guest's stack is free again.
+    pub(crate) fn free_stack(&mut self) {
+        self.budget.free_stack();
+        self.settle();
     }
 
     /// Adds a core function; `None` past 2^30 of them, where the ambient store's begin.
@@ -157,70 +186,5 @@ impl<T> State<T> {
     /// The wasmi memory behind a reference; `None` for the host's.
     pub(crate) fn wasm_memory(&self, memory: MemoryRef) -> Option<Memory> {
         self.memories.get(memory.index().checked_sub(1)?).copied()
-    }
-}
-
-/// What all memories and tables of a store may still take.
-#[derive(Debug)]
-pub(crate) struct Budget {
-    memory_bytes: usize,
-    table_elements: usize,
-}
-
-impl Budget {
-    fn take(left: &mut usize, (current, desired): (usize, usize), maximum: Option<usize>) -> bool {
-        if maximum.is_some_and(|maximum| desired > maximum) {
-            return false;
-        }
-        match left.checked_sub(desired.saturating_sub(current)) {
-            Some(less) => {
-                *left = less;
-                true
-            }
-            None => false,
-        }
-    }
-}
-
-type LimiterResult<T> = Result<T, wasmi_core::LimiterError>;
-
-impl ResourceLimiter for Budget {
-    fn memory_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        maximum: Option<usize>,
-    ) -> LimiterResult<bool> {
-        Ok(Self::take(&mut self.memory_bytes, (current, desired), maximum))
-    }
-
-    fn table_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        maximum: Option<usize>,
-    ) -> LimiterResult<bool> {
-        Ok(Self::take(&mut self.table_elements, (current, desired), maximum))
-    }
-
-    // The system had not what the budget would have allowed: rare, and then the budget stays smaller.
-    fn memory_grow_failed(&mut self, _: &MemoryError) -> LimiterResult<()> {
-        Ok(())
-    }
-
-    fn table_grow_failed(&mut self, _: &TableError) -> LimiterResult<()> {
-        Ok(())
-    }
-
-    fn instances(&self) -> usize {
-        usize::MAX
-    }
-
-    fn tables(&self) -> usize {
-        usize::MAX
-    }
-
-    fn memories(&self) -> usize {
-        usize::MAX
     }
 }

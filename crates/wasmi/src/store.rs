@@ -29,7 +29,8 @@ impl<T> Store<T> {
     /// An empty store, with the limits of the engine's [`Config`](crate::Config).
     pub fn new(engine: &Engine, data: T) -> Self {
         let mut store = wasmi::Store::new(engine.wasmi(), State::new(engine, data));
-        store.limiter(|state| &mut state.budget);
+        store.limiter(|state| state);
+        store.data_mut().settle();
         Self(store)
     }
 

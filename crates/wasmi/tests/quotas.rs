@@ -47,7 +47,8 @@ fn a_root_that_takes_too_much_fails_and_its_neighbour_does_not() {
     let (mut store, first, second) = two(|_| ());
     assert_eq!(call_u32(&mut store, &first, "hog", &[5]).unwrap(), 0);
     let error = call_u32(&mut store, &first, "hog", &[1]).unwrap_err();
-    let text = "limit reached: waitable sets of one root component, 5 (Limits::sets of Store::set_root_limits)";
+    let text =
+        "limit reached: waitable sets of one root component, 5 (Limits::sets of Store::set_root_limits)";
     assert!(error.to_string().contains(text), "{error}");
     // What it held is free again, and the other may hold no more than before.
     assert_eq!(call_u32(&mut store, &second, "hog", &[5]).unwrap(), 0);

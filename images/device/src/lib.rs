@@ -19,6 +19,8 @@ pub const HEAP: usize = 96 * 1024;
 pub const LINEAR: usize = 6 * 1024;
 /// What there is besides where it matters: nearly what [`config`] lets a guest take on top of what its plan takes.
 pub const RESERVE: usize = 32 * 1024;
+/// Bytes of a guest's stack: 4 KiB of values, and three words for each of 64 calls.
+const STACK: usize = 4 * 1024 + 64 * 12;
 /// Fuel for linking, and for each time that a call is polled: about one for an instruction.
 pub const FUEL: u64 = 1_000_000;
 
@@ -54,9 +56,10 @@ pub fn config() -> Config {
         .fuel(true)
         .host_bytes(4 * 1024)
         .memory_bytes(LINEAR)
+        .guest_bytes(LINEAR + RESERVE)
         .table_elements(256)
         .min_stack_bytes(0)
-        .max_stack_bytes(4 * 1024)
+        .max_stack_bytes(STACK)
         .max_call_depth(64)
         .max_cached_stacks(1);
     config

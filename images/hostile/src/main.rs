@@ -35,7 +35,7 @@ enum Expected {
 
 use Expected::{Between, Fails, Refused, TakesTurns};
 
-const ATTACKS: [(&str, Expected); 14] = [
+const ATTACKS: [(&str, Expected); 24] = [
     ("trap", Fails("unreachable")),
     ("endless", Fails("all fuel consumed")),
     ("yields", TakesTurns),
@@ -48,6 +48,16 @@ const ATTACKS: [(&str, Expected); 14] = [
     ("sets", Fails("limit reached: waitable sets")),
     ("crowd", Fails("limit reached: threads")),
     ("everything", Fails("limit reached: threads")),
+    ("grow-loop", Fails("all fuel consumed")),
+    ("table-grow-loop", Fails("all fuel consumed")),
+    ("table-loop", Fails("all fuel consumed")),
+    ("table-copy-loop", Fails("all fuel consumed")),
+    ("table-fill-loop", Fails("all fuel consumed")),
+    ("table-init-loop", Fails("all fuel consumed")),
+    ("copy-loop", Fails("all fuel consumed")),
+    ("init-loop", Fails("all fuel consumed")),
+    ("call-loop", Fails("all fuel consumed")),
+    ("join-loop", Fails("all fuel consumed")),
     ("whisper", Fails("limit reached: bytes of host values")),
     ("talk", Fails("limit reached: bytes of host values")),
 ];

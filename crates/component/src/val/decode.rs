@@ -2,7 +2,8 @@
 //!
 //! What is decoded was put into the host's memory by the core, which checked it; a value that is none is
 //! an error all the same. A guest chooses how long a list is, so what a decoder builds is limited: by the
-//! limit of the host's memory, in bytes of [`Val`]s and of text.
+//! limit of the host's memory, in bytes that are allocated, with what an allocator adds to each block. Each block is charged
+//! before it is allocated, and has the size that it needs.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -16,6 +17,9 @@ use crate::host::HostMemory;
 use crate::layout::TypeError;
 use crate::shared::LinkedTypes;
 use crate::types::{TypeDef, ValType};
+
+/// What an allocator keeps beside a block, and what it rounds the block up to.
+const BLOCK: usize = 16;
 
 /// Reads values of a plan's types.
 #[derive(Debug)]
@@ -37,7 +41,7 @@ impl<'a> Decoder<'a> {
     /// # Errors
     /// `Core`: a trap where the bytes are no value, `Capacity(HostBytes)` where there are too many.
     pub fn values(&mut self, tys: &[ValType], flat: &[u64], max: usize) -> Result<Vec<Val>, ValError> {
-        let mut out = Vec::new();
+        let mut out = self.vec(tys.len())?;
         if self.types.layouts.flat_all(tys.iter().copied(), max)?.is_some() {
             let mut flat = flat;
             for ty in tys {
@@ -55,7 +59,6 @@ impl<'a> Decoder<'a> {
 
     /// `lift_flat`.
     fn flat(&mut self, ty: ValType, flat: &mut &[u64]) -> Result<Val, ValError> {
-        self.charge(size_of::<Val>())?;
         match ty {
             ValType::String => {
                 let (ptr, len) = (next(flat)? as u32, next(flat)? as u32);
@@ -71,22 +74,21 @@ impl<'a> Decoder<'a> {
         let def = types.table.def(index).ok_or(TypeError::Unknown)?;
         match def {
             TypeDef::Record(fields) => {
-                let mut out = Vec::new();
+                let mut out = self.vec(fields.len())?;
                 for field in fields {
-                    self.charge(field.name.len())?;
-                    out.push((field.name.clone(), self.flat(field.ty, flat)?));
+                    out.push((self.label(&field.name)?, self.flat(field.ty, flat)?));
                 }
                 Ok(Val::Record(out))
             }
             TypeDef::Tuple(tys) => {
-                let mut out = Vec::new();
+                let mut out = self.vec(tys.len())?;
                 for ty in tys {
                     out.push(self.flat(*ty, flat)?);
                 }
                 Ok(Val::Tuple(out))
             }
             TypeDef::FixedList(ty, len) => {
-                let mut out = Vec::new();
+                let mut out = self.vec(*len as usize)?;
                 for _ in 0..*len {
                     out.push(self.flat(*ty, flat)?);
                 }
@@ -115,7 +117,6 @@ impl<'a> Decoder<'a> {
 
     /// `load`.
     fn load(&mut self, ty: ValType, at: u32) -> Result<Val, ValError> {
-        self.charge(size_of::<Val>())?;
         match ty {
             ValType::String => {
                 let (ptr, len) = self.get_range(at)?;
@@ -135,16 +136,15 @@ impl<'a> Decoder<'a> {
         match def {
             TypeDef::Record(fields) => {
                 let (offsets, ..) = types.layouts.fields(fields.iter().map(|field| field.ty), HOST)?;
-                let mut out = Vec::new();
+                let mut out = self.vec(fields.len())?;
                 for (field, offset) in fields.iter().zip(offsets) {
-                    self.charge(field.name.len())?;
-                    out.push((field.name.clone(), self.load(field.ty, add(at, offset)?)?));
+                    out.push((self.label(&field.name)?, self.load(field.ty, add(at, offset)?)?));
                 }
                 Ok(Val::Record(out))
             }
             TypeDef::Tuple(tys) => {
                 let (offsets, ..) = types.layouts.fields(tys.iter().copied(), HOST)?;
-                let mut out = Vec::new();
+                let mut out = self.vec(tys.len())?;
                 for (ty, offset) in tys.iter().zip(offsets) {
                     out.push(self.load(*ty, add(at, offset)?)?);
                 }
@@ -178,11 +178,12 @@ impl<'a> Decoder<'a> {
     fn word(&mut self, def: &TypeDef, word: u32) -> Result<Val, ValError> {
         Ok(match def {
             TypeDef::Flags(labels) => {
-                let mut set = Vec::new();
+                let is_set = |at: usize| word.wrapping_shr(at as u32) & 1 == 1;
+                let count = (0..labels.len()).filter(|at| is_set(*at)).count();
+                let mut set = self.vec(count)?;
                 for (at, label) in labels.iter().enumerate() {
-                    if word.wrapping_shr(at as u32) & 1 == 1 {
-                        self.charge(label.len().saturating_add(size_of::<String>()))?;
-                        set.push(label.clone());
+                    if is_set(at) {
+                        set.push(self.label(label)?);
                     }
                 }
                 Val::Flags(set)
@@ -194,7 +195,7 @@ impl<'a> Decoder<'a> {
     }
 
     fn string(&mut self, ptr: u32, len: u32) -> Result<Val, ValError> {
-        self.charge(len as usize)?;
+        self.block(len as usize)?;
         let bytes = self.bytes(ptr, len).ok_or(Error::Trap(Trap::StringOutOfBounds))?;
         let text = core::str::from_utf8(bytes).map_err(|_| Error::Trap(Trap::InvalidUtf8))?;
         Ok(Val::String(text.into()))
@@ -204,7 +205,7 @@ impl<'a> Decoder<'a> {
         match def {
             TypeDef::Map(key_ty, val_ty) => {
                 let (offsets, size, _) = self.types.layouts.fields([*key_ty, *val_ty], HOST)?;
-                let mut out = Vec::new();
+                let mut out = self.vec(len as usize)?;
                 let mut at = ptr;
                 for _ in 0..len {
                     let key = self.load(*key_ty, at)?;
@@ -219,10 +220,9 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Grows as it reads: a length is no reason to reserve memory.
     fn elements(&mut self, ty: ValType, ptr: u32, len: u32) -> Result<Vec<Val>, ValError> {
         let (size, _) = self.types.layouts.size_align(ty, HOST)?;
-        let mut out = Vec::new();
+        let mut out = self.vec(len as usize)?;
         let mut at = ptr;
         for _ in 0..len {
             out.push(self.load(ty, at)?);
@@ -232,7 +232,13 @@ impl<'a> Decoder<'a> {
     }
 
     fn chosen(&mut self, def: &TypeDef, case: u32, payload: Option<Val>) -> Result<Val, ValError> {
-        let payload = payload.map(Box::new);
+        let payload = match payload {
+            Some(payload) => {
+                self.block(size_of::<Val>())?;
+                Some(Box::new(payload))
+            }
+            None => None,
+        };
         let label = match def {
             TypeDef::Variant(cases) => cases.get(case as usize).map(|case| &case.name),
             TypeDef::Enum(labels) => labels.get(case as usize),
@@ -243,10 +249,10 @@ impl<'a> Decoder<'a> {
             _ => None,
         };
         let label = label.ok_or(Error::Trap(Trap::InvalidDiscriminant))?;
-        self.charge(label.len())?;
+        let label = self.label(label)?;
         Ok(match def {
-            TypeDef::Enum(_) => Val::Enum(label.clone()),
-            _ => Val::Variant(label.clone(), payload),
+            TypeDef::Enum(_) => Val::Enum(label),
+            _ => Val::Variant(label, payload),
         })
     }
 
@@ -265,8 +271,28 @@ impl<'a> Decoder<'a> {
         self.memory.get(at as usize..(at as usize).checked_add(len as usize)?)
     }
 
-    fn charge(&mut self, bytes: usize) -> Result<(), ValError> {
-        self.budget = self.budget.checked_sub(bytes).ok_or(Error::capacity(Resource::HostBytes))?;
+    /// A name of the type, which the value repeats.
+    fn label(&mut self, label: &str) -> Result<String, ValError> {
+        self.block(label.len())?;
+        Ok(label.into())
+    }
+
+    /// An empty vector with room for `len` elements, and no more. A length that no memory holds is above the budget.
+    fn vec<T>(&mut self, len: usize) -> Result<Vec<T>, ValError> {
+        self.block(len.saturating_mul(size_of::<T>()))?;
+        let mut vec = Vec::new();
+        vec.try_reserve_exact(len).map_err(|_| Error::capacity(Resource::HostBytes))?;
+        Ok(vec)
+    }
+
+    /// Charges a block of memory that is about to be allocated; an empty one is none.
+    fn block(&mut self, bytes: usize) -> Result<(), ValError> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        let rounded = bytes.checked_next_multiple_of(BLOCK).unwrap_or(usize::MAX);
+        let left = self.budget.checked_sub(rounded.saturating_add(BLOCK));
+        self.budget = left.ok_or(Error::capacity(Resource::HostBytes))?;
         Ok(())
     }
 }

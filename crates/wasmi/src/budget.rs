@@ -1,0 +1,303 @@
+//! One budget for the memory that guests cause to be allocated.
+//!
+//! | what | how it counts |
+//! |---|---|
+//! | linear memories | their bytes: wasmi zeroes them by hand, so they are committed when they grow |
+//! | tables | 8 bytes an element |
+//! | stacks of guests that run or are suspended | [`Config::max_stack_bytes`](crate::Config::max_stack_bytes) each, since wasmi does not say how much of one is in use |
+//! | values on their way to the host and from it | the bytes of the host's memory |
+//! | what the Component Model keeps | [`Store::heap_bytes`](canon_async::Store::heap_bytes) |
+//!
+//! Where the embedder has a meter on the allocator ([`Config::heap_meter`](crate::Config::heap_meter)), that decides where the count
+//! above is over the budget: a thousand suspended guests take what they really take.
+
+use canon_async::{Error, Resource};
+use wasmi::ResourceLimiter;
+use wasmi::errors::{MemoryError, TableError};
+
+use crate::state::State;
+
+/// How many bytes the program's allocator has handed out and not got back.
+pub type HeapMeter = fn() -> usize;
+
+/// What a table's element takes in wasmi.
+const ELEMENT_BYTES: usize = 8;
+
+/// What a store may take; see [`Config`](crate::Config).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Bytes of everything.
+    pub total: usize,
+    /// Bytes of all linear memories.
+    pub memory: usize,
+    /// Bytes of all stacks.
+    pub stacks: usize,
+    /// Bytes of one stack.
+    pub stack: usize,
+    pub table_elements: usize,
+    pub meter: Option<HeapMeter>,
+}
+
+/// What was taken for a growth that may still fail.
+#[derive(Clone, Copy, Debug)]
+enum Growth {
+    None,
+    Memory(usize),
+    Table(usize),
+}
+
+/// What guests have taken.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    limits: Limits,
+    /// What the meter said when the store was made.
+    base: usize,
+    memory_bytes: usize,
+    table_elements: usize,
+    /// Stacks of guests that run or are suspended.
+    stacks: usize,
+    growth: Growth,
+    /// Which limit refused the growth that was asked for last.
+    refusal: Resource,
+}
+
+impl Budget {
+    pub(crate) fn new(limits: Limits) -> Self {
+        let base = limits.meter.map_or(0, |meter| meter());
+        Self {
+            limits,
+            base,
+            memory_bytes: 0,
+            table_elements: 0,
+            stacks: 0,
+            growth: Growth::None,
+            refusal: Resource::GuestBytes,
+        }
+    }
+
+    /// What is counted here. The rest is what the core and the host's memory have allocated.
+    fn counted(&self) -> usize {
+        let tables = self.table_elements.saturating_mul(ELEMENT_BYTES);
+        self.memory_bytes.saturating_add(tables).saturating_add(self.stack_bytes(self.stacks))
+    }
+
+    fn stack_bytes(&self, stacks: usize) -> usize {
+        stacks.saturating_mul(self.limits.stack)
+    }
+
+    /// What is left for the core and the host's memory.
+    pub(crate) fn left(&self) -> usize {
+        let left = self.limits.total.saturating_sub(self.counted());
+        if left > 0 || self.limits.meter.is_none() { left } else { self.metered_left() }
+    }
+
+    fn metered_left(&self) -> usize {
+        let Some(meter) = self.limits.meter else { return 0 };
+        self.limits.total.saturating_sub(meter().saturating_sub(self.base))
+    }
+
+    /// Whether so many bytes more fit, where the core and the host's memory have `others`.
+    fn fits(&self, others: usize, more: usize) -> bool {
+        let counted = self.counted().saturating_add(others).saturating_add(more);
+        counted <= self.limits.total || self.metered_left() > more
+    }
+
+    /// A guest gets a stack.
+    ///
+    /// # Errors
+    /// `Capacity`; nothing was taken.
+    pub(crate) fn take_stack(&mut self, others: usize) -> Result<(), Error> {
+        let within = self.stack_bytes(self.stacks.saturating_add(1)) <= self.limits.stacks;
+        let fits = if within { self.fits(others, self.limits.stack) } else { self.metered_left() > 0 };
+        if !fits {
+            return Err(Error::capacity(Resource::GuestStacks));
+        }
+        self.stacks = self.stacks.saturating_add(1);
+        Ok(())
+    }
+
+    /// A guest is to be suspended: its stack may have grown since it began, which only the meter sees.
+    ///
+    /// # Errors
+    /// `Capacity`.
+    pub(crate) fn check_stack(&self, others: usize) -> Result<(), Error> {
+        let within = self.stack_bytes(self.stacks) <= self.limits.stacks;
+        if (within && self.fits(others, 0)) || self.metered_left() > 0 {
+            return Ok(());
+        }
+        Err(Error::capacity(Resource::GuestStacks))
+    }
+
+    /// A guest's stack is free again.
+    pub(crate) fn free_stack(&mut self) {
+        self.stacks = self.stacks.saturating_sub(1);
+    }
+
+    /// Which limit refused the memory or table that was asked for last.
+    pub(crate) fn refusal(&self) -> Resource {
+        self.refusal
+    }
+
+    fn grow_memory(&mut self, others: usize, more: usize) -> bool {
+        let bytes = self.memory_bytes.saturating_add(more);
+        let within = bytes <= self.limits.memory;
+        self.refusal = if within { Resource::GuestBytes } else { Resource::LinearMemory };
+        let fits = within && self.fits(others, more);
+        self.growth = Growth::None;
+        if fits {
+            self.memory_bytes = bytes;
+            self.growth = Growth::Memory(more);
+        }
+        fits
+    }
+
+    fn grow_table(&mut self, others: usize, more: usize) -> bool {
+        let elements = self.table_elements.saturating_add(more);
+        let within = elements <= self.limits.table_elements;
+        self.refusal = if within { Resource::GuestBytes } else { Resource::TableElements };
+        let fits = within && self.fits(others, more.saturating_mul(ELEMENT_BYTES));
+        self.growth = Growth::None;
+        if fits {
+            self.table_elements = elements;
+            self.growth = Growth::Table(more);
+        }
+        fits
+    }
+
+    /// The growth that was allowed last did not happen: what it took is free again.
+    fn growth_failed(&mut self) {
+        match core::mem::replace(&mut self.growth, Growth::None) {
+            Growth::None => {}
+            Growth::Memory(bytes) => self.memory_bytes = self.memory_bytes.saturating_sub(bytes),
+            Growth::Table(elements) => self.table_elements = self.table_elements.saturating_sub(elements),
+        }
+    }
+}
+
+type LimiterResult<T> = Result<T, wasmi_core::LimiterError>;
+
+fn above(desired: usize, maximum: Option<usize>) -> bool {
+    maximum.is_some_and(|maximum| desired > maximum)
+}
+
+impl<T> ResourceLimiter for State<T> {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> LimiterResult<bool> {
+        let others = self.other_bytes();
+        let more = desired.saturating_sub(current);
+        let grows = !above(desired, maximum) && self.budget.grow_memory(others, more);
+        self.settle();
+        Ok(grows)
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> LimiterResult<bool> {
+        let others = self.other_bytes();
+        let more = desired.saturating_sub(current);
+        let grows = !above(desired, maximum) && self.budget.grow_table(others, more);
+        self.settle();
+        Ok(grows)
+    }
+
+    fn memory_grow_failed(&mut self, _: &MemoryError) -> LimiterResult<()> {
+        self.budget.growth_failed();
+        self.settle();
+        Ok(())
+    }
+
+    fn table_grow_failed(&mut self, _: &TableError) -> LimiterResult<()> {
+        self.budget.growth_failed();
+        self.settle();
+        Ok(())
+    }
+
+    fn instances(&self) -> usize {
+        usize::MAX
+    }
+
+    fn tables(&self) -> usize {
+        usize::MAX
+    }
+
+    fn memories(&self) -> usize {
+        usize::MAX
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits =
+        Limits { total: 1000, memory: 950, stacks: 600, stack: 100, table_elements: 50, meter: None };
+
+    #[test]
+    fn a_growth_that_fails_gives_back_what_it_took() {
+        let mut budget = Budget::new(LIMITS);
+        assert!(budget.grow_memory(0, 900));
+        assert!(!budget.grow_memory(0, 51));
+        // What was refused took nothing.
+        budget.growth_failed();
+        assert_eq!(budget.memory_bytes, 900);
+        assert!(budget.grow_memory(0, 50));
+        budget.growth_failed();
+        assert_eq!(budget.memory_bytes, 900);
+        assert!(budget.grow_table(0, 12));
+        budget.growth_failed();
+        budget.growth_failed();
+        assert_eq!((budget.memory_bytes, budget.table_elements), (900, 0));
+    }
+
+    #[test]
+    fn everything_counts_to_one_total_which_says_what_it_refused() {
+        let mut budget = Budget::new(LIMITS);
+        assert!(budget.grow_table(0, 50), "400 bytes");
+        assert!(!budget.grow_table(0, 1));
+        assert_eq!(budget.refusal(), Resource::TableElements);
+        assert!(!budget.grow_memory(0, 951));
+        assert_eq!(budget.refusal(), Resource::LinearMemory);
+        budget.take_stack(100).unwrap();
+        budget.take_stack(100).unwrap();
+        assert!(!budget.grow_memory(100, 301));
+        assert_eq!(budget.refusal(), Resource::GuestBytes);
+        assert!(budget.grow_memory(100, 300));
+        assert_eq!(budget.take_stack(100), Err(Error::capacity(Resource::GuestStacks)));
+        assert_eq!(budget.left(), 100);
+        budget.free_stack();
+        budget.take_stack(100).unwrap();
+    }
+
+    #[test]
+    fn stacks_have_a_total_of_their_own() {
+        let mut budget = Budget::new(LIMITS);
+        for _ in 0..6 {
+            budget.take_stack(0).unwrap();
+        }
+        assert_eq!(budget.take_stack(0), Err(Error::capacity(Resource::GuestStacks)));
+        assert_eq!(budget.stacks, 6);
+    }
+
+    #[test]
+    fn a_meter_decides_where_the_count_is_over_the_budget() {
+        let mut budget = Budget::new(Limits { meter: Some(|| 500), ..LIMITS });
+        for _ in 0..100 {
+            budget.take_stack(0).unwrap();
+        }
+        // As if 950 bytes had been allocated since.
+        budget.base = 0;
+        budget.limits.meter = Some(|| 950);
+        assert!(!budget.grow_memory(0, 51));
+        assert!(budget.grow_memory(0, 49));
+        budget.check_stack(0).unwrap();
+        budget.limits.meter = Some(|| 1000);
+        assert_eq!(budget.check_stack(0), Err(Error::capacity(Resource::GuestStacks)));
+    }
+}
