@@ -28,7 +28,6 @@ pub mod wrap;
 use std::process::ExitCode;
 use std::thread;
 
-use canon_async_wasmi::HeapMeter;
 use clap::{Parser, Subcommand};
 
 use crate::console::Failure;
@@ -61,14 +60,13 @@ enum Command {
     Inspect(inspect::Inspect),
 }
 
-/// The command: reads the process's arguments, prints, and answers what the process exits with. `meter` says how many bytes the
-/// process's allocator has handed out.
-pub fn main(meter: HeapMeter) -> ExitCode {
+/// The command: reads the process's arguments, prints, and answers what the process exits with.
+pub fn main() -> ExitCode {
     // On bad usage clap prints the message and exits with 2, the code that we document.
     let cli = Cli::parse();
     let command = move || {
         let done = match &cli.command {
-            Command::Run(args) => run::run(args, meter).map(|()| ExitCode::SUCCESS),
+            Command::Run(args) => run::run(args).map(|()| ExitCode::SUCCESS),
             Command::Wast(args) => wast::wast(args),
             Command::Compile(args) => compile::compile(args).map(|()| ExitCode::SUCCESS),
             Command::Inspect(args) => inspect::inspect(args).map(|()| ExitCode::SUCCESS),

@@ -1,14 +1,11 @@
 //! What a component may take: options, and what their errors say.
 
-use canon_async_wasmi::{Config, Error, HeapMeter};
+use canon_async_wasmi::{Config, Error};
 use clap::Args;
 
 /// The stack of the thread that the command runs on: calls between components nest as deep as it allows. It is
 /// reserved, and committed as it is used.
 pub const NATIVE_STACK: usize = 256 << 20;
-
-/// The most bytes of one guest's stack: a list of 100,000 nodes that drops itself recursively fits.
-const GUEST_STACK: usize = 16 << 20;
 
 /// What a component may take.
 #[derive(Args, Clone, Copy, Debug, Default)]
@@ -22,12 +19,11 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The engine's configuration; with a meter on the allocator, stacks count for what they take.
-    pub fn config(&self, meter: Option<HeapMeter>) -> Config {
+    /// The engine's configuration.
+    pub fn config(&self) -> Config {
         let mut config = Config::new();
-        config.max_stack_bytes(self.stack.unwrap_or(GUEST_STACK));
-        if let Some(meter) = meter {
-            config.heap_meter(meter);
+        if let Some(bytes) = self.stack {
+            config.max_stack_bytes(bytes);
         }
         if let Some(bytes) = self.memory {
             config.guest_bytes(bytes);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use canon_async_component::Plan;
 use canon_async_component::inspect;
 use canon_async_component::plan::{Export, ExportItem, Func};
-use canon_async_wasmi::{Component, Config, Engine, Error, HeapMeter, Instance, Linker, Store, Val};
+use canon_async_wasmi::{Component, Config, Engine, Error, Instance, Linker, Store, Val};
 use clap::Args;
 
 use crate::console::{self, Failure};
@@ -56,7 +56,7 @@ pub struct Run {
 ///
 /// # Errors
 /// See the text of its help for the exit codes.
-pub fn run(args: &Run, meter: HeapMeter) -> Result<(), Failure> {
+pub fn run(args: &Run) -> Result<(), Failure> {
     let invocation = Invocation::parse(&args.invoke)
         .map_err(|message| Failure::usage(format_args!("--invoke: {message}")))?;
     let plan = input::component(&args.file)?;
@@ -71,7 +71,7 @@ pub fn run(args: &Run, meter: HeapMeter) -> Result<(), Failure> {
     let vals = invocation
         .args(&plan.types, ty)
         .map_err(|message| Failure::usage(format_args!("--invoke: \"{}\": {message}", target.export)))?;
-    let (result, nanos) = call(args.limits.config(Some(meter)), providers, plan, &target, &vals)?;
+    let (result, nanos) = call(args.limits.config(), providers, plan, &target, &vals)?;
     if let Some(result) = result {
         console::line(wave::to_text(&result));
     }

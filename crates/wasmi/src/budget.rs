@@ -8,8 +8,9 @@
 //! | values on their way to the host and from it | the bytes of the host's memory |
 //! | what the Component Model keeps | [`Store::heap_bytes`](canon_async::Store::heap_bytes) |
 //!
-//! Where the embedder has a meter on the allocator ([`Config::heap_meter`](crate::Config::heap_meter)), that decides where the count
-//! above is over the budget: a thousand suspended guests take what they really take.
+//! Where that count is over the budget, a meter decides ([`Config::memory_meter`](crate::Config::memory_meter)), which on an operating system is
+//! the process's resident memory: ten thousand suspended guests that each take a kilobyte are let in. A reading is good for
+//! as many guests as could then take all that is left, so it is taken once for many.
 
 use canon_async::{Error, Resource};
 use wasmi::ResourceLimiter;
@@ -17,8 +18,14 @@ use wasmi::errors::{MemoryError, TableError};
 
 use crate::state::State;
 
-/// How many bytes the program's allocator has handed out and not got back.
-pub type HeapMeter = fn() -> usize;
+/// How many bytes of memory the program has in use.
+pub type MemoryMeter = fn() -> usize;
+
+/// The memory of this process that is resident; as much as there could be where the system does not say.
+#[cfg(feature = "std")]
+pub(crate) fn resident() -> usize {
+    memory_stats::memory_stats().map_or(usize::MAX, |stats| stats.physical_mem)
+}
 
 /// What a table's element takes in wasmi.
 const ELEMENT_BYTES: usize = 8;
@@ -35,7 +42,7 @@ pub(crate) struct Limits {
     /// Bytes of one stack.
     pub stack: usize,
     pub table_elements: usize,
-    pub meter: Option<HeapMeter>,
+    pub meter: Option<MemoryMeter>,
 }
 
 /// What was taken for a growth that may still fail.
@@ -52,6 +59,8 @@ pub(crate) struct Budget {
     limits: Limits,
     /// What the meter said when the store was made.
     base: usize,
+    /// How many guests may run or be suspended before the meter is read again.
+    credit: usize,
     memory_bytes: usize,
     table_elements: usize,
     /// Stacks of guests that run or are suspended.
@@ -67,6 +76,7 @@ impl Budget {
         Self {
             limits,
             base,
+            credit: 0,
             memory_bytes: 0,
             table_elements: 0,
             stacks: 0,
@@ -85,10 +95,10 @@ impl Budget {
         stacks.saturating_mul(self.limits.stack)
     }
 
-    /// What is left for the core and the host's memory.
+    /// What is left for the core and the host's memory. With a meter, that is what is not for stacks: those wait for it.
     pub(crate) fn left(&self) -> usize {
-        let left = self.limits.total.saturating_sub(self.counted());
-        if left > 0 || self.limits.meter.is_none() { left } else { self.metered_left() }
+        let stacks = if self.limits.meter.is_some() { self.stack_bytes(self.stacks) } else { 0 };
+        self.limits.total.saturating_sub(self.counted().saturating_sub(stacks))
     }
 
     fn metered_left(&self) -> usize {
@@ -98,8 +108,17 @@ impl Budget {
 
     /// Whether so many bytes more fit, where the core and the host's memory have `others`.
     fn fits(&self, others: usize, more: usize) -> bool {
-        let counted = self.counted().saturating_add(others).saturating_add(more);
-        counted <= self.limits.total || self.metered_left() > more
+        self.counted().saturating_add(others).saturating_add(more) <= self.limits.total
+    }
+
+    /// Whether one more guest may take all of a stack, by the meter.
+    fn draw_credit(&mut self) -> bool {
+        if self.credit == 0 {
+            self.credit = self.metered_left().checked_div(self.limits.stack.max(1)).unwrap_or(0);
+        }
+        let drawn = self.credit > 0;
+        self.credit = self.credit.saturating_sub(1);
+        drawn
     }
 
     /// A guest gets a stack.
@@ -107,11 +126,7 @@ impl Budget {
     /// # Errors
     /// `Capacity`; nothing was taken.
     pub(crate) fn take_stack(&mut self, others: usize) -> Result<(), Error> {
-        let within = self.stack_bytes(self.stacks.saturating_add(1)) <= self.limits.stacks;
-        let fits = if within { self.fits(others, self.limits.stack) } else { self.metered_left() > 0 };
-        if !fits {
-            return Err(Error::capacity(Resource::GuestStacks));
-        }
+        self.admit(others, self.stacks.saturating_add(1))?;
         self.stacks = self.stacks.saturating_add(1);
         Ok(())
     }
@@ -120,12 +135,16 @@ impl Budget {
     ///
     /// # Errors
     /// `Capacity`.
-    pub(crate) fn check_stack(&self, others: usize) -> Result<(), Error> {
-        let within = self.stack_bytes(self.stacks) <= self.limits.stacks;
-        if (within && self.fits(others, 0)) || self.metered_left() > 0 {
-            return Ok(());
-        }
-        Err(Error::capacity(Resource::GuestStacks))
+    pub(crate) fn check_stack(&mut self, others: usize) -> Result<(), Error> {
+        self.admit(others, self.stacks)
+    }
+
+    fn admit(&mut self, others: usize, stacks: usize) -> Result<(), Error> {
+        let within = self.stack_bytes(stacks) <= self.limits.stacks;
+        let more = self.stack_bytes(stacks.saturating_sub(self.stacks));
+        // A total for stacks alone is by count.
+        let admitted = within && (self.fits(others, more) || self.draw_credit());
+        if admitted { Ok(()) } else { Err(Error::capacity(Resource::GuestStacks)) }
     }
 
     /// A guest's stack is free again.
@@ -138,11 +157,25 @@ impl Budget {
         self.refusal
     }
 
+    fn grows(&mut self, others: usize, more: usize) -> bool {
+        if self.fits(others, more) {
+            return true;
+        }
+        // What grows is not there for stacks.
+        self.credit = 0;
+        self.metered_left() >= more && self.fits_without_stacks(others, more)
+    }
+
+    fn fits_without_stacks(&self, others: usize, more: usize) -> bool {
+        let counted = self.counted().saturating_sub(self.stack_bytes(self.stacks));
+        counted.saturating_add(others).saturating_add(more) <= self.limits.total
+    }
+
     fn grow_memory(&mut self, others: usize, more: usize) -> bool {
         let bytes = self.memory_bytes.saturating_add(more);
         let within = bytes <= self.limits.memory;
         self.refusal = if within { Resource::GuestBytes } else { Resource::LinearMemory };
-        let fits = within && self.fits(others, more);
+        let fits = within && self.grows(others, more);
         self.growth = Growth::None;
         if fits {
             self.memory_bytes = bytes;
@@ -155,7 +188,7 @@ impl Budget {
         let elements = self.table_elements.saturating_add(more);
         let within = elements <= self.limits.table_elements;
         self.refusal = if within { Resource::GuestBytes } else { Resource::TableElements };
-        let fits = within && self.fits(others, more.saturating_mul(ELEMENT_BYTES));
+        let fits = within && self.grows(others, more.saturating_mul(ELEMENT_BYTES));
         self.growth = Growth::None;
         if fits {
             self.table_elements = elements;
@@ -287,7 +320,8 @@ mod tests {
 
     #[test]
     fn a_meter_decides_where_the_count_is_over_the_budget() {
-        let mut budget = Budget::new(Limits { meter: Some(|| 500), ..LIMITS });
+        let limits = Limits { meter: Some(|| 500), stacks: usize::MAX, ..LIMITS };
+        let mut budget = Budget::new(limits);
         for _ in 0..100 {
             budget.take_stack(0).unwrap();
         }
@@ -295,9 +329,18 @@ mod tests {
         budget.base = 0;
         budget.limits.meter = Some(|| 950);
         assert!(!budget.grow_memory(0, 51));
-        assert!(budget.grow_memory(0, 49));
+        assert!(budget.grow_memory(0, 50));
+        assert_eq!(
+            budget.check_stack(0),
+            Err(Error::capacity(Resource::GuestStacks)),
+            "less than a stack is left"
+        );
+        budget.limits.meter = Some(|| 700);
+        // A reading is good for three.
         budget.check_stack(0).unwrap();
         budget.limits.meter = Some(|| 1000);
-        assert_eq!(budget.check_stack(0), Err(Error::capacity(Resource::GuestStacks)));
+        budget.check_stack(0).unwrap();
+        budget.take_stack(0).unwrap();
+        assert_eq!(budget.take_stack(0), Err(Error::capacity(Resource::GuestStacks)));
     }
 }

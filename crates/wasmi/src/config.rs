@@ -11,7 +11,7 @@ use canon_async::{Limits, Resource};
 #[cfg(feature = "translate")]
 use canon_async_component::{CoreFeatures, PlanLimits, TranslateOptions};
 
-use crate::budget::{self, HeapMeter};
+use crate::budget::{self, MemoryMeter};
 
 /// What components may use and how much. The default is what a PC can give to code that it doesn't trust.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ pub struct Config {
     memory_bytes: Option<usize>,
     table_elements: usize,
     stack_bytes_total: Option<usize>,
-    heap_meter: Option<HeapMeter>,
+    memory_meter: Option<MemoryMeter>,
     stack: Stack,
     eager: bool,
     choose: Choose,
@@ -67,7 +67,7 @@ impl Stack {
 /// Far below what a PC has, and a part of what a 32-bit address space has.
 const GUEST_BYTES: usize = if usize::BITS >= 64 { 1 << 30 } else { 256 << 20 };
 /// An interpreter's 4,000 frames; a list of 100,000 nodes that drops itself recursively.
-const STACK_BYTES: usize = if usize::BITS >= 64 { 8 << 20 } else { 512 << 10 };
+const STACK_BYTES: usize = if usize::BITS >= 64 { 16 << 20 } else { 512 << 10 };
 
 /// A level takes 5 KiB of native stack, and 35 KiB unoptimised, beside what host functions take: this many fit
 /// the 2 MiB that Rust gives a thread. It is the limit where nobody knows how much there is.
@@ -96,7 +96,10 @@ impl Default for Config {
             memory_bytes: None,
             table_elements: 10_000_000,
             stack_bytes_total: None,
-            heap_meter: None,
+            #[cfg(feature = "std")]
+            memory_meter: Some(budget::resident),
+            #[cfg(not(feature = "std"))]
+            memory_meter: None,
             // With wasmi's own cache of two, a chain of three guests allocates a stack for each call.
             stack: Stack { min: 1_000, max: STACK_BYTES, depth: None, cached: 16 },
             eager: false,
@@ -178,18 +181,18 @@ impl Config {
     }
 
     /// The most bytes of all stacks of guests that run or are suspended, within [`Config::guest_bytes`]. Each counts as the most
-    /// that it may get ([`Config::max_stack_bytes`]), since wasmi does not say how much of it is in use: of the defaults, 128
-    /// guests. Default: no limit but that.
+    /// that it may get ([`Config::max_stack_bytes`]), since wasmi does not say how much of it is in use. Default: no limit but
+    /// that.
     pub fn stack_bytes_total(&mut self, bytes: usize) -> &mut Self {
         self.stack_bytes_total = Some(bytes);
         self
     }
 
-    /// A meter on the program's allocator, for many guests that are suspended at once: where stacks counted at their most would be
-    /// over the budget, what counts is how much the allocator has handed out since the store was made, whoever asked for it. It
-    /// is asked when a guest is called or suspended, so it should be fast. Default: none.
-    pub fn heap_meter(&mut self, meter: HeapMeter) -> &mut Self {
-        self.heap_meter = Some(meter);
+    /// How many bytes of memory the program has in use, for many guests that are suspended at once: where stacks counted at their
+    /// most would be over [`Config::guest_bytes`], that is held against what has come into use since the store was made,
+    /// whoever uses it. Default: the process's resident memory, with the feature `std`; else none, and the count decides.
+    pub fn memory_meter(&mut self, meter: Option<MemoryMeter>) -> &mut Self {
+        self.memory_meter = meter;
         self
     }
 
@@ -208,7 +211,7 @@ impl Config {
     }
 
     /// The most bytes of one guest's stack: its values, and three words for each call. A guest that recurses deeper traps. Default:
-    /// 8 MiB (512 KiB where addresses have 32 bits).
+    /// 16 MiB (512 KiB where addresses have 32 bits).
     ///
     /// The engine doubles a stack that is full, so up to twice as much may be allocated, of which so much is ever touched.
     pub fn max_stack_bytes(&mut self, bytes: usize) -> &mut Self {
@@ -217,7 +220,7 @@ impl Config {
     }
 
     /// How deep functions of one guest stack may call each other. Default: as deep as a third of [`Config::max_stack_bytes`] has room
-    /// for: 116,508 calls of the default.
+    /// for: 233,016 calls of the default.
     pub fn max_call_depth(&mut self, depth: usize) -> &mut Self {
         self.stack.depth = Some(depth);
         self
@@ -360,7 +363,7 @@ impl Engine {
             stacks: config.stack_bytes_total.unwrap_or(usize::MAX),
             stack: config.stack.max,
             table_elements: config.table_elements,
-            meter: config.heap_meter,
+            meter: config.memory_meter,
         }
     }
 

@@ -70,7 +70,7 @@ pub mod store;
 mod typed;
 
 pub use ambient::AmbientEngine;
-pub use budget::HeapMeter;
+pub use budget::MemoryMeter;
 pub use canon_async::store::Choose;
 pub use canon_async::{Limits, spec::Features};
 #[cfg(feature = "translate")]

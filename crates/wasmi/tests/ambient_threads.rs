@@ -128,7 +128,7 @@ fn thread_spawn_ref_takes_numbers_of_all_types() -> Result<(), Error> {
     let nobody = FunctionReference::new("nobody", FunctionSignature::default(), M, 100);
     assert!(is_misuse(Threads::thread_spawn_ref(nobody, Default::default(), None)));
     assert!(Guests::function_index(M, "nobody").is_err() && Guests::function_index(7, "twice").is_err());
-    let large = ThreadSpawnConfig { stack_size: Some(1_000_001), priority: None };
+    let large = ThreadSpawnConfig { stack_size: Some((16 << 20) + 1), priority: None };
     let refused = Threads::thread_spawn_ref(reference(M, "trap", &[], &[]), large, None);
     assert_eq!(refused, Err(Error::capacity(canon_async::Resource::StackBytes)));
     Ok(())

@@ -88,7 +88,8 @@ fn a_meter_lets_guests_sleep_that_take_little_and_stops_those_that_take_much() {
     use std::sync::atomic::{AtomicUsize, Ordering};
     static HANDED_OUT: AtomicUsize = AtomicUsize::new(0);
     let mut config = Config::new();
-    config.max_stack_bytes(64 << 10).guest_bytes(1 << 20).heap_meter(|| HANDED_OUT.load(Ordering::Relaxed));
+    config.max_stack_bytes(64 << 10).guest_bytes(1 << 20);
+    config.memory_meter(Some(|| HANDED_OUT.load(Ordering::Relaxed)));
     let (mut store, instance) = linked(&config, SLEEPERS).unwrap();
     // By count, there is room for 15.
     assert_eq!(call_u32(&mut store, &instance, "crowd", &[1000, 0]).unwrap(), 1000);
@@ -108,7 +109,7 @@ const MEMORIES: &str = r#"(component
 #[test]
 fn memories_and_tables_share_the_total() {
     let mut config = Config::new();
-    config.max_stack_bytes(1 << 16).guest_bytes(20 << 16);
+    config.max_stack_bytes(1 << 16).guest_bytes(20 << 16).memory_meter(None);
     let (mut store, instance) = linked(&config, MEMORIES).unwrap();
     // 65,536 bytes are its first page, as many its stack; the core's own tables take less than one.
     assert_eq!(call_u32(&mut store, &instance, "grow-table", &[4 << 13]).unwrap(), 1);

@@ -3,7 +3,7 @@
 mod common;
 
 use canon_async::{Error as CoreError, Trap};
-use canon_async_wasmi::{Component, Engine, Error, Instance, Linker, Store};
+use canon_async_wasmi::{Component, Config, Engine, Error, Instance, Limits, Linker, Store};
 use common::{assert_idle, call, call_u32, component, engine};
 
 /// `f(x)`: traps for 0, calls the next component with x - 1 for others below 100, and answers x from 100 on.
@@ -66,8 +66,8 @@ fn a_trap_three_calls_deep_poisons_what_it_unwinds_through() {
 }
 
 #[test]
-fn nesting_ends_before_the_native_stack_does() {
-    let engine = engine();
+fn nesting_ends_at_the_limit_of_the_store() {
+    let engine = Engine::new(Config::new().limits(Limits { depth: 40, ..Limits::HEAP }));
     let mut store = Store::new(&engine, ());
     let deep = component(&engine, &LINK.replace("(i32.const 100)", "(i32.const 1000)"));
     let mut last = Linker::new(&engine).instantiate(&mut store, &component(&engine, END)).unwrap();
