@@ -94,7 +94,7 @@ fn a_meter_lets_guests_sleep_that_take_little_and_stops_those_that_take_much() {
     // By count, there is room for 15.
     assert_eq!(call_u32(&mut store, &instance, "crowd", &[1000, 0]).unwrap(), 1000);
     HANDED_OUT.store(1 << 20, Ordering::Relaxed);
-    let error = call_u32(&mut store, &instance, "crowd", &[1, 0]).unwrap_err();
+    let error = call_u32(&mut store, &instance, "crowd", &[100, 0]).unwrap_err();
     limited(error, "limit reached: stacks of guests, with all else 1 MiB (Config::guest_bytes)");
 }
 
