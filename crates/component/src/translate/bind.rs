@@ -99,7 +99,7 @@ impl<'t, 'a> Inliner<'t, 'a> {
                     return Err(self.expected("a function type"));
                 };
                 let index =
-                    next_index(self.plan.import_funcs.len(), "imported functions", self.limits.items)?;
+                    next_index(self.plan.import_funcs.len(), "imported functions", self.limits.items())?;
                 self.plan.import_funcs.push(ImportFunc { path, ty });
                 Ok(Bound { item: Item::Func(Func::Import(index)), import: ImportItem::Func(index) })
             }
@@ -140,7 +140,7 @@ impl<'t, 'a> Inliner<'t, 'a> {
             Source::Actual(_) => Err(self.expected("a core module")),
             Source::Host(path) => {
                 let module = self.import_module(scope, index, &path)?;
-                let index = next_index(self.plan.import_modules.len(), "modules", self.limits.modules)?;
+                let index = next_index(self.plan.import_modules.len(), "modules", self.limits.modules())?;
                 self.plan.import_modules.push(module);
                 Ok(Bound { item: Item::Module(ModuleRef::Import(index)), import: ImportItem::Module(index) })
             }

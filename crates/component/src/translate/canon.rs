@@ -186,7 +186,7 @@ impl<'t, 'a> Inliner<'t, 'a> {
             return Err(self.expected("a function type"));
         };
         let options = self.options(scope, options)?.index;
-        let index = next_index(self.plan.lifts.len(), "lifted functions", self.limits.steps)?;
+        let index = next_index(self.plan.lifts.len(), "lifted functions", self.limits.steps())?;
         self.plan.lifts.push(Lift { func, ty, options });
         self.step(Step::Lift(index))?;
         self.scope_mut(scope)?.funcs.push(Func::Lift(index));

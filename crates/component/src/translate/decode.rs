@@ -12,7 +12,7 @@ use wasmparser::{
     Instance, KnownCustom, Parser, Payload, SectionLimited, TypeRef, WasmFeatures,
 };
 
-use super::{PlanLimits, TranslateError};
+use super::TranslateError;
 use crate::plan::CoreKind;
 
 /// Everything in the binary.
@@ -64,23 +64,16 @@ enum Level {
 
 struct Decoder<'a> {
     bytes: &'a [u8],
-    limits: PlanLimits,
     out: Decoded<'a>,
     stack: Vec<Level>,
     /// A nested module or component whose preamble comes next: where it lies.
     expected: Option<core::ops::Range<u64>>,
-    definitions: u32,
 }
 
-/// Reads a component that is valid.
-pub(super) fn decode<'a>(
-    bytes: &'a [u8],
-    features: WasmFeatures,
-    limits: &PlanLimits,
-) -> Result<Decoded<'a>, TranslateError> {
+/// Reads a component that is valid, and that the scan let pass.
+pub(super) fn decode<'a>(bytes: &'a [u8], features: WasmFeatures) -> Result<Decoded<'a>, TranslateError> {
     let out = Decoded { components: Vec::new(), modules: Vec::new() };
-    let mut decoder =
-        Decoder { bytes, limits: *limits, out, stack: Vec::new(), expected: None, definitions: 0 };
+    let mut decoder = Decoder { bytes, out, stack: Vec::new(), expected: None };
     let mut parser = Parser::new(0);
     parser.set_features(features);
     for payload in parser.parse_all(bytes) {
@@ -105,18 +98,12 @@ impl<'a> Decoder<'a> {
     }
 
     fn begin(&mut self, encoding: Encoding, start: u64) -> Result<(), TranslateError> {
-        if self.stack.len() >= self.limits.nesting as usize {
-            return Err(TranslateError::TooLarge { what: "levels of nesting", limit: self.limits.nesting });
-        }
         let level = match encoding {
             Encoding::Component => {
                 self.out.components.push(Component::default());
                 Level::Component(self.out.components.len().saturating_sub(1))
             }
             Encoding::Module => {
-                if self.out.modules.len() >= self.limits.modules as usize {
-                    return Err(TranslateError::TooLarge { what: "modules", limit: self.limits.modules });
-                }
                 let range = self.expected.take().unwrap_or(start..start);
                 let range = range.start as usize..range.end as usize;
                 let bytes = self.bytes.get(range).ok_or_else(|| self.expected_error("a module", start))?;
@@ -135,7 +122,6 @@ impl<'a> Decoder<'a> {
             Payload::ImportSection(section) => {
                 for import in section.into_imports() {
                     let import = import?;
-                    self.count()?;
                     if let Some(module) = self.out.modules.get_mut(index) {
                         module.imports.push((import.module, import.name, core_kind(import.ty)));
                         match import.ty {
@@ -149,7 +135,6 @@ impl<'a> Decoder<'a> {
             Payload::MemorySection(section) => {
                 for memory in section {
                     let memory = memory?;
-                    self.count()?;
                     if let Some(module) = self.out.modules.get_mut(index) {
                         module.memories.push(memory.memory64);
                     }
@@ -158,7 +143,6 @@ impl<'a> Decoder<'a> {
             Payload::TableSection(section) => {
                 for table in section {
                     let table = table?;
-                    self.count()?;
                     if let Some(module) = self.out.modules.get_mut(index) {
                         module.tables.push(table.ty.table64);
                     }
@@ -226,7 +210,6 @@ impl<'a> Decoder<'a> {
     }
 
     fn define(&mut self, offset: u64, def: Def<'a>) -> Result<(), TranslateError> {
-        self.count()?;
         let Some(Level::Component(index)) = self.stack.last() else {
             return Err(self.expected_error("a component", offset));
         };
@@ -234,14 +217,6 @@ impl<'a> Decoder<'a> {
         match self.out.components.get_mut(index) {
             Some(component) => component.defs.push((offset, def)),
             None => return Err(self.expected_error("a component", offset)),
-        }
-        Ok(())
-    }
-
-    fn count(&mut self) -> Result<(), TranslateError> {
-        self.definitions = self.definitions.saturating_add(1);
-        if self.definitions > self.limits.items {
-            return Err(TranslateError::TooLarge { what: "definitions", limit: self.limits.items });
         }
         Ok(())
     }

@@ -36,12 +36,18 @@ pub enum TranslateError {
         /// Where, in bytes.
         offset: u64,
     },
-    /// The plan would be above a limit.
+    /// The component, or the work that it takes to translate it, is above a limit.
     TooLarge {
         /// Of what there are too many.
         what: &'static str,
+        /// How many there are, or at least.
+        found: u64,
         /// The limit.
         limit: u32,
+        /// The field of [`PlanLimits`](crate::PlanLimits) that raises it, as `PlanLimits::items`; `fixed` if none does.
+        field: &'static str,
+        /// Where the limit was passed, in bytes, if it was at one definition.
+        offset: Option<u64>,
     },
     /// A valid component broke an expectation of the translation. Please report it.
     Internal {
@@ -60,12 +66,21 @@ impl TranslateError {
             | Self::Gated { offset, .. }
             | Self::Unsupported { offset, .. }
             | Self::Internal { offset, .. } => Some(*offset),
-            Self::NotWasm | Self::CoreModule | Self::TooLarge { .. } => None,
+            Self::TooLarge { offset, .. } => *offset,
+            Self::NotWasm | Self::CoreModule => None,
         }
     }
 
     pub(super) fn unsupported(what: impl ToString, offset: u64) -> Self {
         Self::Unsupported { what: what.to_string(), offset }
+    }
+
+    /// The error with the offset of the definition that caused it, if it has none yet.
+    pub(super) fn or_at(mut self, at: u64) -> Self {
+        if let Self::TooLarge { offset, .. } = &mut self {
+            offset.get_or_insert(at);
+        }
+        self
     }
 
     /// A type that the validator let pass and the layout did not.
@@ -86,7 +101,13 @@ impl fmt::Display for TranslateError {
             Self::Unsupported { what, offset } => {
                 write!(f, "{what} is not supported (at offset 0x{offset:x})")
             }
-            Self::TooLarge { what, limit } => write!(f, "component too large: limit {limit} {what}"),
+            Self::TooLarge { what, found, limit, field, offset } => {
+                write!(f, "component too large: {found} {what}, at most {limit} ({field})")?;
+                match offset {
+                    Some(offset) => write!(f, ", at offset 0x{offset:x}"),
+                    None => Ok(()),
+                }
+            }
             Self::Internal { expected, offset } => {
                 write!(f, "translation expected {expected} (at offset 0x{offset:x})")
             }

@@ -16,6 +16,7 @@ use wasmparser::{
 use super::bind::{Source, attributes, import, plain_name};
 use super::decode::{Decoded, Def};
 use super::intern::{Tables, next_index};
+use super::limits::Limit;
 use super::scope::{
     ComponentItem, CoreInstance, InstanceData, InstanceKey, Item, NamedItem, Scope, ScopeId, TypeItem,
     ValueItem,
@@ -60,8 +61,9 @@ pub(super) fn inline(decoded: &Decoded<'_>, limits: &PlanLimits) -> Result<Plan,
     inliner.plan.modules =
         decoded.modules.iter().map(|module| Module { bytes: module.bytes.to_vec().into() }).collect();
     inliner.plan.name = decoded.components.first().and_then(|root| root.name).map(ToString::to_string);
-    let exports = inliner.component(0, None, None, None)?;
-    inliner.plan.exports = inliner.export_tree(exports, 0)?;
+    let exports = inliner.component(0, None, None, None);
+    let tree = exports.and_then(|exports| inliner.export_tree(exports, 0));
+    inliner.plan.exports = tree.map_err(|error| error.or_at(inliner.at))?;
     let Inliner { tables, mut plan, .. } = inliner;
     (plan.types, plan.core_types, plan.options, plan.builtins) = tables.into_types();
     Ok(plan)
@@ -85,7 +87,7 @@ impl<'t, 'a> Inliner<'t, 'a> {
             }
             None => (None, 0),
         };
-        let instance = next_index(self.plan.instances.len(), "component instances", self.limits.instances)?;
+        let instance = next_index(self.plan.instances.len(), "component instances", self.limits.instances())?;
         self.plan.instances.push(PlanInstance { parent });
         let scope = self.add_scope(Scope::new(within, instance, depth))?;
         let mut exports = InstanceData::default();
@@ -202,7 +204,7 @@ impl<'t, 'a> Inliner<'t, 'a> {
                     imports.push(CoreImport { module: name, field, kind, item });
                 }
                 self.step(Step::InstantiateCore { module, instance, imports })?;
-                let index = next_index(self.core_instances.len(), "core instances", self.limits.instances)?;
+                let index = next_index(self.core_instances.len(), "core instances", self.limits.instances())?;
                 self.core_instances.push(module);
                 Ok(CoreInstance::Made(index))
             }
@@ -455,21 +457,15 @@ impl<'t, 'a> Inliner<'t, 'a> {
     }
 
     fn check_depth(&self, depth: u32) -> Result<(), TranslateError> {
-        match depth >= self.limits.nesting {
-            true => Err(TranslateError::TooLarge { what: "levels of nesting", limit: self.limits.nesting }),
-            false => Ok(()),
-        }
+        let levels = u64::from(depth).saturating_add(1);
+        self.limits.nesting().check("levels of nesting", levels, Some(self.at))
     }
 
     /// How deep a list of imports or exports may lie in others.
     pub(super) fn check_nesting(&self, depth: u32) -> Result<(), TranslateError> {
-        match depth > MAX_NESTING {
-            true => {
-                let what = "levels of nesting in imports and exports";
-                Err(TranslateError::TooLarge { what, limit: MAX_NESTING })
-            }
-            false => self.check_depth(depth),
-        }
+        let what = "levels of nesting in imports and exports";
+        Limit::fixed(MAX_NESTING).check(what, u64::from(depth), Some(self.at))?;
+        self.check_depth(depth)
     }
 
     pub(super) fn scope(&self, id: ScopeId) -> Result<&Scope<'t, 'a>, TranslateError> {
@@ -483,7 +479,7 @@ impl<'t, 'a> Inliner<'t, 'a> {
     }
 
     pub(super) fn step(&mut self, step: Step) -> Result<(), TranslateError> {
-        next_index(self.plan.steps.len(), "steps", self.limits.steps)?;
+        next_index(self.plan.steps.len(), "steps", self.limits.steps())?;
         self.plan.steps.push(step);
         Ok(())
     }
@@ -491,10 +487,7 @@ impl<'t, 'a> Inliner<'t, 'a> {
     /// Spends some of the budget for the translation's time and memory.
     pub(super) fn charge(&mut self, items: u32) -> Result<(), TranslateError> {
         self.items = self.items.saturating_add(items);
-        match self.items > self.limits.items {
-            true => Err(TranslateError::TooLarge { what: "items", limit: self.limits.items }),
-            false => Ok(()),
-        }
+        self.limits.items().check("items of the plan", u64::from(self.items), Some(self.at))
     }
 
     /// Spends budget for a copy of a name.

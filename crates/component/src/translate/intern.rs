@@ -3,6 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use super::limits::Limit;
 use super::{PlanLimits, TranslateError};
 use crate::layout::Layouts;
 use crate::plan::{Builtin, BuiltinKind, CoreFuncType, Options};
@@ -13,11 +14,11 @@ pub(super) struct Unique<T> {
     entries: Vec<T>,
     index: BTreeMap<T, u32>,
     what: &'static str,
-    limit: u32,
+    limit: Limit,
 }
 
 impl<T: Clone + Ord> Unique<T> {
-    pub fn new(what: &'static str, limit: u32) -> Self {
+    pub fn new(what: &'static str, limit: Limit) -> Self {
         Self { entries: Vec::new(), index: BTreeMap::new(), what, limit }
     }
 
@@ -42,11 +43,10 @@ impl<T: Clone + Ord> Unique<T> {
 }
 
 /// The index of the next entry of a table that has `len`.
-pub(super) fn next_index(len: usize, what: &'static str, limit: u32) -> Result<u32, TranslateError> {
-    match u32::try_from(len) {
-        Ok(index) if index < limit => Ok(index),
-        _ => Err(TranslateError::TooLarge { what, limit }),
-    }
+pub(super) fn next_index(len: usize, what: &'static str, limit: Limit) -> Result<u32, TranslateError> {
+    let index = u32::try_from(len).unwrap_or(u32::MAX);
+    limit.check(what, u64::from(index).saturating_add(1), None)?;
+    Ok(index)
 }
 
 /// The tables.
@@ -64,13 +64,13 @@ pub(super) struct Tables {
 impl Tables {
     pub fn new(limits: &PlanLimits) -> Self {
         Self {
-            defs: Unique::new("types", limits.types),
-            funcs: Unique::new("function types", limits.types),
+            defs: Unique::new("types", limits.types()),
+            funcs: Unique::new("function types", limits.types()),
             resources: Vec::new(),
             layouts: Layouts::default(),
-            core_types: Unique::new("core function types", limits.types),
-            options: Unique::new("options", limits.steps),
-            builtins: Unique::new("built-ins", limits.steps),
+            core_types: Unique::new("core function types", limits.types()),
+            options: Unique::new("options", limits.steps()),
+            builtins: Unique::new("built-ins", limits.steps()),
             limits: *limits,
         }
     }
@@ -99,7 +99,7 @@ impl Tables {
     }
 
     pub fn resource(&mut self, name: &str, origin: Origin) -> Result<u32, TranslateError> {
-        let index = next_index(self.resources.len(), "resource types", self.limits.types)?;
+        let index = next_index(self.resources.len(), "resource types", self.limits.types())?;
         self.resources.push(Resource { name: name.into(), origin });
         Ok(index)
     }

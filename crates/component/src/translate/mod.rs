@@ -2,7 +2,8 @@
 //!
 //! Spec: Binary Format, and the Explainer's static semantics.
 //!
-//! Three passes. `wasmparser` validates everything, core code included. `decode` reads the binary into a list
+//! Four passes. `scan` holds the bytes to the limits before anything is done whose cost is more than linear in them.
+//! `wasmparser` validates everything, core code included. `decode` reads the binary into a list
 //! of components, each with its definitions in order. `inline` then *executes* the definitions from the
 //! root on: a `scope` for each instantiation holds its index spaces, and an index space holds not types
 //! but the things themselves (this export of that core instance, that lift), so that the plan falls out and
@@ -16,12 +17,15 @@ mod error;
 mod features;
 mod inline;
 mod intern;
+mod limits;
+mod scan;
 mod scope;
 mod types;
 mod values;
 
 pub use error::TranslateError;
 pub use features::CoreFeatures;
+pub use limits::PlanLimits;
 
 use canon_async::spec::Features;
 use wasmparser::Validator;
@@ -39,38 +43,6 @@ pub struct TranslateOptions {
     pub limits: PlanLimits,
 }
 
-/// Limits of a plan. A component is small where its plan is not: thirty components that each instantiate the
-/// one before twice make 2^30 instances.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PlanLimits {
-    /// How deep components, instances and instance types may nest.
-    pub nesting: u32,
-    /// Component instances, and core instances.
-    pub instances: u32,
-    /// Core modules.
-    pub modules: u32,
-    /// Value types, function types and resource types, each.
-    pub types: u32,
-    /// Steps.
-    pub steps: u32,
-    /// Definitions executed, imports and exports listed, and so on: the time and the memory of the
-    /// translation. Long names count for more than one.
-    pub items: u32,
-}
-
-impl Default for PlanLimits {
-    fn default() -> Self {
-        Self {
-            nesting: 100,
-            instances: 10_000,
-            modules: 1_000,
-            types: 100_000,
-            steps: 100_000,
-            items: 2_000_000,
-        }
-    }
-}
-
 /// Translates a component to a plan.
 ///
 /// # Errors
@@ -79,10 +51,11 @@ impl Default for PlanLimits {
 pub fn translate(bytes: &[u8], options: &TranslateOptions) -> Result<Plan, TranslateError> {
     check_preamble(bytes)?;
     let features = features::wasm_features(&options.features, &options.core);
+    scan::scan(bytes, features, &options.limits)?;
     if let Err(error) = Validator::new_with_features(features).validate_all(bytes) {
         return Err(features::explain(bytes, features, error));
     }
-    let decoded = decode::decode(bytes, features, &options.limits)?;
+    let decoded = decode::decode(bytes, features)?;
     inline::inline(&decoded, &options.limits)
 }
 

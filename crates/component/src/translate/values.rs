@@ -25,7 +25,8 @@ impl<'t, 'a> Inliner<'t, 'a> {
             Source::Actual(_) => Err(self.expected("a value")),
             Source::Host(path) => {
                 let ty = self.val_type(scope, ty)?;
-                let index = next_index(self.plan.import_values.len(), "imported values", self.limits.items)?;
+                let index =
+                    next_index(self.plan.import_values.len(), "imported values", self.limits.items())?;
                 self.plan.import_values.push(ImportValue { path, ty });
                 let item = Item::Value(ValueItem { value: Value::Import(index), ty });
                 Ok(Bound { item, import: ImportItem::Value(index) })
@@ -49,7 +50,7 @@ impl<'t, 'a> Inliner<'t, 'a> {
         let result = ty.ok_or_else(|| self.expected("a function type"))?.result;
         self.charge(u32::try_from(start.arguments.len()).unwrap_or(u32::MAX))?;
         self.step(Step::Start { func, args })?;
-        let index = next_index(self.starts, "start functions", self.limits.steps)?;
+        let index = next_index(self.starts, "start functions", self.limits.steps())?;
         self.starts = self.starts.saturating_add(1);
         if let Some(ty) = result {
             self.scope_mut(scope)?.values.push(ValueItem { value: Value::Start(index), ty });

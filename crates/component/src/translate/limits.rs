@@ -1,0 +1,92 @@
+//! The limits of a translation, and the error that names the one that was met.
+
+use super::TranslateError;
+
+/// Limits of a plan, and of the work that it takes to make one. A component is small where its plan is not:
+/// thirty components that each instantiate the one before twice make 2^30 instances. A scan that is linear in the
+/// bytes holds a component to these limits before it is validated, since the validator copies the exports of a
+/// component for each of its instances, and walks a type once for each place that names it.
+///
+/// The defaults fit components of tens of megabytes. Bytes alone are no reason to refuse a component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlanLimits {
+    /// How deep components, instances and types may nest.
+    pub nesting: u32,
+    /// Component instances, and core instances, those of nested components included.
+    pub instances: u32,
+    /// Core modules.
+    pub modules: u32,
+    /// Value types, function types and resource types, each.
+    pub types: u32,
+    /// Steps: lifts, options, built-ins and core instances.
+    pub steps: u32,
+    /// Items: definitions, imports and exports, and each copy of them that an instance causes. A name of 64 bytes
+    /// or more counts for more than one. The validator takes about 250 bytes for an item.
+    pub items: u32,
+    /// The sum of the sizes of types, each counted wherever a definition refers to it. A type's size is the number
+    /// of types, fields and names that it expands to: `(tuple u8 u8)` has 3.
+    pub type_size: u32,
+    /// Functions that all core modules together define. The validator and the engine take about 200 bytes for each.
+    pub core_functions: u32,
+    /// Locals that the functions of all core modules together declare. A few bytes of code declare 50,000.
+    pub core_locals: u32,
+    /// Parameters and results of all calls, and of the blocks, of core code in modules that have a function type of
+    /// more than 64 parameters or results. The engine's code of a call is as long as they are many.
+    pub core_operands: u32,
+}
+
+impl Default for PlanLimits {
+    fn default() -> Self {
+        Self {
+            nesting: 100,
+            instances: 10_000,
+            modules: 1_000,
+            types: 100_000,
+            steps: 100_000,
+            items: 1_000_000,
+            type_size: 20_000_000,
+            core_functions: 1_000_000,
+            core_locals: 20_000_000,
+            core_operands: 20_000_000,
+        }
+    }
+}
+
+/// One of the limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Limit {
+    /// Its field, as messages name it.
+    pub field: &'static str,
+    pub value: u32,
+}
+
+impl Limit {
+    /// A limit that no option raises.
+    pub const fn fixed(value: u32) -> Self {
+        Self { field: "fixed", value }
+    }
+
+    /// Checks a number against the limit.
+    pub fn check(self, what: &'static str, found: u64, offset: Option<u64>) -> Result<(), TranslateError> {
+        match found > u64::from(self.value) {
+            true => {
+                let Self { field, value } = self;
+                Err(TranslateError::TooLarge { what, found, limit: value, field, offset })
+            }
+            false => Ok(()),
+        }
+    }
+}
+
+/// Methods that return a field as a [`Limit`].
+macro_rules! limits {
+    ($($field:ident)*) => {
+        impl PlanLimits {
+            $(pub(super) const fn $field(&self) -> Limit {
+                Limit { field: concat!("PlanLimits::", stringify!($field)), value: self.$field }
+            })*
+        }
+    };
+}
+
+limits!(nesting instances modules types steps items type_size core_functions core_locals core_operands);
