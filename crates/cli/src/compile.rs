@@ -24,11 +24,13 @@ Exit codes: 0; 1 where the component is invalid, or too large, or the file can't
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Compile {
-    /// The component: .wasm, or .wat
+    /// The component: .wasm, or .wat; - is stdin
     file: PathBuf,
-    /// Where the plan goes; else beside the component, as .canon
+    /// Where the plan goes; else beside the component, as .canon; - is stdout
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    limits: input::FileLimits,
 }
 
 /// Runs the command.
@@ -36,10 +38,19 @@ pub struct Compile {
 /// # Errors
 /// What [`input::untranslated`] says; a file that can't be written.
 pub fn compile(args: &Compile) -> Result<(), Failure> {
-    let plan = input::untranslated(&args.file)?;
-    let at = args.file.display();
+    let output = match &args.output {
+        Some(output) => output.clone(),
+        None if input::is_standard(&args.file) => {
+            return Err(Failure::usage("stdin: expected --output, which says where the plan goes"));
+        }
+        None => args.file.with_extension("canon"),
+    };
+    let plan = input::untranslated(&args.file, &args.limits)?;
+    let at = input::shown(&args.file);
     let bytes = plan.to_bytes().map_err(|error| Failure::component(format_args!("{at}: {error}")))?;
-    let output = args.output.clone().unwrap_or_else(|| args.file.with_extension("canon"));
+    if input::is_standard(&output) {
+        return console::bytes(&bytes);
+    }
     let out = output.display();
     let same = |a: &PathBuf, b: &PathBuf| {
         a == b || fs::canonicalize(a).ok().zip(fs::canonicalize(b).ok()).is_some_and(|(a, b)| a == b)

@@ -23,6 +23,16 @@ pub fn line(text: impl Display) {
     }
 }
 
+/// Bytes on stdout, and nothing else.
+///
+/// # Errors
+/// They can't be written: exit code 1.
+pub fn bytes(bytes: &[u8]) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    let written = out.write_all(bytes).and_then(|()| out.flush());
+    written.map_err(|error| Failure::component(format_args!("stdout: {error}")))
+}
+
 /// A line on stderr.
 pub fn note(text: impl Display) {
     // Nowhere is left to say that this failed.

@@ -1,13 +1,37 @@
 //! Files: WebAssembly binaries, or text, or plans.
+//!
+//! The first bytes decide what a file is, and no more of it is read than a limit allows: `canon run /dev/zero` ends.
 
-use std::fs;
-use std::io::ErrorKind;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
-use canon_async_component::{Plan, TranslateError, TranslateOptions, translate};
+use canon_async_component::{Plan, TranslateError, TranslateOptions, check_size, translate};
+use clap::Args;
 
-use crate::console::Failure;
+use crate::console::{self, Failure};
 use crate::wrap::{self, WrapError};
+
+/// The file that stands for stdin, or, where something is written, for stdout.
+pub const STANDARD: &str = "-";
+/// How much of a file is looked at before the rest of it is read: as much as tells one kind from another.
+const FIRST: u64 = 8;
+/// Editors on Windows begin text with it.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// Files of more bytes than this, and text of more than [`SLOW_TEXT`], take so long that a person is told.
+const SLOW_BINARY: usize = 16 << 20;
+const SLOW_TEXT: usize = 256 << 10;
+
+/// How much is read.
+#[derive(Args, Clone, Copy)]
+pub struct FileLimits {
+    /// The largest file that is read, in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 256 << 20)]
+    max_file_bytes: u64,
+    /// The largest WebAssembly text that is read, in bytes; its parser takes time quadratic in the definitions
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 20)]
+    max_text_bytes: u64,
+}
 
 /// How every WebAssembly binary begins.
 const MAGIC: &[u8] = b"\0asm";
@@ -17,10 +41,10 @@ const MODULE: &[u8] = b"\0asm\x01\0\0\0";
 /// Reads a component, or a core module that carries its component type, and translates it; or reads a plan.
 ///
 /// # Errors
-/// No such file, no WebAssembly, no component: exit code 2. A component that is invalid, uses what is not implemented or
+/// No such file, no WebAssembly, no component, a file above a limit: exit code 2. A component that is invalid, uses what is not implemented or
 /// is too large, a plan that is damaged or of another format: exit code 1.
-pub fn component(path: &Path) -> Result<Plan, Failure> {
-    let bytes = read(path)?;
+pub fn component(path: &Path, limits: &FileLimits) -> Result<Plan, Failure> {
+    let bytes = read(path, limits)?;
     match Plan::is_plan(&bytes) {
         true => Plan::from_bytes(&bytes)
             .map_err(|error| Failure::component(format_args!("{}: {error}", path.display()))),
@@ -32,8 +56,8 @@ pub fn component(path: &Path) -> Result<Plan, Failure> {
 ///
 /// # Errors
 /// Those of [`component`]; a plan: exit code 2.
-pub fn untranslated(path: &Path) -> Result<Plan, Failure> {
-    let bytes = read(path)?;
+pub fn untranslated(path: &Path, limits: &FileLimits) -> Result<Plan, Failure> {
+    let bytes = read(path, limits)?;
     match Plan::is_plan(&bytes) {
         true => Err(Failure::usage(format_args!(
             "{}: this is a plan already; expected a component",
@@ -45,14 +69,20 @@ pub fn untranslated(path: &Path) -> Result<Plan, Failure> {
 
 fn translated(path: &Path, bytes: Vec<u8>) -> Result<Plan, Failure> {
     let mut bytes = binary(path, bytes)?;
-    let at = path.display();
+    let at = shown(path);
+    if bytes.len() > SLOW_BINARY {
+        progress(format_args!("{at}: validating {} bytes ..", bytes.len()));
+    }
+    let options = TranslateOptions::default();
     if bytes.starts_with(MODULE) {
+        // Before others parse and validate it.
+        check_size(&bytes, &options).map_err(|error| Failure::component(format_args!("{at}: {error}")))?;
         bytes = wrap::component(&bytes).map_err(|error| match error {
             WrapError::NoType => Failure::usage(format_args!("{at}: {error}")),
             WrapError::Invalid(_) => Failure::component(format_args!("{at}: {error}")),
         })?;
     }
-    translate(&bytes, &TranslateOptions::default()).map_err(|error| match error {
+    translate(&bytes, &options).map_err(|error| match error {
         TranslateError::NotWasm => Failure::usage(format_args!("{at}: {error}")),
         TranslateError::Invalid { .. } => {
             Failure::component(format_args!("{at}: the component is not valid: {error}"))
@@ -65,28 +95,36 @@ fn translated(path: &Path, bytes: Vec<u8>) -> Result<Plan, Failure> {
 pub fn name(plan: &Plan, path: &Path) -> String {
     match &plan.name {
         Some(name) => name.clone(),
+        None if is_standard(path) => shown(path),
         None => path.file_name().unwrap_or(path.as_os_str()).display().to_string(),
     }
 }
 
 /// A file's bytes as a WebAssembly binary; text is assembled.
 fn binary(path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>, Failure> {
-    let at = path.display();
+    let at = shown(path);
     if bytes.starts_with(MAGIC) {
         return Ok(bytes);
     }
-    let text = std::str::from_utf8(&bytes).ok().filter(|text| looks_like_text(text));
-    let Some(text) = text else {
-        return Err(Failure::usage(format_args!(
-            "{at}: not WebAssembly: expected a binary, which begins with \"\\0asm\", or text, which begins with \"(\", or a plan \
-             of `canon compile`"
-        )));
-    };
+    let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
+    let text = std::str::from_utf8(text).ok().filter(|text| looks_like_text(text));
+    let Some(text) = text else { return Err(not_wasm(path)) };
+    if text.len() > SLOW_TEXT {
+        progress(format_args!("{at}: assembling {} bytes of text; a .wasm is read faster ..", text.len()));
+    }
     let assembled = wat::parse_str(text).map_err(|mut error| {
         error.set_path(path);
         Failure::usage(format_args!("{at}: not valid WebAssembly text: {error}"))
     })?;
     Ok(assembled)
+}
+
+fn not_wasm(path: &Path) -> Failure {
+    let at = shown(path);
+    Failure::usage(format_args!(
+        "{at}: not WebAssembly: expected a binary, which begins with \"\\0asm\", or text, which begins with \"(\", or a plan \
+         of `canon compile`"
+    ))
 }
 
 /// Whether the first thing in it is a list or a comment, as in every .wat file.
@@ -95,19 +133,118 @@ fn looks_like_text(text: &str) -> bool {
     text.starts_with('(') || text.starts_with(";;")
 }
 
-/// A file's bytes.
+/// Whether it can go on as text that [`looks_like_text`]: it begins so, or with white space alone.
+fn may_be_text(first: &[u8]) -> bool {
+    let first = first.strip_prefix(BYTE_ORDER_MARK).unwrap_or(first);
+    // A character may be cut off at the end.
+    let text = match std::str::from_utf8(first) {
+        Ok(text) => text,
+        Err(error) => {
+            let valid = first.get(..error.valid_up_to()).unwrap_or_default();
+            std::str::from_utf8(valid).unwrap_or_default()
+        }
+    };
+    looks_like_text(text) || (text.trim_start().is_empty() && !text.is_empty())
+}
+
+/// What a file is called in messages.
+pub fn shown(path: &Path) -> String {
+    match is_standard(path) {
+        true => "stdin".into(),
+        false => path.display().to_string(),
+    }
+}
+
+/// Whether it stands for stdin.
+pub fn is_standard(path: &Path) -> bool {
+    path.as_os_str() == STANDARD
+}
+
+/// For a person that waits.
+fn progress(text: impl std::fmt::Display) {
+    if io::stderr().is_terminal() {
+        console::note(text);
+    }
+}
+
+/// A file's bytes, or stdin's.
 ///
 /// # Errors
-/// It can't be read: exit code 2.
-pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    fs::read(path).map_err(|error| {
-        let at = path.display();
-        match error.kind() {
-            ErrorKind::NotFound => Failure::usage(format_args!("{at}: no such file")),
-            ErrorKind::IsADirectory => Failure::usage(format_args!("{at}: expected a file, found a folder")),
-            _ => Failure::usage(format_args!("{at}: {error}")),
+/// It can't be read, is of no kind that is known, or above a limit: exit code 2.
+fn read(path: &Path, limits: &FileLimits) -> Result<Vec<u8>, Failure> {
+    if is_standard(path) {
+        return read_from(path, &mut io::stdin().lock(), None, limits);
+    }
+    let failed = |error| unreadable(path, &error);
+    let mut file = File::open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    if metadata.is_dir() {
+        return Err(unreadable(path, &ErrorKind::IsADirectory.into()));
+    }
+    // What is no regular file, a pipe or a device, says nothing of its size.
+    let size = metadata.is_file().then(|| metadata.len());
+    read_from(path, &mut file, size, limits)
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    let at = shown(path);
+    match error.kind() {
+        ErrorKind::NotFound => Failure::usage(format_args!("{at}: no such file")),
+        ErrorKind::IsADirectory => Failure::usage(format_args!("{at}: expected a file, found a folder")),
+        _ => Failure::usage(format_args!("{at}: {error}")),
+    }
+}
+
+/// Reads the first bytes, and the others only where they can be of use and are within the limit. `size` is what the
+/// file says about itself.
+fn read_from(
+    path: &Path,
+    file: &mut impl Read,
+    size: Option<u64>,
+    limits: &FileLimits,
+) -> Result<Vec<u8>, Failure> {
+    let failed = |error| unreadable(path, &error);
+    let mut bytes = Vec::new();
+    file.by_ref().take(FIRST).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.is_empty() {
+        let at = shown(path);
+        return Err(Failure::usage(format_args!("{at}: the file is empty; expected a component")));
+    }
+    let is_binary = bytes.starts_with(MAGIC) || Plan::is_plan(&bytes);
+    if !is_binary && !may_be_text(&bytes) {
+        return Err(not_wasm(path));
+    }
+    let limit = match is_binary {
+        true => limits.max_file_bytes,
+        false => limits.max_file_bytes.min(limits.max_text_bytes),
+    };
+    if size.is_some_and(|size| size > limit) {
+        return Err(too_large(path, size, is_binary, limits));
+    }
+    let rest = limit.saturating_sub(FIRST).saturating_add(1);
+    file.by_ref().take(rest).read_to_end(&mut bytes).map_err(failed)?;
+    match u64::try_from(bytes.len()).is_ok_and(|len| len <= limit) {
+        true => Ok(bytes),
+        false => Err(too_large(path, None, is_binary, limits)),
+    }
+}
+
+fn too_large(path: &Path, size: Option<u64>, is_binary: bool, limits: &FileLimits) -> Failure {
+    let at = shown(path);
+    let size = size.map_or("more".to_string(), |size| size.to_string());
+    match is_binary || limits.max_file_bytes < limits.max_text_bytes {
+        true => {
+            let limit = limits.max_file_bytes;
+            Failure::usage(format_args!("{at}: too large: {size} bytes, at most {limit} (--max-file-bytes)"))
         }
-    })
+        false => {
+            let limit = limits.max_text_bytes;
+            Failure::usage(format_args!(
+                "{at}: too large: {size} bytes of text, at most {limit} (--max-text-bytes); a .wasm of it, as `wasm-tools \
+                 parse` makes, is read faster"
+            ))
+        }
+    }
 }
 
 /// The files that are meant: a file is meant itself, a folder means every file below it with this extension, sorted.

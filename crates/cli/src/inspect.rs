@@ -17,8 +17,10 @@ Exit codes: 0, 1 where the component is invalid or too large or the plan damaged
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Inspect {
-    /// The component: .wasm, or .wat; or a plan
+    /// The component: .wasm, or .wat; or a plan; - is stdin
     file: PathBuf,
+    #[command(flatten)]
+    limits: input::FileLimits,
 }
 
 /// Runs the command.
@@ -26,7 +28,7 @@ pub struct Inspect {
 /// # Errors
 /// What [`input::component`] says.
 pub fn inspect(args: &Inspect) -> Result<(), Failure> {
-    let plan = input::component(&args.file)?;
+    let plan = input::component(&args.file, &args.limits)?;
     let summary = canon_async_component::inspect::inspect(&plan).to_string();
     console::line(summary.trim_end());
     Ok(())

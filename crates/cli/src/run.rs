@@ -37,7 +37,7 @@ Exit codes: 0; 1 for a trap, or a component that is invalid, too large or can't 
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Run {
-    /// The component: .wasm, or .wat; or a plan of `canon compile`
+    /// The component: .wasm, or .wat; or a plan of `canon compile`; - is stdin
     file: PathBuf,
     /// A component, or a plan, that provides what it exports; may be given more than once
     #[arg(long, value_name = "FILE")]
@@ -50,6 +50,8 @@ pub struct Run {
     time: bool,
     #[command(flatten)]
     limits: Limits,
+    #[command(flatten)]
+    files: input::FileLimits,
 }
 
 /// Runs the command.
@@ -59,9 +61,9 @@ pub struct Run {
 pub fn run(args: &Run) -> Result<(), Failure> {
     let invocation = Invocation::parse(&args.invoke)
         .map_err(|message| Failure::usage(format_args!("--invoke: {message}")))?;
-    let plan = input::component(&args.file)?;
+    let plan = input::component(&args.file, &args.files)?;
     let providers = args.with.iter().map(|file| {
-        let plan = input::component(file)?;
+        let plan = input::component(file, &args.files)?;
         Ok((input::name(&plan, file), plan))
     });
     let providers = providers.collect::<Result<Vec<_>, _>>()?;
@@ -192,7 +194,7 @@ fn find(plan: &Plan, file: &Path, path: &str) -> Result<Func, Failure> {
         summary.exports.iter().filter(|(_, ty)| ty.starts_with("func") || ty.starts_with("async func"));
     let list: String = funcs.map(|(name, ty)| format!("\n  {name}: {ty}")).collect();
     let list = if list.is_empty() { " none".into() } else { list };
-    let at = file.display();
+    let at = input::shown(file);
     Err(Failure::usage(format_args!(
         "{at}: {problem}; --invoke 'name(args)' calls one of its functions:{list}"
     )))

@@ -313,7 +313,7 @@ fn a_component_too_large_for_its_limits() {
     text += "(instance (instantiate $c20)))";
     let path = file("large.wat", text);
     for command in ["run", "inspect"] {
-        fails(&[command, &path], 1, &["component too large", "limit"]);
+        fails(&[command, &path], 1, &["component too large", "(PlanLimits::instances), at offset 0x"]);
     }
 }
 

@@ -54,5 +54,5 @@ pub use link::{
 };
 pub use plan::{Plan, PlanError};
 #[cfg(feature = "translate")]
-pub use translate::{CoreFeatures, PlanLimits, TranslateError, TranslateOptions, translate};
+pub use translate::{CoreFeatures, PlanLimits, TranslateError, TranslateOptions, check_size, translate};
 pub use val::{Val, ValError};

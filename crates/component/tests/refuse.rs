@@ -49,7 +49,9 @@ fn doubling(levels: usize) -> String {
 fn a_component_that_blows_up_is_too_large() {
     assert_eq!(plan(&doubling(4)).instances.len(), 32);
     let error = refused(&doubling(40), &TranslateOptions::default());
-    assert_eq!(error, "component too large: limit 10000 component instances");
+    let too_many =
+        "component instances, nested ones included, at most 10000 (PlanLimits::instances), at offset 0x";
+    assert!(error.starts_with("component too large: ") && error.contains(too_many), "{error}");
 }
 
 /// Instances in instances, each twice: as a tree of exports they are 2^n.
@@ -79,24 +81,44 @@ fn deep_nesting_is_within_the_stack() {
     };
     assert_eq!(plan(&nested(98)).instances.len(), 100);
     let error = refused(&nested(99), &TranslateOptions::default());
-    assert_eq!(error, "component too large: limit 100 levels of nesting");
+    assert!(
+        error.contains("too large: 101 levels of nesting, at most 100 (PlanLimits::nesting), at"),
+        "{error}"
+    );
 }
 
 #[test]
 fn limits_are_named() {
-    let small = PlanLimits { nesting: 3, instances: 4, modules: 1, types: 2, steps: 2, items: 50 };
+    let small = PlanLimits {
+        nesting: 3,
+        instances: 4,
+        modules: 1,
+        types: 2,
+        steps: 2,
+        items: 50,
+        ..PlanLimits::default()
+    };
     let options = TranslateOptions { limits: small, ..TranslateOptions::default() };
     let cases = [
-        ("(component (component (component (component))))", "limit 3 levels of nesting"),
-        ("(component (core module) (core module))", "limit 1 modules"),
-        ("(component (type (list u8)) (type (list u16)) (type (list u32)))", "limit 2 types"),
+        (
+            "(component (component (component (component))))",
+            "4 levels of nesting, at most 3 (PlanLimits::nesting), at offset 0x",
+        ),
+        (
+            "(component (core module) (core module))",
+            "2 core modules, at most 1 (PlanLimits::modules), at offset 0x",
+        ),
+        (
+            "(component (type (list u8)) (type (list u16)) (type (list u32)))",
+            "3 types, at most 2 (PlanLimits::types), at offset 0x",
+        ),
         (
             "(component (core func (canon waitable-set.new)) (core func (canon backpressure.inc)) (core func (canon backpressure.dec)))",
-            "limit 2",
+            "3 built-ins, at most 2 (PlanLimits::steps), at offset 0x",
         ),
         (
             "(component (component $C) (instance (instantiate $C)) (instance (instantiate $C)) (instance (instantiate $C)) (instance (instantiate $C)))",
-            "limit 4 component instances",
+            "5 component instances, nested ones included, at most 4 (PlanLimits::instances), at offset 0x",
         ),
     ];
     for (text, limit) in cases {

@@ -54,7 +54,10 @@ impl Invocation {
             "" => None,
             text => {
                 let parsed = UntypedValue::parse(text);
-                Some(parsed.map_err(|error| format!("arguments '{text}' are no WAVE text: {error}"))?)
+                let failed = |error: wasm_wave::parser::ParserError| {
+                    format!("arguments '{}' are no WAVE text: {error}", cut(text))
+                };
+                Some(parsed.map_err(failed)?)
             }
         };
         let nodes: Vec<&Node> = match &untyped {
@@ -73,11 +76,22 @@ impl Invocation {
             let val = node.to_wasm_value::<WaveVal<'static>>(&wave_ty, &self.args).map_err(|error| {
                 let found = self.args.get(node.span()).unwrap_or_default();
                 let (number, name, wanted) = (at.saturating_add(1), &param.name, types.display(param.ty));
+                let (found, error) = (cut(found), error.to_string());
+                let error = cut(&error);
                 format!("argument {number} \"{name}\": expected {wanted}, found {found} ({error})")
             })?;
             vals.push(val.into_val());
         }
         Ok(vals)
+    }
+}
+
+/// The beginning of a text that is too long for a message.
+fn cut(text: &str) -> String {
+    const CHARS: usize = 200;
+    match text.char_indices().nth(CHARS) {
+        Some((at, _)) => format!("{}..", text.get(..at).unwrap_or_default()),
+        None => text.into(),
     }
 }
 

@@ -236,7 +236,6 @@ impl<'t, 'a> Inliner<'t, 'a> {
             is_async: false,
         };
         for option in options {
-            let func = |index: u32| self.core_item(scope, CoreKind::Func, index).map(Some);
             match option {
                 CanonicalOption::UTF8 => out.encoding = StringEncoding::Utf8,
                 CanonicalOption::UTF16 => out.encoding = StringEncoding::Utf16,
@@ -244,9 +243,15 @@ impl<'t, 'a> Inliner<'t, 'a> {
                 CanonicalOption::Memory(index) => {
                     out.memory = Some(self.core_item(scope, CoreKind::Memory, *index)?);
                 }
-                CanonicalOption::Realloc(index) => out.realloc = func(*index)?,
-                CanonicalOption::PostReturn(index) => out.post_return = func(*index)?,
-                CanonicalOption::Callback(index) => out.callback = func(*index)?,
+                CanonicalOption::Realloc(index) => {
+                    out.realloc = Some(self.core_item(scope, CoreKind::Func, *index)?)
+                }
+                CanonicalOption::PostReturn(index) => {
+                    out.post_return = Some(self.core_item(scope, CoreKind::Func, *index)?)
+                }
+                CanonicalOption::Callback(index) => {
+                    out.callback = Some(self.core_item(scope, CoreKind::Func, *index)?)
+                }
                 CanonicalOption::Async => out.is_async = true,
                 CanonicalOption::CoreType(_) => return Err(self.unsupported("🛸 the option core-type")),
                 CanonicalOption::Gc => return Err(self.unsupported("🛸 the option gc")),

@@ -403,13 +403,17 @@ impl<'t, 'a> Inliner<'t, 'a> {
     }
 
     pub(super) fn core_item(
-        &self,
+        &mut self,
         scope: ScopeId,
         kind: CoreKind,
         index: u32,
     ) -> Result<CoreItem, TranslateError> {
         let found = self.scope(scope)?.core(kind).get(index as usize).cloned();
-        found.ok_or_else(|| self.expected("a known core index"))
+        let item = found.ok_or_else(|| self.expected("a known core index"))?;
+        if let CoreItem::Export { name, .. } = &item {
+            self.charge_name(name)?;
+        }
+        Ok(item)
     }
 
     /// The type of addresses of a memory or table.

@@ -59,6 +59,16 @@ pub fn translate(bytes: &[u8], options: &TranslateOptions) -> Result<Plan, Trans
     inline::inline(&decoded, &options.limits)
 }
 
+/// Holds bytes to the limits without looking at whether they are valid, in time linear in them: for tools that do
+/// something else with them first. [`translate`] does it by itself. A core module is looked at too, with the component
+/// types in its custom sections.
+///
+/// # Errors
+/// [`TranslateError::TooLarge`].
+pub fn check_size(bytes: &[u8], options: &TranslateOptions) -> Result<(), TranslateError> {
+    scan::scan(bytes, features::wasm_features(&options.features, &options.core), &options.limits)
+}
+
 /// Tells what is no component at all from a component that is broken.
 fn check_preamble(bytes: &[u8]) -> Result<(), TranslateError> {
     match bytes {

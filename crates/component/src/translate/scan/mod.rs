@@ -23,14 +23,24 @@ use self::space::{Entry, Sig, Space};
 use super::limits::Limit;
 use super::{PlanLimits, TranslateError};
 
-/// Holds a component to the limits.
+/// Holds a component, or a core module with the component types in its custom sections, to the limits.
 ///
 /// # Errors
 /// [`TranslateError::TooLarge`]. Malformed bytes are no error here.
 pub(super) fn scan(bytes: &[u8], features: WasmFeatures, limits: &PlanLimits) -> Result<(), TranslateError> {
+    scan_as(bytes, features, limits, true)
+}
+
+fn scan_as(
+    bytes: &[u8],
+    features: WasmFeatures,
+    limits: &PlanLimits,
+    is_outermost: bool,
+) -> Result<(), TranslateError> {
     let mut scan = Scan {
         bytes,
         features,
+        is_outermost,
         limits: *limits,
         stack: Vec::new(),
         sigs: Vec::new(),
@@ -73,6 +83,8 @@ struct Scan<'a> {
     bytes: &'a [u8],
     /// What the validator reads with: some encodings depend on it.
     features: WasmFeatures,
+    /// Whether the bytes are not in a custom section of others.
+    is_outermost: bool,
     limits: PlanLimits,
     /// The components and types around the definition that is read.
     stack: Vec<Space<'a>>,

@@ -7,11 +7,14 @@ use wasmparser::{
 };
 
 use super::space::{Entry, name};
-use super::{Scan, Scanned, Stop};
+use super::{Scan, Scanned, Stop, scan_as};
 
 /// Function types of more parameters and results than this have the code that uses them counted. Compilers
 /// hardly make any.
 const WIDE: u32 = 64;
+
+/// How the names of custom sections with a component type begin.
+const COMPONENT_TYPE: &str = "component-type";
 
 /// Of the core module that is read.
 #[derive(Default)]
@@ -96,6 +99,14 @@ impl<'a> Scan<'a> {
                 Err(Stop::Malformed) => {}
                 scanned => scanned?,
             },
+            Payload::CustomSection(section) => {
+                // The types that wit-bindgen leaves for wit-component, which makes a component of them.
+                let is_type =
+                    self.is_outermost && self.stack.is_empty() && section.name().starts_with(COMPONENT_TYPE);
+                if is_type {
+                    scan_as(section.data(), self.features, &self.limits, false).map_err(Stop::TooLarge)?;
+                }
+            }
             _ => {}
         }
         Ok(())
