@@ -208,7 +208,7 @@ fn read_from(
     file.by_ref().take(FIRST).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.is_empty() {
         let at = shown(path);
-        return Err(Failure::usage(format_args!("{at}: the file is empty; expected a component")));
+        return Err(Failure::usage(format_args!("{at}: not WebAssembly: the file is empty")));
     }
     let is_binary = bytes.starts_with(MAGIC) || Plan::is_plan(&bytes);
     if !is_binary && !may_be_text(&bytes) {

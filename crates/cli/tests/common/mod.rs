@@ -2,8 +2,9 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 /// What a run of the binary left behind.
 pub struct Ran {
@@ -14,13 +15,21 @@ pub struct Ran {
 
 /// Runs the binary in the repository's folder.
 pub fn canon(args: &[&str]) -> Ran {
-    let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_canon"))
-        .args(args)
-        .current_dir(root())
-        .output()
-        .expect("the binary runs");
+    let output = Command::new(env!("CARGO_BIN_EXE_canon")).args(args).current_dir(root()).output();
+    let Output { status, stdout, stderr } = output.expect("the binary runs");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
     Ran { code: status.code(), out: text(stdout), err: text(stderr) }
+}
+
+/// Runs the binary with these bytes on stdin; what it prints need not be text.
+pub fn canon_with_input(args: &[&str], input: &[u8]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_canon"));
+    command.args(args).current_dir(root());
+    let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = pipes.spawn().expect("the binary runs");
+    // It may end before it read all.
+    let _ = child.stdin.take().expect("a pipe").write_all(input);
+    child.wait_with_output().expect("it ends")
 }
 
 /// The repository.
