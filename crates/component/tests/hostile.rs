@@ -53,6 +53,38 @@ fn component_instances_form_a_tree_with_the_root_first() {
     assert_eq!(error(at(1, None)), "instances[1].parent: none, as of the root alone");
 }
 
+/// An engine that translates functions when a module is compiled has an entry for each local.
+#[test]
+fn core_modules_have_no_more_functions_and_locals_than_an_engine_can_take() {
+    // Functions of 4,000,000 locals each, and one that ends too early.
+    let module = |functions: u8| {
+        let mut bytes = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0".to_vec();
+        bytes.extend([3, functions + 1, functions]);
+        bytes.resize(bytes.len() + usize::from(functions), 0);
+        bytes.extend([10, 1 + 9 * functions, functions]);
+        (0..functions).for_each(|_| bytes.extend([8, 1, 0x80, 0x92, 0xf4, 0x01, 0x7f, 0x0b, 0x0b]));
+        bytes
+    };
+    let bytes =
+        |index: usize, bytes: Vec<u8>| move |plan: &mut Plan| plan.modules[index].bytes = bytes.into();
+    let expected = "modules[1]: 24000000 locals of functions with the modules before it, at most 20000000";
+    assert_eq!(error(bytes(1, module(6))), expected);
+    let mut plan = common::plan(plans::EVERYTHING);
+    bytes(1, module(5))(&mut plan);
+    assert!(plan.to_bytes().is_ok());
+    // The number alone, whatever comes after it.
+    let many = b"\0asm\x01\0\0\0\x03\x04\x81\x89\x7a\0".to_vec();
+    let expected = "modules[0]: 2000001 functions with the modules before it, at most 1000000";
+    assert_eq!(error(bytes(0, many)), expected);
+    // Cut off anywhere, it is the engine's to refuse.
+    let whole = module(6);
+    for end in 0..whole.len() - 20 {
+        let mut plan = common::plan(plans::EVERYTHING);
+        bytes(1, whole[..end].to_vec())(&mut plan);
+        assert!(plan.to_bytes().is_ok(), "{end}");
+    }
+}
+
 #[test]
 fn types_are_made_of_those_before_them() {
     let def = |index: usize, def: TypeDef| move |plan: &mut Plan| plan.types.defs[index] = def;

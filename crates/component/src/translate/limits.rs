@@ -1,6 +1,7 @@
 //! The limits of a translation, and the error that names the one that was met.
 
 use super::TranslateError;
+use crate::plan::{MAX_CORE_FUNCTIONS, MAX_CORE_LOCALS};
 
 /// Limits of a plan, and of the work that it takes to make one. A component is small where its plan is not:
 /// thirty components that each instantiate the one before twice make 2^30 instances. A scan that is linear in the
@@ -26,9 +27,11 @@ pub struct PlanLimits {
     /// The sum of the sizes of types, each counted wherever a definition refers to it. A type's size is the number
     /// of types, fields and names that it expands to: `(tuple u8 u8)` has 3.
     pub type_size: u32,
-    /// Functions that all core modules together define. The validator and the engine take about 200 bytes for each.
+    /// Functions that all core modules together define. The validator and the engine take about 200 bytes for each. A
+    /// plan has [`MAX_CORE_FUNCTIONS`] at most.
     pub core_functions: u32,
-    /// Locals that the functions of all core modules together declare. A few bytes of code declare 50,000.
+    /// Locals that the functions of all core modules together declare. A few bytes of code declare 50,000. A
+    /// plan has [`MAX_CORE_LOCALS`] at most.
     pub core_locals: u32,
     /// Parameters and results of all calls, and of the blocks, of core code in modules that have a function type of
     /// more than 64 parameters or results. The engine's code of a call is as long as they are many.
@@ -45,8 +48,8 @@ impl Default for PlanLimits {
             steps: 100_000,
             items: 1_000_000,
             type_size: 20_000_000,
-            core_functions: 1_000_000,
-            core_locals: 20_000_000,
+            core_functions: MAX_CORE_FUNCTIONS,
+            core_locals: MAX_CORE_LOCALS,
             core_operands: 20_000_000,
         }
     }

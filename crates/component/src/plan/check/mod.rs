@@ -5,12 +5,14 @@
 //! fit what they are for. What depends on the core modules, as the types of their exports, is checked when they are linked.
 
 mod builtins;
+mod modules;
 mod names;
 mod steps;
 mod types;
 
 use core::fmt::Display;
 
+pub use self::modules::{MAX_CORE_FUNCTIONS, MAX_CORE_LOCALS};
 use self::steps::Made;
 use self::types::Facts;
 use super::{Plan, PlanError};
@@ -23,6 +25,7 @@ type Checked = Result<(), PlanError>;
 /// `Field`: the first that breaks a rule.
 pub(super) fn check(plan: &Plan) -> Checked {
     instances(plan)?;
+    modules::modules(plan)?;
     let facts = Facts::new(plan)?;
     names::imports(plan, &facts)?;
     let made = Made::by_steps(plan, &facts)?;
