@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use canon_async_component::inspect::inspect;
+use canon_async_component::inspect::{Escaped, inspect};
 use clap::Args;
 
 use crate::console::{self, Failure};
@@ -67,7 +67,9 @@ pub fn compile(args: &Compile) -> Result<(), Failure> {
     console::line(format_args!("core modules: {} ({modules} bytes)", summary.modules.len()));
     for (title, items) in [("imports", &summary.imports), ("exports", &summary.exports)] {
         console::line(format_args!("{title}:{}", if items.is_empty() { " none" } else { "" }));
-        items.iter().for_each(|(path, ty)| console::line(format_args!("  {path}: {ty}")));
+        for (path, ty) in items {
+            console::line(format_args!("  {}: {}", Escaped(path), Escaped(ty)));
+        }
     }
     Ok(())
 }

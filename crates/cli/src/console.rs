@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::process::{ExitCode, exit};
 
 use anstyle::{AnsiColor, Style};
+use canon_async_component::inspect::Escaped;
 
 /// For what went well.
 pub const GOOD: Style = AnsiColor::Green.on_default();
@@ -44,6 +45,13 @@ pub fn styled(style: Style, text: impl Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
+/// A message, which may have names of a component in it that would control the terminal.
+fn shown(message: impl Display) -> String {
+    let lines = message.to_string();
+    let lines = lines.split('\n').map(|line| Escaped(line).to_string());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// Why a command failed.
 #[derive(Debug)]
 pub struct Failure {
@@ -55,12 +63,12 @@ pub struct Failure {
 impl Failure {
     /// What was asked for makes no sense: exit code 2.
     pub fn usage(message: impl Display) -> Self {
-        Self { code: 2, message: message.to_string() }
+        Self { code: 2, message: shown(message) }
     }
 
     /// The component is at fault, or it trapped: exit code 1.
     pub fn component(message: impl Display) -> Self {
-        Self { code: 1, message: message.to_string() }
+        Self { code: 1, message: shown(message) }
     }
 
     /// Prints the message.

@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
+use canon_async_component::inspect::Escaped;
 use canon_async_component::{Plan, TranslateError, TranslateOptions, check_size, translate};
 use clap::Args;
 
@@ -94,7 +95,7 @@ fn translated(path: &Path, bytes: Vec<u8>) -> Result<Plan, Failure> {
 /// What to call a component in messages: its own name, or the file's.
 pub fn name(plan: &Plan, path: &Path) -> String {
     match &plan.name {
-        Some(name) => name.clone(),
+        Some(name) => Escaped(name).to_string(),
         None if is_standard(path) => shown(path),
         None => path.file_name().unwrap_or(path.as_os_str()).display().to_string(),
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use canon_async_component::Plan;
-use canon_async_component::inspect;
+use canon_async_component::inspect::{self, Escaped};
 use canon_async_component::plan::{Export, ExportItem, Func};
 use canon_async_wasmi::{Component, Config, Engine, Error, Instance, Linker, Store, Val};
 use clap::Args;
@@ -192,7 +192,7 @@ fn find(plan: &Plan, file: &Path, path: &str) -> Result<Func, Failure> {
     let summary = inspect::inspect(plan);
     let funcs =
         summary.exports.iter().filter(|(_, ty)| ty.starts_with("func") || ty.starts_with("async func"));
-    let list: String = funcs.map(|(name, ty)| format!("\n  {name}: {ty}")).collect();
+    let list: String = funcs.map(|(name, ty)| format!("\n  {}: {}", Escaped(name), Escaped(ty))).collect();
     let list = if list.is_empty() { " none".into() } else { list };
     let at = input::shown(file);
     Err(Failure::usage(format_args!(

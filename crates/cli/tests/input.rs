@@ -17,8 +17,8 @@ const SEVEN: &str = r#"(component
   (core instance $m (instantiate $M))
   (func (export "run") (result u32) (canon lift (core func $m "run"))))"#;
 
-#[test]
 #[cfg(unix)]
+#[test]
 fn device_without_an_end_is_refused_by_its_first_bytes() {
     let start = Instant::now();
     for command in ["run", "inspect", "compile"] {
@@ -118,9 +118,23 @@ fn argument_of_a_wrong_type_is_shown_cut() {
     );
 }
 
-/// 64 MB for what a component costs before it is refused; the binary and its libraries map some themselves.
 #[test]
+fn name_that_would_control_a_terminal_is_escaped() {
+    let text = r#"(component (@name "ok\1b[31mRED\0aerror: fake\e2\80\ae") (core module $m (func (export "run") unreachable))
+        (core instance $i (instantiate $m)) (func (export "run") (canon lift (core func $i "run"))))"#;
+    let path = file("input-name.wat", text);
+    let shown = r"ok\u{1b}[31mRED\nerror: fake\u{202e}";
+    let ran = canon(&["inspect", &path]);
+    assert!(ran.out.starts_with(&format!("component {shown}\nimports:\n")), "{}", ran.out);
+    fails(&["run", &path], 1, &[shown]);
+    // A core module's own names are any text.
+    let text = r#"(component (core module (func (export "a\1bb")) (func (export "a\1bb"))))"#;
+    fails(&["run", &file("input-names.wat", text)], 1, &[r"a\u{1b}b"]);
+}
+
+/// 64 MB for what a component costs before it is refused; the binary and its libraries map some themselves.
 #[cfg(target_os = "linux")]
+#[test]
 fn component_that_costs_much_is_refused_in_little_memory() {
     const KIB: u32 = (64 + 32) << 10;
     for attack in attacks::all() {

@@ -223,6 +223,26 @@ fn func_text(types: &TypeTable, index: Option<u32>) -> String {
     ty.map_or_else(|| "func".to_string(), |ty| types.display_func(ty).to_string())
 }
 
+/// A component's own text, to be shown on a terminal in one line: characters that control one, or that change the
+/// direction of text, are shown as Rust writes them.
+#[derive(Clone, Copy, Debug)]
+pub struct Escaped<'a>(pub &'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for part in self.0.split_inclusive(hides) {
+            let last = part.chars().next_back().filter(|last| hides(*last));
+            f.write_str(part.strip_suffix(hides).unwrap_or(part))?;
+            last.map_or(Ok(()), |last| write!(f, "{}", last.escape_default()))?;
+        }
+        Ok(())
+    }
+}
+
+fn hides(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+}
+
 /// The spec's name of a built-in.
 pub fn builtin_name(kind: &BuiltinKind) -> &'static str {
     match kind {
@@ -281,16 +301,18 @@ impl Builtin {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "component {}", self.name.as_deref().unwrap_or("(no name)"))?;
+        writeln!(f, "component {}", Escaped(self.name.as_deref().unwrap_or("(no name)")))?;
         for (title, items) in [("imports", &self.imports), ("exports", &self.exports)] {
             writeln!(f, "{title}:")?;
             for (path, ty) in items {
-                writeln!(f, "  {path}: {ty}")?;
+                writeln!(f, "  {}: {}", Escaped(path), Escaped(ty))?;
             }
         }
         if !self.attributes.is_empty() {
             writeln!(f, "names:")?;
-            self.attributes.iter().try_for_each(|(name, text)| writeln!(f, "  {name}: {text}"))?;
+            self.attributes
+                .iter()
+                .try_for_each(|(name, text)| writeln!(f, "  {}: {}", Escaped(name), Escaped(text)))?;
         }
         writeln!(f, "built-ins:")?;
         for (name, count) in &self.builtins {

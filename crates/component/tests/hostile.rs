@@ -67,15 +67,27 @@ fn core_modules_have_no_more_functions_and_locals_than_an_engine_can_take() {
     };
     let bytes =
         |index: usize, bytes: Vec<u8>| move |plan: &mut Plan| plan.modules[index].bytes = bytes.into();
-    let expected = "modules[1]: 24000000 locals of functions with the modules before it, at most 20000000";
+    let expected = "modules[1]: 24000000 locals of functions with those before it, at most 20000000";
     assert_eq!(error(bytes(1, module(6))), expected);
     let mut plan = common::plan(plans::EVERYTHING);
     bytes(1, module(5))(&mut plan);
     assert!(plan.to_bytes().is_ok());
     // The number alone, whatever comes after it.
     let many = b"\0asm\x01\0\0\0\x03\x04\x81\x89\x7a\0".to_vec();
-    let expected = "modules[0]: 2000001 functions with the modules before it, at most 1000000";
+    let expected = "modules[0]: 2000001 functions with those before it, at most 1000000";
     assert_eq!(error(bytes(0, many)), expected);
+    // Four instances of a module of 2,000,000 globals.
+    let globals = b"\0asm\x01\0\0\0\x06\x04\x80\x89\x7a\0".to_vec();
+    let text = error(|plan| {
+        let at =
+            step(plan, |step| matches!(step, Step::InstantiateCore { module: ModuleRef::Inline(0), .. }));
+        let made = plan.steps[at].clone();
+        plan.steps.splice(at..at, vec![made; 3]);
+        plan.modules[0].bytes = globals.into();
+    });
+    let expected =
+        ": 6000000 imports, functions, globals, exports and elements with those before it, at most 5000000";
+    assert!(text.starts_with("steps[") && text.ends_with(expected), "{text}");
     // Cut off anywhere, it is the engine's to refuse.
     let whole = module(6);
     for end in 0..whole.len() - 20 {

@@ -37,6 +37,8 @@ pub(super) struct Module<'a> {
     pub imports: Vec<(&'a str, &'a str, CoreKind)>,
     /// The memories and tables among its exports that have 64-bit addresses.
     pub wide: BTreeSet<&'a str>,
+    /// What an instance of it has.
+    pub core_items: u64,
     /// Of the module's memories, and of its tables, whether they have.
     memories: Vec<bool>,
     tables: Vec<bool>,
@@ -118,6 +120,9 @@ impl<'a> Decoder<'a> {
 
     /// Of a module only the imports are of interest, and how wide the addresses of what it exports are.
     fn module_payload(&mut self, index: usize, payload: Payload<'a>) -> Result<(), TranslateError> {
+        if let Some(module) = self.out.modules.get_mut(index) {
+            module.core_items = module.core_items.saturating_add(core_items(&payload));
+        }
         match payload {
             Payload::ImportSection(section) => {
                 for import in section.into_imports() {
@@ -236,6 +241,22 @@ impl<'a> Decoder<'a> {
 
     fn expected_error(&self, expected: &str, offset: u64) -> TranslateError {
         TranslateError::Internal { expected: expected.into(), offset }
+    }
+}
+
+/// What an engine makes for a section of a core module each time that it is instantiated. An element takes a byte at
+/// least.
+pub(super) fn core_items(payload: &Payload<'_>) -> u64 {
+    match payload {
+        Payload::ImportSection(section) => section.count().into(),
+        Payload::FunctionSection(section) => section.count().into(),
+        Payload::GlobalSection(section) => section.count().into(),
+        Payload::ExportSection(section) => section.count().into(),
+        Payload::ElementSection(section) => {
+            let range = section.range();
+            range.end.saturating_sub(range.start)
+        }
+        _ => 0,
     }
 }
 

@@ -16,7 +16,7 @@ use wasmparser::{
 use super::bind::{Source, attributes, import, plain_name};
 use super::decode::{Decoded, Def};
 use super::intern::{Tables, next_index};
-use super::limits::Limit;
+use super::limits::{CORE_ITEMS, Limit};
 use super::scope::{
     ComponentItem, CoreInstance, InstanceData, InstanceKey, Item, NamedItem, Scope, ScopeId, TypeItem,
     ValueItem,
@@ -40,6 +40,8 @@ pub(super) struct Inliner<'t, 'a> {
     /// How many start functions were executed.
     pub starts: usize,
     items: u32,
+    /// Those of core instances.
+    core_items: u64,
     /// The offset of the definition that is being executed.
     pub at: u64,
 }
@@ -56,6 +58,7 @@ pub(super) fn inline(decoded: &Decoded<'_>, limits: &PlanLimits) -> Result<Plan,
         core_instances: Vec::new(),
         starts: 0,
         items: 0,
+        core_items: 0,
         at: 0,
     };
     inliner.plan.modules =
@@ -193,6 +196,11 @@ impl<'t, 'a> Inliner<'t, 'a> {
                     by_name.insert(arg.name, found.core_instances.get(arg.index as usize).cloned());
                 }
                 let module = module.ok_or_else(|| self.expected("a core module"))?;
+                if let ModuleRef::Inline(index) = module {
+                    let made = self.decoded.modules.get(index as usize).map_or(0, |module| module.core_items);
+                    self.core_items = self.core_items.saturating_add(made);
+                    self.limits.core_items().check(CORE_ITEMS, self.core_items, Some(self.at))?;
+                }
                 let mut imports = Vec::new();
                 for (name, field, kind) in self.module_imports(module)? {
                     self.charge_name(&name)?;
@@ -496,7 +504,7 @@ impl<'t, 'a> Inliner<'t, 'a> {
 
     /// Spends budget for a copy of a name.
     pub(super) fn charge_name(&mut self, name: &str) -> Result<(), TranslateError> {
-        let extra = u32::try_from(name.len() / 64).unwrap_or(u32::MAX);
+        let extra = u32::try_from(name.len() / 32).unwrap_or(u32::MAX);
         self.charge(extra.saturating_add(1))
     }
 

@@ -1,7 +1,7 @@
 //! The limits of a translation, and the error that names the one that was met.
 
 use super::TranslateError;
-use crate::plan::{MAX_CORE_FUNCTIONS, MAX_CORE_LOCALS};
+use crate::plan::{MAX_CORE_FUNCTIONS, MAX_CORE_ITEMS, MAX_CORE_LOCALS};
 
 /// Limits of a plan, and of the work that it takes to make one. A component is small where its plan is not:
 /// thirty components that each instantiate the one before twice make 2^30 instances. A scan that is linear in the
@@ -21,7 +21,7 @@ pub struct PlanLimits {
     pub types: u32,
     /// Steps: lifts, options, built-ins and core instances.
     pub steps: u32,
-    /// Items: definitions, imports and exports, and each copy of them that an instance causes. A name of 64 bytes
+    /// Items: definitions, imports and exports, and each copy of them that an instance causes. A name of 32 bytes
     /// or more counts for more than one. The validator takes about 250 bytes for an item.
     pub items: u32,
     /// The sum of the sizes of types, each counted wherever a definition refers to it. A type's size is the number
@@ -30,6 +30,9 @@ pub struct PlanLimits {
     /// Functions that all core modules together define. The validator and the engine take about 200 bytes for each. A
     /// plan has [`MAX_CORE_FUNCTIONS`] at most.
     pub core_functions: u32,
+    /// Imports, functions, globals, exports and bytes of element segments of core modules, counted for each instance. An
+    /// engine takes about 60 bytes for each. A plan has [`MAX_CORE_ITEMS`] at most.
+    pub core_items: u32,
     /// Locals that the functions of all core modules together declare. A few bytes of code declare 50,000. A
     /// plan has [`MAX_CORE_LOCALS`] at most.
     pub core_locals: u32,
@@ -49,11 +52,15 @@ impl Default for PlanLimits {
             items: 1_000_000,
             type_size: 20_000_000,
             core_functions: MAX_CORE_FUNCTIONS,
+            core_items: MAX_CORE_ITEMS,
             core_locals: MAX_CORE_LOCALS,
             core_operands: 20_000_000,
         }
     }
 }
+
+/// What [`PlanLimits::core_items`] counts, in messages.
+pub(super) const CORE_ITEMS: &str = "imports, functions, globals, exports and elements of core instances";
 
 /// One of the limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,4 +99,4 @@ macro_rules! limits {
     };
 }
 
-limits!(nesting instances modules types steps items type_size core_functions core_locals core_operands);
+limits!(nesting instances modules types steps items type_size core_functions core_items core_locals core_operands);

@@ -41,7 +41,8 @@ pub fn all() -> Vec<Attack> {
         attack("lifts-times-names", "items", 30_000, lifts_times_names),
         attack("aliases-times-type-size", "type_size", 900, aliases_times_type_size),
         attack("arguments-times-type-size", "type_size", 4_000, arguments_times_type_size),
-        attack("core-instances-times-exports", "type_size", 4_000, core_instances_times_exports),
+        attack("core-instances-times-exports", "core_items", 4_000, core_instances_times_exports),
+        attack("core-instances-times-functions", "core_items", 4_000, core_instances_times_functions),
         attack("bags-in-bags", "items", 60, bags_in_bags),
         attack("instances-in-instances", "instances", 60, instances_in_instances),
         attack("nested-components", "nesting", 500, nested_components),
@@ -229,6 +230,16 @@ fn core_instances_times_exports(instances: u32) -> Vec<u8> {
     let mut component = ComponentBuilder::default();
     let names = (0..20_000).map(|index| format!("f{index}"));
     let module = component.core_module(None, &exporting(&[], names));
+    for _ in 0..instances {
+        component.core_instantiate(None, module, []);
+    }
+    component.finish()
+}
+
+/// An engine makes each function anew for each instance.
+fn core_instances_times_functions(instances: u32) -> Vec<u8> {
+    let mut component = ComponentBuilder::default();
+    let module = component.core_module(None, &functions(50_000, &[]));
     for _ in 0..instances {
         component.core_instantiate(None, module, []);
     }

@@ -1,12 +1,13 @@
 //! Core modules: what an engine spends on their functions before it looks at their code.
 //!
-//! The scan of components has the same limits by default; here no validator is at hand, so the two sections that
-//! matter are read by hand. Whether the bytes are a module at all, the engine says.
+//! The scan of components has the same limits by default; here no validator is at hand, so the sections that matter
+//! are read by hand. Whether the bytes are a module at all, the engine says.
 
+use alloc::vec::Vec;
 use core::fmt::Display;
 
 use super::{Checked, wrong};
-use crate::plan::Plan;
+use crate::plan::{ModuleRef, Plan, Step};
 
 /// The most functions that all core modules define together.
 pub const MAX_CORE_FUNCTIONS: u32 = 1_000_000;
@@ -14,9 +15,17 @@ pub const MAX_CORE_FUNCTIONS: u32 = 1_000_000;
 /// bytes declare 50,000.
 pub const MAX_CORE_LOCALS: u32 = 20_000_000;
 
+/// The most imports, functions, globals, exports and bytes of element segments of all core instances. An engine makes
+/// something for each.
+pub const MAX_CORE_ITEMS: u32 = 5_000_000;
+
 /// The preamble of a module.
 const PREAMBLE: usize = 8;
+const IMPORT_SECTION: u8 = 2;
 const FUNCTION_SECTION: u8 = 3;
+const GLOBAL_SECTION: u8 = 6;
+const EXPORT_SECTION: u8 = 7;
+const ELEMENT_SECTION: u8 = 9;
 const CODE_SECTION: u8 = 10;
 /// A reference type whose heap type comes after it: nullable, or not.
 const REF_TYPES: [u8; 2] = [0x63, 0x64];
@@ -24,19 +33,30 @@ const REF_TYPES: [u8; 2] = [0x63, 0x64];
 /// Checks all core modules, in time linear in the number of their functions.
 pub(super) fn modules(plan: &Plan) -> Checked {
     let mut totals = Totals::default();
+    let mut items = Vec::with_capacity(plan.modules.len());
     for (index, module) in plan.modules.iter().enumerate() {
+        totals.items = 0;
         // Bytes that end too early are the engine's to refuse.
         let _ = totals.add(&module.bytes);
+        items.push(totals.items);
         let path = format_args!("modules[{index}]");
         at_most(path, totals.functions, MAX_CORE_FUNCTIONS, "functions")?;
         at_most(path, totals.locals, MAX_CORE_LOCALS, "locals of functions")?;
+    }
+    let mut made: u64 = 0;
+    for (index, step) in plan.steps.iter().enumerate() {
+        if let Step::InstantiateCore { module: ModuleRef::Inline(module), .. } = step {
+            made = made.saturating_add(items.get(*module as usize).copied().unwrap_or(0));
+            let what = "imports, functions, globals, exports and elements";
+            at_most(format_args!("steps[{index}]"), made, MAX_CORE_ITEMS, what)?;
+        }
     }
     Ok(())
 }
 
 fn at_most(path: impl Display, found: u64, limit: u32, what: &str) -> Checked {
     match found > u64::from(limit) {
-        true => Err(wrong(path, format_args!("{found} {what} with the modules before it, at most {limit}"))),
+        true => Err(wrong(path, format_args!("{found} {what} with those before it, at most {limit}"))),
         false => Ok(()),
     }
 }
@@ -45,6 +65,8 @@ fn at_most(path: impl Display, found: u64, limit: u32, what: &str) -> Checked {
 struct Totals {
     functions: u64,
     locals: u64,
+    /// Of one module: what an instance of it has.
+    items: u64,
 }
 
 impl Totals {
@@ -55,7 +77,15 @@ impl Totals {
             let size = module.number()?;
             let mut section = Reader(module.bytes(size)?);
             match id {
-                FUNCTION_SECTION => self.functions = self.functions.saturating_add(section.number()?.into()),
+                FUNCTION_SECTION => {
+                    let count = section.number()?.into();
+                    self.functions = self.functions.saturating_add(count);
+                    self.items = self.items.saturating_add(count);
+                }
+                IMPORT_SECTION | GLOBAL_SECTION | EXPORT_SECTION => {
+                    self.items = self.items.saturating_add(section.number()?.into());
+                }
+                ELEMENT_SECTION => self.items = self.items.saturating_add(size.into()),
                 CODE_SECTION => {
                     for _ in 0..section.number()? {
                         let size = section.number()?;

@@ -10,6 +10,7 @@ use wasmparser::{
 
 use super::space::{Cost, Entry, Space, extern_name, get, name};
 use super::{Scan, Scanned, Stop};
+use crate::translate::limits::CORE_ITEMS;
 
 impl<'a> Scan<'a> {
     pub(super) fn component_payload(&mut self, payload: Payload<'a>) -> Scanned {
@@ -57,7 +58,7 @@ impl<'a> Scan<'a> {
     /// A definition, whatever it is: one item, and one each time that the component is instantiated.
     pub(super) fn definition(&mut self) -> Scanned {
         self.charge(1)?;
-        self.top()?.cost.add(Cost { instances: 0, steps: 0, items: 1 });
+        self.top()?.cost.add(Cost { items: 1, ..Cost::default() });
         Ok(())
     }
 
@@ -71,6 +72,7 @@ impl<'a> Scan<'a> {
         }
         let instances = u64::from(cost.instances).saturating_add(1);
         self.check(self.limits.instances(), "component instances, nested ones included", instances)?;
+        self.check(self.limits.core_items(), CORE_ITEMS, cost.core_items.into())?;
         self.check(self.limits.steps(), "steps, those of each instance counted", cost.steps.into())?;
         self.check(self.limits.items(), "definitions, those of each instance counted", cost.items.into())
     }
@@ -82,7 +84,9 @@ impl<'a> Scan<'a> {
                 let names = args.iter().fold(0, |sum: u64, arg| sum.saturating_add(name(arg.name)));
                 self.charge(names)?;
                 self.walk(module.size.into())?;
-                self.spend(Cost { instances: 0, steps: 1, items: 0 })
+                // Of an imported module nothing is known.
+                let imported = Cost { steps: 1, ..Cost::default() };
+                self.spend(self.sig(module).map_or(imported, |sig| sig.cost))
             }
             Instance::FromExports(exports) => {
                 let names = exports.iter().fold(0, |sum: u64, export| sum.saturating_add(name(export.name)));
@@ -105,7 +109,7 @@ impl<'a> Scan<'a> {
                 self.charge(self.copies(component))?;
                 let depth = self.depth(ComponentExternalKind::Component, component);
                 self.walk(u64::from(component.size).saturating_mul(depth.into()))?;
-                let mut cost = Cost { instances: 1, steps: 0, items: 0 };
+                let mut cost = Cost { instances: 1, ..Cost::default() };
                 if let Some(sig) = self.sig(component) {
                     cost.add(sig.cost);
                 }
@@ -246,7 +250,7 @@ impl<'a> Scan<'a> {
             Canon::Lift { type_index, .. } => {
                 let ty = get(&space.types, type_index);
                 space.funcs.push(ty);
-                self.spend(Cost { instances: 0, steps: 1, items: 0 })?;
+                self.spend(Cost { steps: 1, ..Cost::default() })?;
                 ty.size.into()
             }
             Canon::Lower { func_index, .. } => get(&space.funcs, func_index).size.into(),

@@ -133,7 +133,7 @@ impl<'a> Scan<'a> {
     /// The end of a module or component: an entry of the component around it.
     fn end(&mut self) -> Scanned {
         if let Some(module) = self.module.take() {
-            let entry = module.finish();
+            let entry = self.finish_module(module.items, module.core_items);
             if let Some(space) = self.stack.last_mut() {
                 space.core_modules.push(entry);
             }

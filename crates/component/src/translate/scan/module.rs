@@ -6,8 +6,9 @@ use wasmparser::{
     BlockType, CompositeInnerType, FunctionBody, Operator, Payload, TypeRef, TypeSectionReader,
 };
 
-use super::space::{Entry, name};
+use super::space::name;
 use super::{Scan, Scanned, Stop, scan_as};
+use crate::translate::decode::core_items;
 
 /// Function types of more parameters and results than this have the code that uses them counted. Compilers
 /// hardly make any.
@@ -20,7 +21,9 @@ const COMPONENT_TYPE: &str = "component-type";
 #[derive(Default)]
 pub(super) struct Module {
     /// Its imports and exports, with their names.
-    items: u64,
+    pub items: u64,
+    /// What an instance of it has.
+    pub core_items: u64,
     /// Parameters and results of each type, and whether one of them is wide.
     types: Vec<u32>,
     is_wide: bool,
@@ -37,11 +40,6 @@ pub(super) struct Totals {
 }
 
 impl Module {
-    /// The entry of the component around it.
-    pub fn finish(self) -> Entry {
-        Entry::new(self.items.saturating_add(1))
-    }
-
     /// Parameters and results of a type.
     fn operands(&self, ty: u32) -> u32 {
         self.types.get(ty as usize).copied().unwrap_or(0)
@@ -62,6 +60,7 @@ impl Module {
 
 impl<'a> Scan<'a> {
     pub(super) fn module_payload(&mut self, module: &mut Module, payload: Payload<'a>) -> Scanned {
+        module.core_items = module.core_items.saturating_add(core_items(&payload));
         match payload {
             Payload::TypeSection(section) => self.func_types(module, section)?,
             Payload::ImportSection(section) => {

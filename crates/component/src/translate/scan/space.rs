@@ -11,7 +11,7 @@ use super::Scan;
 pub(super) struct Entry {
     /// The size of its type, expanded; of a core module, its imports and exports.
     pub size: u32,
-    /// Its signature, if it is an instance, a component, or the type of one; else [`Entry::NONE`].
+    /// Its signature, if it is an instance, a component, the type of one, or a core module; else [`Entry::NONE`].
     sig: u32,
 }
 
@@ -47,6 +47,8 @@ pub(super) struct Cost {
     pub instances: u32,
     pub steps: u32,
     pub items: u32,
+    /// Of core instances: functions, globals and so on.
+    pub core_items: u32,
 }
 
 impl Cost {
@@ -54,6 +56,7 @@ impl Cost {
         self.instances = self.instances.saturating_add(other.instances);
         self.steps = self.steps.saturating_add(other.steps);
         self.items = self.items.saturating_add(other.items);
+        self.core_items = self.core_items.saturating_add(other.core_items);
     }
 }
 
@@ -115,6 +118,14 @@ impl<'a> Scan<'a> {
         Entry { size: saturated(size), sig: index }
     }
 
+    /// A core module that is complete: its imports and exports, and what one instance of it has.
+    pub(super) fn finish_module(&mut self, items: u64, core_items: u64) -> Entry {
+        let cost = Cost { steps: 1, core_items: saturated(core_items), ..Cost::default() };
+        let index = u32::try_from(self.sigs.len()).unwrap_or(Entry::NONE);
+        self.sigs.push(Sig { cost, ..Sig::default() });
+        Entry { size: saturated(items.saturating_add(1)), sig: index }
+    }
+
     pub(super) fn sig(&self, entry: Entry) -> Option<&Sig> {
         self.sigs.get(entry.sig as usize)
     }
@@ -153,9 +164,9 @@ pub(super) fn get(space: &[Entry], index: u32) -> Entry {
     space.get(index as usize).copied().unwrap_or(Entry::UNKNOWN)
 }
 
-/// What a name counts for: one, and one for each 64 bytes.
+/// What a name counts for: one, and one for each 32 bytes.
 pub(super) fn name(name: &str) -> u64 {
-    u64::try_from(name.len() / 64).unwrap_or(u64::MAX).saturating_add(1)
+    u64::try_from(name.len() / 32).unwrap_or(u64::MAX).saturating_add(1)
 }
 
 /// What a name counts for, with what is said about it besides.
