@@ -27,6 +27,14 @@ fn device_without_an_end_is_refused_by_its_first_bytes() {
     assert!(start.elapsed() < Duration::from_secs(5));
 }
 
+#[cfg(unix)]
+#[test]
+fn wast_without_an_end_is_refused_at_the_limit() {
+    let ran = canon(&["wast", "/dev/zero"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.out.contains("more than 16777216 bytes"), "{}{}", ran.out, ran.err);
+}
+
 #[test]
 fn stdin_without_an_end_is_refused_at_the_limit() {
     // Text goes on after white space.

@@ -11,7 +11,8 @@ mod runner;
 mod values;
 
 use std::cell::RefCell;
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read};
 use std::panic;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -28,6 +29,8 @@ pub use report::Outcome;
 use report::Report;
 use runner::Runner;
 
+/// The largest file that is read.
+const MAX_BYTES: u64 = 16 << 20;
 /// The stack that a file's components are parsed and run on: text may nest deep.
 const STACK: usize = 64 << 20;
 
@@ -112,17 +115,26 @@ pub(crate) fn wast(args: &Wast) -> Result<ExitCode, Failure> {
     Ok(if report.finish() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// A file's text.
+fn text(path: &Path) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_BYTES.saturating_add(1)).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).map_or(true, |len| len > MAX_BYTES) {
+        return Err(io::Error::other(format!("more than {MAX_BYTES} bytes")));
+    }
+    String::from_utf8(bytes).map_err(|_| io::Error::other("not UTF-8 text"))
+}
+
 /// Runs a file, up to its first failure.
 ///
 /// On a thread of its own, so that a panic ends only that: it is a failure of the file. The process's panic hook is
 /// replaced by one that is silent on such threads, and calls the one before on others.
 pub fn run_file(path: &Path, options: Options) -> Outcome {
     catch_panics();
-    let text = match fs::read(path) {
-        Ok(bytes) => String::from_utf8(bytes),
+    let text = match text(path) {
+        Ok(text) => text,
         Err(error) => return Outcome::failed(1, error),
     };
-    let Ok(text) = text else { return Outcome::failed(1, "not UTF-8 text") };
     let run = move || {
         UNDER_WAY.set(Some((1, String::new())));
         let outcome = panic::catch_unwind(|| directives(&text, options));
