@@ -1,6 +1,7 @@
 //! Files: WebAssembly binaries, or text, or plans.
 //!
-//! The first bytes decide what a file is, and no more of it is read than a limit allows: `canon run /dev/zero` ends.
+//! The first bytes decide what a file is, and no more of it is read than a limit allows: `canon run
+//! /dev/zero` ends.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, IsTerminal, Read};
@@ -29,7 +30,8 @@ pub struct FileLimits {
     /// The largest file that is read, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 256 << 20)]
     max_file_bytes: u64,
-    /// The largest WebAssembly text that is read, in bytes; its parser takes time quadratic in the definitions
+    /// The largest WebAssembly text that is read, in bytes; its parser takes time quadratic in the
+    /// definitions
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 20)]
     max_text_bytes: u64,
 }
@@ -42,8 +44,9 @@ const MODULE: &[u8] = b"\0asm\x01\0\0\0";
 /// Reads a component, or a core module that carries its component type, and translates it; or reads a plan.
 ///
 /// # Errors
-/// No such file, no WebAssembly, no component, a file above a limit: exit code 2. A component that is invalid, uses what is not implemented or
-/// is too large, a plan that is damaged or of another format: exit code 1.
+/// No such file, no WebAssembly, no component, a file above a limit: exit code 2. A component that is
+/// invalid, uses what is not implemented or is too large, a plan that is damaged or of another format: exit
+/// code 1.
 pub fn component(path: &Path, limits: &FileLimits) -> Result<Plan, Failure> {
     let bytes = read(path, limits)?;
     match Plan::is_plan(&bytes) {
@@ -123,8 +126,8 @@ fn binary(path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>, Failure> {
 fn not_wasm(path: &Path) -> Failure {
     let at = shown(path);
     Failure::usage(format_args!(
-        "{at}: not WebAssembly: expected a binary, which begins with \"\\0asm\", or text, which begins with \"(\", or a plan \
-         of `canon compile`"
+        "{at}: not WebAssembly: expected a binary, which begins with \"\\0asm\", or text, which begins with \
+         \"(\", or a plan of `canon compile`"
     ))
 }
 
@@ -183,7 +186,7 @@ fn read(path: &Path, limits: &FileLimits) -> Result<Vec<u8>, Failure> {
         return Err(unreadable(path, &ErrorKind::IsADirectory.into()));
     }
     // What is no regular file, a pipe or a device, says nothing of its size.
-    let size = metadata.is_file().then(|| metadata.len());
+    let size = metadata.is_file().then_some(metadata.len());
     read_from(path, &mut file, size, limits)
 }
 
@@ -196,8 +199,8 @@ fn unreadable(path: &Path, error: &io::Error) -> Failure {
     }
 }
 
-/// Reads the first bytes, and the others only where they can be of use and are within the limit. `size` is what the
-/// file says about itself.
+/// Reads the first bytes, and the others only where they can be of use and are within the limit. `size` is
+/// what the file says about itself.
 fn read_from(
     path: &Path,
     file: &mut impl Read,
@@ -241,14 +244,15 @@ fn too_large(path: &Path, size: Option<u64>, is_binary: bool, limits: &FileLimit
         false => {
             let limit = limits.max_text_bytes;
             Failure::usage(format_args!(
-                "{at}: too large: {size} bytes of text, at most {limit} (--max-text-bytes); a .wasm of it, as `wasm-tools \
-                 parse` makes, is read faster"
+                "{at}: too large: {size} bytes of text, at most {limit} (--max-text-bytes); a .wasm of it, as \
+                 `wasm-tools parse` makes, is read faster"
             ))
         }
     }
 }
 
-/// The files that are meant: a file is meant itself, a folder means every file below it with this extension, sorted.
+/// The files that are meant: a file is meant itself, a folder means every file below it with this extension,
+/// sorted.
 ///
 /// # Errors
 /// A path that is neither, a folder that can't be read, a folder without such a file: exit code 2.

@@ -128,7 +128,8 @@ fn argument_of_a_wrong_type_is_shown_cut() {
 
 #[test]
 fn name_that_would_control_a_terminal_is_escaped() {
-    let text = r#"(component (@name "ok\1b[31mRED\0aerror: fake\e2\80\ae") (core module $m (func (export "run") unreachable))
+    let text = r#"(component (@name "ok\1b[31mRED\0aerror: fake\e2\80\ae")
+        (core module $m (func (export "run") unreachable))
         (core instance $i (instantiate $m)) (func (export "run") (canon lift (core func $i "run"))))"#;
     let path = file("input-name.wat", text);
     let shown = r"ok\u{1b}[31mRED\nerror: fake\u{202e}";

@@ -20,7 +20,8 @@ pub enum TranslateError {
         /// Where, in bytes.
         offset: u64,
     },
-    /// The component uses a feature of the spec that is switched off: see [`Features`](canon_async::spec::Features).
+    /// The component uses a feature of the spec that is switched off: see
+    /// [`Features`](canon_async::spec::Features).
     Gated {
         /// The gate, with its sign in the spec: `🧵 threads`.
         gate: &'static str,
@@ -44,7 +45,8 @@ pub enum TranslateError {
         found: u64,
         /// The limit.
         limit: u32,
-        /// The field of [`PlanLimits`](crate::PlanLimits) that raises it, as `PlanLimits::items`; `fixed` if none does.
+        /// The field of [`PlanLimits`](crate::PlanLimits) that raises it, as `PlanLimits::items`; `fixed` if
+        /// none does.
         field: &'static str,
         /// Where the limit was passed, in bytes, if it was at one definition.
         offset: Option<u64>,

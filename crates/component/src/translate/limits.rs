@@ -4,9 +4,9 @@ use super::TranslateError;
 use crate::plan::{MAX_CORE_FUNCTIONS, MAX_CORE_ITEMS, MAX_CORE_LOCALS};
 
 /// Limits of a plan, and of the work that it takes to make one. A component is small where its plan is not:
-/// thirty components that each instantiate the one before twice make 2^30 instances. A scan that is linear in the
-/// bytes holds a component to these limits before it is validated, since the validator copies the exports of a
-/// component for each of its instances, and walks a type once for each place that names it.
+/// thirty components that each instantiate the one before twice make 2^30 instances. A scan that is linear in
+/// the bytes holds a component to these limits before it is validated, since the validator copies the exports
+/// of a component for each of its instances, and walks a type once for each place that names it.
 ///
 /// The defaults fit components of tens of megabytes. Bytes alone are no reason to refuse a component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,23 +21,23 @@ pub struct PlanLimits {
     pub types: u32,
     /// Steps: lifts, options, built-ins and core instances.
     pub steps: u32,
-    /// Items: definitions, imports and exports, and each copy of them that an instance causes. A name of 32 bytes
-    /// or more counts for more than one. The validator takes about 250 bytes for an item.
+    /// Items: definitions, imports and exports, and each copy of them that an instance causes. A name of 32
+    /// bytes or more counts for more than one. The validator takes about 250 bytes for an item.
     pub items: u32,
-    /// The sum of the sizes of types, each counted wherever a definition refers to it. A type's size is the number
-    /// of types, fields and names that it expands to: `(tuple u8 u8)` has 3.
+    /// The sum of the sizes of types, each counted wherever a definition refers to it. A type's size is the
+    /// number of types, fields and names that it expands to: `(tuple u8 u8)` has 3.
     pub type_size: u32,
-    /// Functions that all core modules together define. The validator and the engine take about 200 bytes for each. A
-    /// plan has [`MAX_CORE_FUNCTIONS`] at most.
+    /// Functions that all core modules together define. The validator and the engine take about 200 bytes for
+    /// each. A plan has [`MAX_CORE_FUNCTIONS`] at most.
     pub core_functions: u32,
-    /// Imports, functions, globals, exports and bytes of element segments of core modules, counted for each instance. An
-    /// engine takes about 60 bytes for each. A plan has [`MAX_CORE_ITEMS`] at most.
+    /// Imports, functions, globals, exports and bytes of element segments of core modules, counted for each
+    /// instance. An engine takes about 60 bytes for each. A plan has [`MAX_CORE_ITEMS`] at most.
     pub core_items: u32,
     /// Locals that the functions of all core modules together declare. A few bytes of code declare 50,000. A
     /// plan has [`MAX_CORE_LOCALS`] at most.
     pub core_locals: u32,
-    /// Parameters and results of all calls, and of the blocks, of core code in modules that have a function type of
-    /// more than 64 parameters or results. The engine's code of a call is as long as they are many.
+    /// Parameters and results of all calls, and of the blocks, of core code in modules that have a function
+    /// type of more than 64 parameters or results. The engine's code of a call is as long as they are many.
     pub core_operands: u32,
 }
 
@@ -99,4 +99,6 @@ macro_rules! limits {
     };
 }
 
-limits!(nesting instances modules types steps items type_size core_functions core_items core_locals core_operands);
+limits!(
+    nesting instances modules types steps items type_size core_functions core_items core_locals core_operands
+);

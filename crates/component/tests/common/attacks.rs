@@ -1,5 +1,5 @@
-//! Small components that cost much: each stands for one way to make the validator, the translation or the engine work
-//! more than its bytes say. All of them are valid but for limits.
+//! Small components that cost much: each stands for one way to make the validator, the translation or the
+//! engine work more than its bytes say. All of them are valid but for limits.
 
 use wasm_encoder::{
     Alias, CodeSection, Component, ComponentBuilder, ComponentExportKind as Kind, ComponentOuterAliasKind,
@@ -135,8 +135,8 @@ fn instances_times_names(instances: u32) -> Vec<u8> {
     instantiated(inner, instances)
 }
 
-/// An instance type of a resource and 10,000 functions that take it, in 10,000 instance types: the resource is a new
-/// one in each, so all is copied.
+/// An instance type of a resource and 10,000 functions that take it, in 10,000 instance types: the resource
+/// is a new one in each, so all is copied.
 fn instance_types_times_exports(types: u32) -> Vec<u8> {
     let mut component = ComponentBuilder::default();
     let mut ty = InstanceType::new();
@@ -156,8 +156,8 @@ fn instance_types_times_exports(types: u32) -> Vec<u8> {
     component.finish()
 }
 
-/// A type of three levels that expands to 900,000: variants, which flatten to four core types, or tuples, which need
-/// no name to be imported.
+/// A type of three levels that expands to 900,000: variants, which flatten to four core types, or tuples,
+/// which need no name to be imported.
 fn huge_type(component: &mut ComponentBuilder, of_variants: bool) -> u32 {
     let mut ty = ComponentValType::Primitive(PrimitiveValType::U8);
     let mut index = 0;

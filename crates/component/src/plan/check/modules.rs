@@ -1,7 +1,7 @@
 //! Core modules: what an engine spends on their functions before it looks at their code.
 //!
-//! The scan of components has the same limits by default; here no validator is at hand, so the sections that matter
-//! are read by hand. Whether the bytes are a module at all, the engine says.
+//! The scan of components has the same limits by default; here no validator is at hand, so the sections that
+//! matter are read by hand. Whether the bytes are a module at all, the engine says.
 
 use alloc::vec::Vec;
 use core::fmt::Display;
@@ -11,12 +11,12 @@ use crate::plan::{ModuleRef, Plan, Step};
 
 /// The most functions that all core modules define together.
 pub const MAX_CORE_FUNCTIONS: u32 = 1_000_000;
-/// The most locals that the functions of all core modules declare together. An engine has an entry for each, and a few
-/// bytes declare 50,000.
+/// The most locals that the functions of all core modules declare together. An engine has an entry for each,
+/// and a few bytes declare 50,000.
 pub const MAX_CORE_LOCALS: u32 = 20_000_000;
 
-/// The most imports, functions, globals, exports and bytes of element segments of all core instances. An engine makes
-/// something for each.
+/// The most imports, functions, globals, exports and bytes of element segments of all core instances. An
+/// engine makes something for each.
 pub const MAX_CORE_ITEMS: u32 = 5_000_000;
 
 /// The preamble of a module.

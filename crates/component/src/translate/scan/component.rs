@@ -101,7 +101,8 @@ impl<'a> Scan<'a> {
                 for arg in args {
                     let entry = self.top()?.entry(arg.kind, arg.index);
                     self.charge(name(arg.name))?;
-                    // What is given is compared with its type. Of a component, all exports are copied for that.
+                    // What is given is compared with its type. Of a component, all exports are copied for
+                    // that.
                     let depth = self.depth(arg.kind, entry);
                     self.walk(u64::from(entry.size).saturating_mul(depth.into()))?;
                 }
@@ -254,10 +255,7 @@ impl<'a> Scan<'a> {
                 ty.size.into()
             }
             Canon::Lower { func_index, .. } => get(&space.funcs, func_index).size.into(),
-            Canon::TaskReturn { result, .. } => match result {
-                Some(ty) => self.val_size(ty)?,
-                None => 1,
-            },
+            Canon::TaskReturn { result: Some(ty), .. } => self.val_size(ty)?,
             Canon::StreamRead { ty, .. }
             | Canon::StreamWrite { ty, .. }
             | Canon::FutureRead { ty, .. }

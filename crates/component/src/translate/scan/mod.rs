@@ -1,13 +1,14 @@
 //! What a component costs, counted before anything is done whose cost is more than linear in its bytes.
 //!
-//! The validator copies the exports of a component for each instance of it, walks a type once for each place that
-//! names it, and compares types as trees although they share their parts; the translation executes a component once
-//! for each of its instances. 400 KB can thus cost gigabytes and minutes. The scan reads the definitions in order,
-//! as the validator does, and knows of each index what it costs to use it: how large its type is, expanded, and
-//! how many exports it has. It keeps 8 bytes for a definition and 24 for an export, and nothing of core modules.
+//! The validator copies the exports of a component for each instance of it, walks a type once for each place
+//! that names it, and compares types as trees although they share their parts; the translation executes a
+//! component once for each of its instances. 400 KB can thus cost gigabytes and minutes. The scan reads the
+//! definitions in order, as the validator does, and knows of each index what it costs to use it: how large
+//! its type is, expanded, and how many exports it has. It keeps 8 bytes for a definition and 24 for an
+//! export, and nothing of core modules.
 //!
-//! The scan decides nothing but sizes. Where the bytes are malformed, or an index or a name is unknown, it counts 1
-//! or ends, since the validator stops there too; what is valid up to there was counted as it is.
+//! The scan decides nothing but sizes. Where the bytes are malformed, or an index or a name is unknown, it
+//! counts 1 or ends, since the validator stops there too; what is valid up to there was counted as it is.
 
 mod component;
 mod module;

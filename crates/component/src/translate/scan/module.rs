@@ -144,8 +144,8 @@ impl<'a> Scan<'a> {
 
     /// Counts what calls, blocks and branches move.
     fn operators(&mut self, module: &Module, body: &FunctionBody<'a>) -> Scanned {
-        // The parameters and results of the blocks around an operator. The function's own are more than a branch
-        // to its end takes.
+        // The parameters and results of the blocks around an operator. The function's own are more than a
+        // branch to its end takes.
         let mut blocks = Vec::new();
         let label = |blocks: &[u32], depth: u32| {
             let at = blocks.len().checked_sub(depth as usize).and_then(|at| at.checked_sub(1));

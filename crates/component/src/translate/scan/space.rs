@@ -11,7 +11,8 @@ use super::Scan;
 pub(super) struct Entry {
     /// The size of its type, expanded; of a core module, its imports and exports.
     pub size: u32,
-    /// Its signature, if it is an instance, a component, the type of one, or a core module; else [`Entry::NONE`].
+    /// Its signature, if it is an instance, a component, the type of one, or a core module; else
+    /// [`Entry::NONE`].
     sig: u32,
 }
 

@@ -1,5 +1,5 @@
-//! Type definitions. A component or instance type is read declaration by declaration: `wasmparser` would make a list
-//! of all of them, and a million fit in three megabytes.
+//! Type definitions. A component or instance type is read declaration by declaration: `wasmparser` would make
+//! a list of all of them, and a million fit in three megabytes.
 
 use core::ops::Range;
 
