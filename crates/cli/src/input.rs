@@ -12,6 +12,7 @@ use canon_async_component::{Plan, TranslateError, TranslateOptions, check_size, 
 use clap::Args;
 
 use crate::console::{self, Failure};
+use crate::limits::size;
 use crate::wrap::{self, WrapError};
 
 /// The file that stands for stdin, or, where something is written, for stdout.
@@ -27,13 +28,12 @@ const SLOW_TEXT: usize = 256 << 10;
 /// How much is read.
 #[derive(Args, Clone, Copy)]
 pub struct FileLimits {
-    /// The largest file that is read, in bytes
-    #[arg(long, value_name = "BYTES", default_value_t = 256 << 20)]
-    max_file_bytes: u64,
-    /// The largest WebAssembly text that is read, in bytes; its parser takes time quadratic in the
-    /// definitions
-    #[arg(long, value_name = "BYTES", default_value_t = 1 << 20)]
-    max_text_bytes: u64,
+    /// The largest file that is read
+    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "256M")]
+    max_file_bytes: usize,
+    /// The largest WebAssembly text that is read; its parser takes time quadratic in the definitions
+    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "1M")]
+    max_text_bytes: usize,
 }
 
 /// How every WebAssembly binary begins.
@@ -222,6 +222,7 @@ fn read_from(
         true => limits.max_file_bytes,
         false => limits.max_file_bytes.min(limits.max_text_bytes),
     };
+    let limit = u64::try_from(limit).unwrap_or(u64::MAX);
     if size.is_some_and(|size| size > limit) {
         return Err(too_large(path, size, is_binary, limits));
     }

@@ -44,7 +44,7 @@ pub fn option(error: &Error) -> &'static str {
 }
 
 /// A number of bytes: `1000`, `64K`, `512M`, `4G`.
-fn size(text: &str) -> Result<usize, String> {
+pub fn size(text: &str) -> Result<usize, String> {
     const EXPECTED: &str = "expected a number of bytes, such as 65536, 64K, 512M or 4G";
     let (digits, shift) = match text.as_bytes().last() {
         Some(b'k' | b'K') => (text.get(..text.len().saturating_sub(1)), 10),
