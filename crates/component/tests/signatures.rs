@@ -53,9 +53,17 @@ fn a_realloc_of_another_core_type_is_refused() {
 
 #[test]
 fn a_callback_of_another_core_type_is_refused() {
-    for other in
-        ["", "(param i32 i32 i32)", "(param i32 i32) (result i32)", "(param i32 i32 i32) (result i64)"]
-    {
+    for other in [
+        "",
+        "(param i32 i32 i32)",
+        "(param i32)",
+        "(param i32) (result i32)",
+        "(param i32 i32) (result i32)",
+        "(param i32 i32 i64) (result i32)",
+        "(param i32 i32 i32) (result i64)",
+        "(param i32 i32 i32) (result i32 i32)",
+        &format!("(param i32 i32 i32) (result {})", "i64 ".repeat(1000)),
+    ] {
         refused(&text(REALLOC, other, POST_RETURN));
     }
 }

@@ -296,6 +296,21 @@ fn bytes_that_are_no_value() {
 }
 
 #[test]
+fn flags_of_a_guest_lose_the_bits_without_a_label() {
+    for count in [1, 8, 9, 16, 20, 31, 32] {
+        let labels: Vec<String> = (0..count).map(|n| format!("f{n}")).collect();
+        let types = types(vec![TypeDef::Flags(labels.clone()), TypeDef::List(d(0))]);
+        let mut memory = HostMemory::new(4096);
+        let at = memory.alloc(4, 4).unwrap();
+        memory.write(at, &[0xff; 4]).unwrap();
+        let decode = |ty, flat: &[u64]| Decoder::new(&types, &memory).values(&[ty], flat, 16).unwrap();
+        let all = Val::Flags(labels);
+        assert_eq!(decode(d(1), &[at.into(), 1]), [Val::List(vec![all.clone()])], "{count}");
+        assert_eq!(decode(d(0), &[u64::MAX]), [all], "{count}");
+    }
+}
+
+#[test]
 fn a_guest_does_not_choose_how_much_the_host_builds() {
     let types = types(vec![TypeDef::List(ValType::U8)]);
     let mut memory = HostMemory::new(4096);

@@ -1,6 +1,6 @@
 //! Components of plans that were bytes.
 
-use canon_async_component::plan::Module;
+use canon_async_component::plan::{CoreItem, Module};
 use canon_async_wasmi::{Component, Config, Engine, Error, Linker, Plan, PlanError, Store, Val};
 
 /// Two core modules, a destructor's resource, an imported function, and a stream's built-in.
@@ -76,6 +76,63 @@ fn a_plan_that_is_damaged_is_an_error_of_its_own() {
     let error = Error::from(Plan::from_bytes(&bytes).unwrap_err());
     assert!(matches!(error, Error::Plan(PlanError::Checksum { .. })), "{error}");
     assert!(error.to_string().starts_with("damaged plan: "), "{error}");
+}
+
+/// A component that names a core function for each purpose that there is.
+const NAMES: &str = r#"(component
+    (import "f" (func $f (param "s" string) (result string)))
+    (core module $Libc (memory (export "mem") 1)
+        (func (export "realloc") (param i32 i32 i32 i32) (result i32) unreachable)
+        (func (export "many") (param i32 i32 i32) (result i32 i64 i64 i64) unreachable))
+    (core instance $libc (instantiate $Libc))
+    (core func $f' (canon lower (func $f) (memory (core memory $libc "mem"))
+        (realloc (core func $libc "realloc"))))
+    (core module $M (import "" "f" (func (param i32 i32 i32)))
+        (func (export "start") (result i32) unreachable)
+        (func (export "callback") (param i32 i32 i32) (result i32) unreachable)
+        (func (export "get") (result i32) unreachable)
+        (func (export "post") (param i32))
+        (func (export "many") (param i32 i32 i32) (result i32 i64 i64 i64) unreachable))
+    (core instance $m (instantiate $M (with "" (instance (export "f" (func $f'))))))
+    (func (export "start") async
+        (canon lift (core func $m "start") async (callback (core func $m "callback"))))
+    (func (export "get") (result string) (canon lift (core func $m "get") (memory (core memory $libc "mem"))
+        (post-return (core func $m "post")))))"#;
+
+/// Links the component of a plan.
+fn link(plan: Plan) -> Result<(), Error> {
+    let engine = Engine::default();
+    let mut linker = Linker::new(&engine);
+    linker.func("f", |_, _| Ok(None));
+    let component = Component::from_plan(&engine, plan)?;
+    linker.instantiate(&mut Store::new(&engine, ()), &component).map(drop)
+}
+
+/// The validator has seen no plan, and may be wrong about a component: whatever is called is called with its own type.
+#[test]
+fn a_function_of_another_core_type_than_its_purpose_has_is_refused() {
+    let wasm = wat::parse_str(NAMES).expect("the test's text is a component");
+    let good = Component::new(&Engine::default(), &wasm).expect("valid").plan().clone();
+    link(good.clone()).unwrap();
+    for name in ["many", "none"] {
+        let rename = |item: &mut CoreItem| match item {
+            CoreItem::Export { name: old, .. } => *old = name.into(),
+            CoreItem::Builtin(_) => panic!("a function of a module"),
+        };
+        let put = |item: &mut Option<CoreItem>| item.as_mut().map(rename).is_some();
+        let refused = |what: &str, change: &dyn Fn(&mut Plan) -> bool| {
+            let mut plan = good.clone();
+            assert!(change(&mut plan), "{what}");
+            let error = link(plan).expect_err(what).to_string();
+            assert!(error.contains(if name == "many" { what } else { "none" }), "{name} as {what}: {error}");
+        };
+        refused("a callback", &|plan| plan.options.iter_mut().any(|options| put(&mut options.callback)));
+        refused("realloc", &|plan| plan.options.iter_mut().any(|options| put(&mut options.realloc)));
+        refused("post-return", &|plan| plan.options.iter_mut().any(|options| put(&mut options.post_return)));
+        refused("a lifted function", &|plan| {
+            plan.lifts.iter_mut().map(|lift| rename(&mut lift.func)).count() == 2
+        });
+    }
 }
 
 /// What nobody checked: tables of which any byte may be another.

@@ -3,6 +3,7 @@
 use super::text::{ENCODINGS, TAG, check_text, sources};
 use super::trap;
 use canon_async::abi::types::{NewType, ValType};
+use canon_async::id::MemoryRef;
 use canon_async::state::StringEncoding;
 use canon_async::{Error, Trap};
 use std_tests::memories::{FILL, Memories, Realloc};
@@ -190,6 +191,92 @@ fn a_source_that_changes_under_way_is_at_worst_a_trap() {
             }
         }
     }
+}
+
+/// Whether some bytes are text: what a guest gets must be, whatever its peer does.
+fn is_text(to: StringEncoding, tagged: bool, bytes: &[u8]) -> bool {
+    let is_utf16 = to == StringEncoding::Utf16 || to == StringEncoding::Latin1Utf16 && tagged;
+    let units = bytes.chunks(2).map(|unit| u16::from_le_bytes([unit[0], *unit.get(1).unwrap_or(&0)]));
+    match to {
+        _ if is_utf16 => char::decode_utf16(units).all(|c| c.is_ok()),
+        StringEncoding::Utf8 => std::str::from_utf8(bytes).is_ok(),
+        _ => true,
+    }
+}
+
+/// What `realloc` returns is checked again when a string turns out longer or shorter than was guessed.
+#[test]
+fn a_string_that_realloc_moves_is_checked_again() {
+    let mut again = 0;
+    for text in ["\u{e9}", "ab\u{e9}☃", "☃☃☃", "\u{e9}\u{e9}\u{e9}\u{e9}"] {
+        for (from, (bytes, units)) in sources(text) {
+            for to in ENCODINGS {
+                for (pointer, expected) in [
+                    (8192, Trap::ReallocOutOfBounds),
+                    (0xffff_fff8, Trap::ReallocOutOfBounds),
+                    (65, Trap::ReallocUnaligned),
+                ] {
+                    let mut e = Memories::new([8192; 2], [from, to]);
+                    e.put(32, &bytes);
+                    e.realloc = Realloc::Later(pointer);
+                    let result = e.flat::<2>(&[32, units.into()], ValType::String);
+                    let Some([.., align, _]) = e.log.get(1) else { continue };
+                    if expected == Trap::ReallocUnaligned && *align == 1 {
+                        continue;
+                    }
+                    again += 1;
+                    assert_eq!(result, trap(expected), "{text} {from:?} to {to:?}: {:?}", e.log);
+                    let end = e.next[1] as usize;
+                    assert!(e.memories[1][..64].iter().chain(&e.memories[1][end..]).all(|b| *b == FILL));
+                }
+            }
+        }
+    }
+    assert!(again > 30, "{again}");
+}
+
+/// An instance may call itself: then a string may be written over itself while it is read.
+#[test]
+fn a_string_that_is_written_over_itself_is_text_or_a_trap() {
+    const AT: usize = 1024;
+    let latin = "\u{e9}".repeat(300);
+    let long = "a☃\u{e9}🍰".repeat(70);
+    let mut written = 0;
+    let texts = ["a", "abc\u{e9}", "h\u{e9}☃🍰", "☃☃☃☃☃☃☃☃", "🍰a🍰a🍰a", &latin, &long];
+    for text in texts {
+        for (from, (bytes, units)) in sources(text) {
+            for to in ENCODINGS {
+                let len = bytes.len();
+                let middle = AT + len / 4 * 2;
+                for pointer in [AT - 64, AT - 6, AT - 2, AT, AT + 2, AT + 4, middle, (AT + len) & !1] {
+                    let mut e = Memories::new([8192; 2], [from, to]);
+                    e.change(1, |options| options.memory = Some(MemoryRef::from_index(0)));
+                    e.put(AT, &bytes);
+                    let before = e.memories[0].clone();
+                    e.realloc = Realloc::Answer(pointer as u64);
+                    let result = e.flat::<2>(&[AT as u64, units.into()], ValType::String);
+                    // Nothing outside of what was allocated is written.
+                    let end = pointer + e.log.iter().map(|[.., size]| *size as usize).max().unwrap();
+                    assert!(
+                        e.memories[0][..pointer] == before[..pointer]
+                            && e.memories[0][end..] == before[end..]
+                    );
+                    let [at, units] = match result {
+                        Ok(string) => string,
+                        Err(Error::Trap(_)) => continue,
+                        Err(error) => panic!("{error:?}"),
+                    };
+                    written += 1;
+                    let tagged = to == StringEncoding::Latin1Utf16 && units as u32 & TAG != 0;
+                    let size = if to == StringEncoding::Utf16 || tagged { 2 } else { 1 };
+                    let len = size * (units as u32 & !TAG) as usize;
+                    let got = &e.memories[0][at as usize..][..len];
+                    assert!(is_text(to, tagged, got), "{text} {from:?} to {to:?} at {pointer}: {got:x?}");
+                }
+            }
+        }
+    }
+    assert!(written > 100, "{written}");
 }
 
 #[test]
