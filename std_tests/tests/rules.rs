@@ -67,6 +67,9 @@ fn tests_below(folder: &Path, out: &mut BTreeSet<String>) {
             // Those of a harness of their own.
             let trials = text.split("Trial::test(\"").skip(1);
             out.extend(trials.map(|rest| source::identifier(rest).to_string()));
+            let list = text.split_once("\ntests! {\n").and_then(|(_, rest)| rest.split_once("\n}"));
+            let lines = list.map_or("", |(list, _)| list).lines();
+            out.extend(lines.map(|line| source::identifier(line.trim()).to_string()));
         }
     }
 }
@@ -75,7 +78,13 @@ fn tests_below(folder: &Path, out: &mut BTreeSet<String>) {
 fn every_test_of_a_rule_is_there() {
     let root = source::root();
     let mut tests: BTreeSet<String> = BTreeSet::new();
-    for folder in ["std_tests/tests", "crates/component/tests", "crates/wasmi/tests", "crates/cli/tests"] {
+    for folder in [
+        "std_tests/tests",
+        "no_std_tests/tests/modules",
+        "crates/component/tests",
+        "crates/wasmi/tests",
+        "crates/cli/tests",
+    ] {
         tests_below(&root.join(folder), &mut tests);
     }
     let cases = no_std_tests::cases::lists::<Heap>();
