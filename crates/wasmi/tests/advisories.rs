@@ -7,9 +7,9 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use canon_async::{Error as CoreError, Trap};
-use canon_async_wasmi::{Func, Linker, Store, Val};
-use common::{assert_idle, call, component, engine, instantiate};
+use canon_async::{Error as CoreError, LimitOwner, Resource, Trap};
+use canon_async_wasmi::{Config, Engine, Func, Limits, Linker, Store, Val};
+use common::{assert_idle, call, call_u32, component, engine, instantiate};
 
 /// `run` awaits the host with the exclusive lock; `counted` is how often it was entered.
 const LOCKED: &str = r#"(component
@@ -73,7 +73,7 @@ const TRAPS_LATER: &str = r#"(component
   (func (export "a") async (canon lift (core func $m "a") async (callback (core func $m "a-cb"))))
   (func (export "b") async (canon lift (core func $m "b") async (callback (core func $m "b-cb")))))"#;
 
-/// GHSA-3r89-v5mq-j5xf, GHSA-hmwq-g22x-qjw5: calls are under way, or dropped, when a callback traps that was ready.
+/// GHSA-3r89-v5mq-j5xf, GHSA-hmwq-g22x-qjw5: calls are under way, or dropped, when a ready callback traps.
 #[test]
 fn calls_beside_a_callback_that_traps_are_lost_and_leave_nothing() {
     for polls in 0..4 {
@@ -136,5 +136,55 @@ fn a_call_that_a_host_function_starts_and_drops_harms_nobody() {
         assert_eq!(call(&mut store, &slow, "slow", &[]).unwrap(), Some(Val::U32(5)));
     }
     while store.tick().unwrap() {}
+    assert_idle(&store);
+}
+
+/// Two instances of one component in a root: `keep` makes n handles of a resource, `drop` makes and drops n.
+const HANDLES: &str = r#"(component
+  (component $C
+    (type $r (resource (rep i32)))
+    (core func $new (canon resource.new $r))
+    (core func $drop (canon resource.drop $r))
+    (core module $M
+      (import "" "new" (func $new (param i32) (result i32)))
+      (import "" "drop" (func $drop (param i32)))
+      (func (export "keep") (param $n i32) (result i32)
+        (loop $next
+          (drop (call $new (i32.const 1)))
+          (br_if $next (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+        (i32.const 1))
+      (func (export "drop") (param $n i32) (result i32)
+        (loop $next
+          (call $drop (call $new (i32.const 1)))
+          (br_if $next (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+        (i32.const 2)))
+    (core instance $m (instantiate $M (with "" (instance
+      (export "new" (func $new)) (export "drop" (func $drop))))))
+    (func (export "keep") (param "n" u32) (result u32) (canon lift (core func $m "keep")))
+    (func (export "drop") (param "n" u32) (result u32) (canon lift (core func $m "drop"))))
+  (instance $a (instantiate $C))
+  (instance $b (instantiate $C))
+  (export "a" (instance $a))
+  (export "b" (instance $b)))"#;
+
+/// GHSA-q554-3cjc-rx7p: a guest spreads its handles over many instances, each within its own limit.
+#[test]
+fn handles_of_all_instances_of_a_root_share_its_limit() {
+    let engine = Engine::new(Config::new().root_limits(Limits { handles: 20, ..Limits::STORAGE }));
+    let linker = Linker::new(&engine);
+    let mut store = Store::new(&engine, ());
+    let component = component(&engine, HANDLES);
+    let first = linker.instantiate(&mut store, &component).unwrap();
+    let second = linker.instantiate(&mut store, &component).unwrap();
+    assert_eq!(call_u32(&mut store, &first, "b#drop", &[1000]).unwrap(), 2, "what is dropped is room again");
+    assert_eq!(call_u32(&mut store, &first, "a#keep", &[12]).unwrap(), 1);
+    match call_u32(&mut store, &first, "b#keep", &[12]).unwrap_err().core() {
+        Some(CoreError::Capacity(reached)) => {
+            assert_eq!((reached.resource(), reached.owner()), (Resource::Handles, LimitOwner::Root));
+        }
+        other => panic!("{other:?}"),
+    }
+    // Another root has its own.
+    assert_eq!(call_u32(&mut store, &second, "a#keep", &[20]).unwrap(), 1);
     assert_idle(&store);
 }
