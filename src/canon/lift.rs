@@ -145,7 +145,10 @@ pub(crate) fn enter<E: Embedding + ?Sized>(
     if exclusive {
         store.take_exclusive(instance, thread)?;
     }
-    store.register_thread(thread)?;
+    // Whether there is room was asked before; but not whether the table may grow, where the call waited.
+    if let Err(raised) = store.register_thread(thread) {
+        return Err(blame_caller(e, thread, caller, raised));
+    }
     store.thread_mut(thread)?.entered(exclusive);
     if waited {
         store.signal_entry(instance)?;
@@ -191,7 +194,7 @@ pub(crate) fn start_spawned<E: Embedding + ?Sized>(
     start_and_call(e, thread, task_id, lift, entry.args, None)
 }
 
-/// The arguments of a call could not be passed. Unless the callee was named as being at fault (its `realloc`, its full
+/// A call could not start: mostly its arguments could not be passed. Unless the callee was named as being at fault (its `realloc`, its full
 /// table) it has done nothing wrong: its task goes, and it is the caller that dies.
 fn blame_caller<E: Embedding + ?Sized>(
     e: &mut E,

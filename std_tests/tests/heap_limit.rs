@@ -1,13 +1,13 @@
 //! What the tables of a store allocate is counted, and has a limit; and what errors say of limits.
 
 use canon_async::abi::types::NewType;
-use canon_async::canon::Builtin::WaitableSetNew;
+use canon_async::canon::Builtin::{BackpressureDec, BackpressureInc, ThreadSuspend, WaitableSetNew};
 use canon_async::id::InstanceId;
 use canon_async::{Embedding as _, Error, Heap, Limits, Resource, Store, bounded};
-use no_std_tests::op::{Script, run};
+use no_std_tests::op::{Op, Script, k, run};
 use no_std_tests::profiles::Roomy;
 use no_std_tests::script;
-use no_std_tests::world::{A, B, Func, World, sync_opts};
+use no_std_tests::world::{A, B, Func, World, async_opts, low, sync_opts, task_return};
 
 bounded! {
     Small {
@@ -58,6 +58,28 @@ fn heap_limit_growth_past_it_is_refused_and_changes_nothing() {
         w.call(b, 3).unwrap();
     }
     assert!(w.store().heap_bytes() > bytes);
+    w.store().check().unwrap();
+}
+
+#[test]
+fn heap_limit_queued_call_finds_no_index_its_caller_dies() {
+    let mut w = World::<Heap>::new(&[None, None]).unwrap();
+    let b = w.lift(Func::Async, async_opts(B), script![run(ThreadSuspend, &[])]).unwrap();
+    let inc = w.lift(Func::Sync, sync_opts(B), script![run(BackpressureInc, &[])]).unwrap();
+    let dec = w.lift(Func::Sync, sync_opts(B), script![run(BackpressureDec, &[])]).unwrap();
+    w.lower(b, async_opts(A)).unwrap();
+    const FIVE: Script = &[Op::Set(1, k(5)), run(low(0), &[]), Op::Loop(1, 1), run(task_return(A), &[])];
+    let a = w.lift(Func::Async, async_opts(A), FIVE).unwrap();
+    w.call(inc, 0).unwrap();
+    w.call(a, 1).unwrap();
+    w.call(dec, 2).unwrap();
+    // B's table of threads has its first room, which is enough for four.
+    let bytes = w.store().heap_bytes();
+    w.store().set_heap_limit(bytes);
+    assert_eq!(w.ticks(), Err(Error::capacity(Resource::HeapBytes)));
+    assert_eq!(w.call(a, 3), Err(canon_async::Trap::CannotEnter.into()));
+    w.store().set_heap_limit(usize::MAX);
+    w.call(inc, 4).unwrap();
     w.store().check().unwrap();
 }
 
