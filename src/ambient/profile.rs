@@ -142,7 +142,8 @@ mod bounded {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Limits {
-    /// The core's.
+    /// The core's. Of some each root component may hold half: [`Store::set_root_limits`](crate::Store::set_root_limits) on
+    /// [`core`](super::core)'s store changes that.
     pub core: crate::Limits,
     /// Bytes of one text.
     pub text_bytes: u32,

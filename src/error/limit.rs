@@ -7,8 +7,9 @@ use core::num::NonZeroUsize;
 
 /// A limit that was reached: which one, whose, and its value. Two words.
 ///
-/// Two are equal where they are of the same [`Resource`] and the same [`LimitOwner`], and `Debug` prints these two: the value is
-/// configuration, and for people. It is displayed as `waitable sets, 200000 (Limits::sets)`.
+/// Two are equal where they are of the same [`Resource`] and the same [`LimitOwner`], and `Debug` prints
+/// these two: the value is configuration, and for people. It is displayed as `waitable sets, 200000
+/// (Limits::sets)`.
 #[derive(Clone, Copy)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct LimitReached {
@@ -49,7 +50,8 @@ impl LimitReached {
     pub(crate) const fn full(resource: Resource, full: Full, heap: &HeapBudget) -> Self {
         match full {
             Full::Limit(value) => Self::new(resource).with_value(value),
-            // Without a limit, whose complement is 0, it is the allocator that has no more: there is no value.
+            // Without a limit, whose complement is 0, it is the allocator that has no more: there is no
+            // value.
             Full::Heap => Self::new(Resource::HeapBytes).with_value(heap.limit()),
         }
     }
@@ -112,7 +114,8 @@ impl fmt::Display for LimitReached {
 
 macro_rules! resources {
     ($($(#[$doc:meta])* $name:ident: $text:literal, $field:literal;)*) => {
-        /// What a [`Error::Capacity`](crate::Error::Capacity) ran out of. [`Resource::field`] says what raises it.
+        /// What a [`Error::Capacity`](crate::Error::Capacity) ran out of. [`Resource::field`] says what
+        /// raises it.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         #[cfg_attr(feature = "defmt", derive(defmt::Format))]
         #[non_exhaustive]

@@ -1,8 +1,10 @@
-//! What a root component holds of a store, and the most that it may: a quota, so that one root can't take all of it.
+//! What a root component holds of a store, and the most that it may: a quota, so that one root can't take all
+//! of it.
 
 use crate::error::{LimitReached, Resource};
 
-/// An amount of one kind. Without a heap no table has more than 4095 elements, and all handles of a root are counted up to 65535.
+/// An amount of one kind. Without a heap no table has more than 4095 elements, and all handles of a root are
+/// counted up to 65535.
 #[cfg(feature = "alloc")]
 type Amount = u32;
 #[cfg(not(feature = "alloc"))]
@@ -32,7 +34,8 @@ impl Quota {
         Resource::Lends,
     ];
 
-    /// So many of each kind, in the order of [`Quota::RESOURCES`]. What is more than can be counted is as much as can be.
+    /// So many of each kind, in the order of [`Quota::RESOURCES`]. What is more than can be counted is as
+    /// much as can be.
     pub(crate) fn new(of: impl IntoIterator<Item = u32>) -> Self {
         let mut quota = Self::NONE;
         quota.0.iter_mut().zip(of).for_each(|(to, from)| *to = Amount::try_from(from).unwrap_or(Amount::MAX));

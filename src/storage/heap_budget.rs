@@ -2,7 +2,8 @@
 
 /// The bytes that a store's tables have allocated, and the most that they may. Zeros are none, and no limit.
 ///
-/// On a bounded tier tables lie in place: nothing is counted, and without the feature `alloc` it takes no room.
+/// On a bounded tier tables lie in place: nothing is counted, and without the feature `alloc` it takes no
+/// room.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HeapBudget {
     #[cfg(feature = "alloc")]

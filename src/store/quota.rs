@@ -1,9 +1,11 @@
-//! Room: the limits of the store, and the quotas of its roots. Whoever takes too much gets the error, and nobody else.
+//! Room: the limits of the store, and the quotas of its roots. Whoever takes too much gets the error, and
+//! nobody else.
 //!
-//! Sets, streams, error contexts and threads that a guest makes are charged to its root; a subtask to the caller's; the end of a stream
-//! or future, and a handle, to the root that holds it; a lend to the root that lends. A task with its implicit thread is charged to
-//! the root of the guest that called, and so are arguments that wait: else a guest would fill its neighbour's quota with calls.
-//! The host's own instances are not counted.
+//! Sets, streams, error contexts and threads that a guest makes are charged to its root; a subtask to the
+//! caller's; the end of a stream or future, and a handle, to the root that holds it; a lend to the root that
+//! lends. A task with its implicit thread is charged to the root of the guest that called, and so are
+//! arguments that wait: else a guest would fill its neighbour's quota with calls. The host's own instances
+//! are not counted.
 
 use super::{Store, instance_in};
 use crate::error::{Error, LimitReached, Resource};
@@ -17,13 +19,14 @@ use crate::storage::{Limits, Profile, Slots as _};
 pub(crate) type Need = (Resource, u32);
 
 impl<P: Profile> Store<P> {
-    /// Sets the quotas of each root instance that has none of its own: the most of the store's tasks, threads, waitables, sets, streams,
-    /// error contexts, queued calls and lends that it may hold, and the most handles in all its instances together. Other fields are
-    /// ignored. What a root holds already stays, and counts. Without a heap, no quota is above 65535. O(instances).
+    /// Sets the quotas of each root instance that has none of its own: the most of the store's tasks,
+    /// threads, waitables, sets, streams, error contexts, queued calls and lends that it may hold, and the
+    /// most handles in all its instances together. Other fields are ignored. What a root holds already stays,
+    /// and counts. Without a heap, no quota is above 65535. O(instances).
     ///
-    /// Before this is called, a root may hold half of what the store may, rounded up, and so it does where it is the only one. On
-    /// the heap tier no limit of the store counts all handles, so there it is half of [`Limits::handles`]; on a bounded tier, half
-    /// of what the tables of all instances hold.
+    /// Before this is called, a root may hold half of what the store may, rounded up, and so it does where it
+    /// is the only one. On the heap tier no limit of the store counts all handles, so there it is half of
+    /// [`Limits::handles`]; on a bounded tier, half of what the tables of all instances hold.
     pub fn set_root_limits(&mut self, limits: Limits) {
         self.root_quota = Some(quota_of(&limits));
         self.renew_root_quotas();
@@ -44,21 +47,22 @@ impl<P: Profile> Store<P> {
         Ok(())
     }
 
-    /// How many of a kind the root of an instance holds, and its quota; `None` for an instance of the host, an unknown one, and a
-    /// kind without quotas. O(1).
+    /// How many of a kind the root of an instance holds, and its quota; `None` for an instance of the host,
+    /// an unknown one, and a kind without quotas. O(1).
     pub fn root_usage(&self, instance: InstanceId, what: Resource) -> Option<(u32, u32)> {
         Quota::RESOURCES.contains(&what).then_some(self.usage(instance)?.of(what))
     }
 
-    /// The bytes that the tables of the store have allocated: of each the room that it has, times what an element takes. 0 where all
-    /// storage lies in place. O(1).
+    /// The bytes that the tables of the store have allocated: of each the room that it has, times what an
+    /// element takes. 0 where all storage lies in place. O(1).
     pub fn heap_bytes(&self) -> usize {
         self.types.heap.used()
     }
 
-    /// Sets the most bytes that the tables of the store may allocate. A table doubles when it grows, or where that is too much grows by
-    /// what is needed; where that is too much as well, what it was to grow for fails with [`Resource::HeapBytes`], and nothing is
-    /// changed. While a table grows, the old and the new one are both there. Has no effect where all storage lies in place.
+    /// Sets the most bytes that the tables of the store may allocate. A table doubles when it grows, or where
+    /// that is too much grows by what is needed; where that is too much as well, what it was to grow for
+    /// fails with [`Resource::HeapBytes`], and nothing is changed. While a table grows, the old and the new
+    /// one are both there. Has no effect where all storage lies in place.
     pub fn set_heap_limit(&mut self, bytes: usize) {
         self.types.heap.set_limit(bytes);
     }
@@ -123,8 +127,8 @@ impl<P: Profile> Store<P> {
         }
     }
 
-    /// Makes room in the tables for what an instance needs, and checks the quota of its root. Where it fails nothing is changed; else
-    /// adding as much can't fail. Amortised O(1); allocates on the heap tier.
+    /// Makes room in the tables for what an instance needs, and checks the quota of its root. Where it fails
+    /// nothing is changed; else adding as much can't fail. Amortised O(1); allocates on the heap tier.
     #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn check_room(&mut self, of: InstanceId, needs: &[Need]) -> Raises {
         for need in needs {
@@ -189,7 +193,8 @@ impl<P: Profile> Store<P> {
 
 /// What [`Store::check`] recounts.
 impl<P: Profile> Store<P> {
-    /// Every root is charged with what it holds, and the tables have allocated what was counted. O(roots times what the store holds).
+    /// Every root is charged with what it holds, and the tables have allocated what was counted. O(roots
+    /// times what the store holds).
     pub(super) fn check_usage(&self) -> Result<(), &'static str> {
         for (instance, index) in self.instances.as_slice().iter().zip(0..u32::MAX) {
             let root = InstanceId::from_index(index);

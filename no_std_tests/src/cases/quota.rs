@@ -1,4 +1,5 @@
-//! What a root may hold: each kind exact, given back by every way out, and nobody but who takes too much is harmed.
+//! What a root may hold: each kind exact, given back by every way out, and nobody but who takes too much is
+//! harmed.
 
 use crate::op::*;
 use crate::script;
@@ -68,7 +69,8 @@ fn assert_over<T: core::fmt::Debug>(result: Result<T, Error>, what: Resource, mo
     assert_eq!(reached.value(), Some(most));
 }
 
-/// A makes a thing twice, of which it may hold one: `each` of a kind. In between it undoes that. B is as free as before.
+/// A makes a thing twice, of which it may hold one: `each` of a kind. In between it undoes that. B is as free
+/// as before.
 fn exact<P: Profile>(what: Resource, each: u32, make: [Script; 2], undo: Script) -> Result<(), Error> {
     let [make, make_b] = make;
     let mut w = World::<P>::new(&[None, None])?;
