@@ -37,8 +37,8 @@ bounded! {
 #[cfg(all(target_pointer_width = "32", not(feature = "alloc")))]
 const _: () = {
     assert!(size_of::<Store<Sensor>>() <= 4 * 1024);
-    assert!(size_of::<Store<Gateway>>() <= 12 * 1024);
-    assert!(size_of::<Store<Hub>>() <= 74 * 1024);
+    assert!(size_of::<Store<Gateway>>() <= 12 * 1024 + 512);
+    assert!(size_of::<Store<Hub>>() <= 75 * 1024);
 };
 #[cfg(target_pointer_width = "64")]
 const _: () = {
