@@ -22,7 +22,7 @@ macro_rules! printed {
 }
 
 printed! {
-    error: Error Resource Trap HandleKind EndAction;
+    error: Error LimitOwner Resource Trap HandleKind EndAction;
     id: ThreadId TaskId WaitableId SetId SharedId ErrorContextId ArgsId LendId ContextId HostTaskId HostErrorId PairId SignalId
         InstanceId TypeId FuncTypeId ResourceId OptsId LiftId LowerId FuncRef HostCall HostThreadId MemoryRef TableRef;
     spec: PtrType EventCode CallbackCode CopyResult SubtaskState Features;
@@ -44,9 +44,10 @@ printed! {
 }
 
 #[test]
-fn defmt_prints_texts_and_lists() {
+fn defmt_prints_texts_lists_and_limits() {
     prints::<ambient::Text>();
     prints::<ambient::Seq<error::Trap>>();
+    prints::<error::LimitReached>();
     prints::<canon_async::abi::Context>();
     prints::<canon_async::abi::Source<'static>>();
 }

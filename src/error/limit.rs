@@ -11,7 +11,6 @@ use core::num::NonZeroUsize;
 /// these two: the value is configuration, and for people. It is displayed as `waitable sets, 200000
 /// (Limits::sets)`.
 #[derive(Clone, Copy)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct LimitReached {
     resource: Resource,
     owner: LimitOwner,
@@ -86,6 +85,24 @@ impl Eq for LimitReached {}
 impl fmt::Debug for LimitReached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}{}", self.resource, if self.owner == LimitOwner::Root { " of a root" } else { "" })
+    }
+}
+
+// What is displayed, so that firmware logs the value as it is and not as it is kept.
+#[cfg(feature = "defmt")]
+impl defmt::Format for LimitReached {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        let (name, field) = self.resource.texts();
+        let (of, by) = match self.owner {
+            LimitOwner::Store => ("", ""),
+            LimitOwner::Root => (" of one root component", " of Store::set_root_limits"),
+        };
+        match self.value() {
+            Some(value) => {
+                defmt::write!(f, "{=str}{=str}, {=usize} ({=str}{=str})", name, of, value, field, by);
+            }
+            None => defmt::write!(f, "{=str}{=str} ({=str}{=str})", name, of, field, by),
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 ///
 /// On a bounded tier tables lie in place: nothing is counted, and without the feature `alloc` it takes no
 /// room.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct HeapBudget {
     #[cfg(feature = "alloc")]
     used: usize,
