@@ -6,6 +6,7 @@ use crate::error::{Error, Trap};
 use crate::event::event;
 use crate::id::WaitableId;
 use crate::raise::{Raises, caught};
+use crate::run::check_depth;
 use crate::spec::BLOCKED;
 use crate::state::Point;
 
@@ -34,7 +35,8 @@ pub fn subtask_cancel<E: Embedding + ?Sized>(e: &mut E, is_async: bool, i: u32) 
             return store.raiser.raise(Trap::SyncInSet);
         }
         if !store.subtask_mut(id)?.resolved() {
-            store.check_depth()?;
+            check_depth(e)?;
+            let store = e.store();
             let subtask = store.subtask_mut(id)?;
             subtask.request_cancellation();
             event!(debug, subtask, "cancelling", subtask = id);

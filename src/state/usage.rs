@@ -43,6 +43,7 @@ impl Quota {
     }
 
     /// The amount of a kind; 0 of one that has no quota.
+    #[allow(clippy::useless_conversion, reason = "without a heap an amount is a u16")]
     pub(crate) fn get(&self, what: Resource) -> u32 {
         self.0.get(what as usize).map_or(0, |amount| (*amount).into())
     }
