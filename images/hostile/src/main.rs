@@ -47,7 +47,7 @@ const ATTACKS: [(&str, Expected); 24] = [
     ("streams", Fails("limit reached: subtasks and stream")),
     ("sets", Fails("limit reached: waitable sets")),
     ("crowd", Fails("limit reached: threads")),
-    ("everything", Fails("limit reached: threads")),
+    ("everything", Fails("limit reached: stacks of guests")),
     ("grow-loop", Fails("all fuel consumed")),
     ("table-grow-loop", Fails("all fuel consumed")),
     ("table-loop", Fails("all fuel consumed")),
