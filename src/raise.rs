@@ -42,6 +42,11 @@ impl Raiser {
         matches!(self.0, Error::Bug(_))
     }
 
+    /// Whether it is a trap of the engine: of guest code, or where [`Embedding::charge`] refused.
+    pub(crate) fn is_engine_trap(&self, _: Raised) -> bool {
+        matches!(self.0, Error::Trap(Trap::Engine(_)))
+    }
+
     #[inline(always)]
     fn keep(&mut self, error: Error) -> Raised {
         self.0 = error;

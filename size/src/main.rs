@@ -9,7 +9,7 @@ use canon_async::canon::{self, Builtin};
 use canon_async::id::{
     FuncRef, HostCall, InstanceId, LiftId, LowerId, MemoryRef, OptsId, TableRef, ThreadId, TypeId,
 };
-use canon_async::{Embedding, Error, Outcome, Store, bounded, run};
+use canon_async::{Embedding, Error, Outcome, Store, Trap, bounded, run};
 use core::hint::black_box;
 
 bounded! {
@@ -54,6 +54,9 @@ impl Embedding for Image {
     }
     fn start_thread(&mut self, thread: ThreadId, arg: u64) -> Result<Outcome, Error> {
         outcome(black_box((thread.index(), arg)).0)
+    }
+    fn charge(&mut self, bytes: usize, elements: u32) -> Result<(), Error> {
+        if black_box((bytes, elements)).0 == 0 { Err(Error::Trap(Trap::Engine(0))) } else { Ok(()) }
     }
     fn host_args(&mut self, call: HostCall, args: &mut [u64]) -> Result<(), Error> {
         black_box((call, args));

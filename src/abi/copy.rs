@@ -3,6 +3,10 @@
 use crate::embedding::Embedding;
 use crate::error::{Error, Trap};
 use crate::id::MemoryRef;
+use crate::raise::{Raises, Raising as _};
+
+/// The most bytes that are worked on between two calls of [`Embedding::charge`].
+pub(super) const PIECE: usize = 64 << 10;
 
 /// How much moves at a time, through the stack.
 const CHUNK: usize = if cfg!(feature = "alloc") { 1024 } else { 256 };
@@ -10,6 +14,37 @@ const CHUNK: usize = if cfg!(feature = "alloc") { 1024 } else { 256 };
 /// Bytes on their way. Aligned as flat values are, so that what clears those clears these too.
 #[repr(align(8))]
 pub(super) struct Chunk<const N: usize>(pub [u8; N]);
+
+/// [`Embedding::charge`].
+#[inline(never)]
+pub(super) fn charge<E: Embedding + ?Sized>(e: &mut E, bytes: usize, elements: u32) -> Raises {
+    e.charge(bytes, elements).raising(&mut e.store().raiser)
+}
+
+/// [`Embedding::copy`] of any length: each piece is charged before it is copied.
+///
+/// Overlapping ranges come out as if the source had been set aside first, unless an error ends it in between.
+#[cfg_attr(not(feature = "alloc"), inline(never))]
+pub(super) fn copy_charged<E: Embedding + ?Sized>(
+    e: &mut E,
+    (to, to_at): (MemoryRef, usize),
+    (from, from_at): (MemoryRef, usize),
+    len: usize,
+) -> Raises {
+    let backwards = to == from && to_at > from_at;
+    let mut done = 0usize;
+    while done < len {
+        let left = len.wrapping_sub(done);
+        let n = left.min(PIECE);
+        let at = if backwards { left.wrapping_sub(n) } else { done };
+        charge(e, n, 0)?;
+        // Both ranges have been checked: no address is past the end of its memory.
+        let copied = e.copy((to, to_at.wrapping_add(at)), (from, from_at.wrapping_add(at)), n);
+        copied.raising(&mut e.store().raiser)?;
+        done = done.wrapping_add(n);
+    }
+    Ok(())
+}
 
 /// Copies bytes between memories, or within one: what [`Embedding::copy`] does where the engine knows nothing
 /// better.

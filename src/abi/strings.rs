@@ -6,7 +6,7 @@
 //! Nothing but a `realloc` runs in between. One that shares the source's memory could change the string then:
 //! the destination gets that, or a trap, and nothing outside of what it allocated is written.
 
-use super::copy::{Chunk, copy_slice};
+use super::copy::{Chunk, PIECE, charge, copy_charged, copy_slice};
 use super::memory::{What, check, reallocate, some_memory};
 use crate::embedding::Embedding;
 use crate::error::Trap;
@@ -239,43 +239,62 @@ fn load_string_from_range<E: Embedding + ?Sized>(
     let length = units.wrapping_shl(shift) as usize;
     check(e, memory, (at, align, length), What::String)?;
     let memory = some_memory(e, memory)?;
-    let text = Text {
+    let mut text = Text {
         origin: Origin::Memory(memory),
         at,
         end: at.saturating_add(length),
         encoding,
         units,
         tagged,
-        latin1: false,
+        latin1: true,
     };
-    let latin1 = text.read(e, |bytes| validate(bytes, encoding))?.raising(&mut e.store().raiser)?;
-    Ok(Text { latin1, ..text })
+    // Whatever the bytes are, they are Latin-1.
+    if encoding != Simple::Latin1 {
+        validate(e, &mut text)?;
+    }
+    Ok(text)
 }
 
-/// Checks that a string is what its encoding allows; whether it fits Latin-1.
-fn validate(bytes: &[u8], encoding: Simple) -> Result<bool, Trap> {
+/// Checks that a string is what its encoding allows, in pieces, and whether it fits Latin-1.
+fn validate<E: Embedding + ?Sized>(e: &mut E, text: &mut Text) -> Raises {
+    let (begin, end) = (text.at, text.end);
+    let mut latin1 = true;
+    while text.at < end {
+        let rest = end.wrapping_sub(text.at);
+        let piece = rest.min(PIECE);
+        charge(e, piece, 0)?;
+        text.end = text.at.wrapping_add(piece);
+        let (valid, incomplete) = text.read(e, |bytes| valid_prefix(bytes, text.encoding, &mut latin1))?;
+        // A character may lie across the end of a piece: it begins the next one.
+        if valid < piece && (piece == rest || piece.wrapping_sub(valid) >= MAX_CHAR_BYTES) {
+            let trap = if incomplete { Trap::IncompleteUtf8 } else { text.encoding.invalid() };
+            return e.store().raiser.raise(trap);
+        }
+        text.at = text.at.wrapping_add(valid);
+    }
+    (text.at, text.end, text.latin1) = (begin, end, latin1);
+    Ok(())
+}
+
+/// The most bytes of a character, in any encoding.
+const MAX_CHAR_BYTES: usize = 4;
+
+/// How many of the bytes are what their encoding allows, from the first on, and whether those that follow are the beginning of
+/// a character in UTF-8. `latin1` becomes false where a character does not fit Latin-1.
+fn valid_prefix(bytes: &[u8], encoding: Simple, latin1: &mut bool) -> (usize, bool) {
     if cfg!(feature = "alloc") && encoding == Simple::Utf8 {
         // Faster, and larger.
         return match core::str::from_utf8(bytes) {
-            Ok(_) => Ok(false),
-            Err(error) if error.error_len().is_none() => Err(Trap::IncompleteUtf8),
-            Err(_) => Err(Trap::InvalidUtf8),
+            Ok(_) => (bytes.len(), false),
+            Err(error) => (error.valid_up_to(), error.error_len().is_none()),
         };
     }
-    // Whatever the bytes are, they are Latin-1.
-    let mut rest = if encoding == Simple::Latin1 { &[] } else { bytes };
-    let mut latin1 = true;
-    while !rest.is_empty() {
-        match next_char(rest, encoding) {
-            Some((c, read)) => {
-                latin1 &= u32::from(c) < 0x100;
-                rest = rest.get(read..).unwrap_or(&[]);
-            }
-            None if encoding == Simple::Utf8 && could_go_on(rest) => return Err(Trap::IncompleteUtf8),
-            None => return Err(encoding.invalid()),
-        }
+    let mut rest = bytes;
+    while let Some((c, read)) = next_char(rest, encoding) {
+        *latin1 &= u32::from(c) < 0x100;
+        rest = rest.get(read..).unwrap_or(&[]);
     }
-    Ok(latin1)
+    (bytes.len().saturating_sub(rest.len()), encoding == Simple::Utf8 && could_go_on(rest))
 }
 
 /// Whether a string that is no UTF-8 would be with more bytes: with the first that can follow, or the last where the first would be
@@ -331,9 +350,8 @@ impl Output {
         let len = text.end.saturating_sub(text.at);
         match text.origin {
             Origin::Memory(memory) => {
-                let copied = e.copy((self.memory, self.pointer), (memory, text.at), len);
                 self.written = len as u32;
-                copied.raising(&mut e.store().raiser)
+                copy_charged(e, (self.memory, self.pointer), (memory, text.at), len)
             }
             Origin::Message(_) => self.transcode(e, text, Target::Utf8).map(drop),
         }
@@ -351,6 +369,7 @@ impl Output {
     ) -> Raises<bool> {
         let mut chunk = Chunk([0; CHUNK]);
         while text.at < text.end {
+            charge(e, text.end.saturating_sub(text.at).min(CHUNK), 0)?;
             let filled = text.read(e, |bytes| fill(&mut chunk.0, bytes, text.encoding, target))?;
             let (read, written, fits) = filled.or_raise(&mut e.store().raiser, text.encoding.invalid())?;
             let at = self.pointer.saturating_add(self.written as usize);

@@ -1,6 +1,7 @@
 //! Spec: Loading, Storing, Flat Lifting, Flat Lowering: the walk over a value, one side read and the other
 //! written at the same time.
 
+use super::copy::{charge, copy_charged};
 use super::memory::{What, check, load_int, reallocate, some_memory, store_int};
 use super::strings::{Stored, transfer_string};
 use super::types::{Items, Layout, TypeDef, ValType, discriminant_size};
@@ -9,7 +10,7 @@ use crate::embedding::Embedding;
 use crate::error::Trap;
 use crate::id::{InstanceId, MemoryRef, OptsId, TypeId};
 use crate::message::{Bug, Misuse};
-use crate::raise::{OrRaise as _, Raises, Raising as _};
+use crate::raise::{OrRaise as _, Raises};
 use crate::spec::{MAX_LIST_BYTE_LENGTH, PtrType};
 use crate::state::ptr_type;
 use crate::storage::Profile;
@@ -141,12 +142,17 @@ pub(crate) struct Walk<'a> {
     /// Those that are lowered to.
     dest: &'a mut [u64],
     bits: u64,
+    /// How many values were visited one by one that are not charged yet.
+    visited: u32,
 }
+
+/// So many values that are no list's elements are charged at once.
+const VISITS: u32 = 32;
 
 impl<'a> Walk<'a> {
     /// From flat values to flat values.
     pub fn new(from: Context, source: &'a [u64], to: Context, dest: &'a mut [u64]) -> Self {
-        Walk { from: Place::new(from), to: Place::new(to), source, dest, bits: 0 }
+        Walk { from: Place::new(from), to: Place::new(to), source, dest, bits: 0, visited: 0 }
     }
 
     fn find_sides<E: Embedding + ?Sized>(&mut self, e: &mut E) -> Raises {
@@ -193,6 +199,17 @@ impl<'a> Walk<'a> {
         }
         walk(e, self, ty, 1)?;
         Ok(count)
+    }
+
+    /// Charges for `count` values that are about to be visited one by one. Single values are few where they are flat, and are
+    /// charged together where they are many: a type may have a million fields.
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
+    fn visit<E: Embedding + ?Sized>(&mut self, e: &mut E, count: u32) -> Raises {
+        self.visited = self.visited.saturating_add(count);
+        if count <= 1 && self.visited < VISITS {
+            return Ok(());
+        }
+        charge(e, 0, core::mem::take(&mut self.visited))
     }
 
     /// Takes the next core value, of this many bytes in memory.
@@ -273,7 +290,7 @@ fn copy_plain<E: Embedding + ?Sized>(e: &mut E, w: &mut Walk<'_>, size: usize, c
     w.from.at = source.wrapping_add(length);
     w.to.at = dest.wrapping_add(length);
     let (to, from) = (some_memory(e, w.to.memory)?, some_memory(e, w.from.memory)?);
-    e.copy((to, dest), (from, source), length).raising(&mut e.store().raiser)?;
+    copy_charged(e, (to, dest), (from, source), length)?;
     Ok(true)
 }
 
@@ -289,6 +306,7 @@ fn walk_defined<E: Embedding + ?Sized>(e: &mut E, w: &mut Walk<'_>, id: TypeId, 
     if layout.plain && copy_plain(e, w, step, count)? {
         return Ok(());
     }
+    w.visit(e, count)?;
     for _ in 0..count {
         let (source, dest) = (w.from.at, w.to.at);
         let end = dest.wrapping_add(to_step);
@@ -344,6 +362,7 @@ fn walk_primitives<E: Embedding + ?Sized>(e: &mut E, w: &mut Walk<'_>, ty: ValTy
     if layout.plain && count > 1 && copy_plain(e, w, size as usize, count)? {
         return Ok(());
     }
+    w.visit(e, count)?;
     for _ in 0..count {
         w.load(e, size)?;
         let low = w.bits as u32;
@@ -362,6 +381,7 @@ fn walk_primitives<E: Embedding + ?Sized>(e: &mut E, w: &mut Walk<'_>, ty: ValTy
 fn walk_strings<E: Embedding + ?Sized>(e: &mut E, w: &mut Walk<'_>, count: u32) -> Raises {
     w.from.begin(&Layout::RANGE);
     w.to.begin(&Layout::RANGE);
+    w.visit(e, count)?;
     for _ in 0..count {
         let pointer = w.load_range(e)?;
         let stored = transfer_string(e, w.from.context.options, (pointer, w.bits), w.to.context.options)?;

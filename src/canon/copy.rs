@@ -311,6 +311,8 @@ fn move_elements<E: Embedding + ?Sized>(
         let (from, to) = ((src.options, src.pointer), (dst.options, dst.pointer));
         match abi::transfer_elements(e, from, to, element, n) {
             Ok(after) => ends = after,
+            // Nothing is wrong with what was written where the caller can't pay for the copy.
+            Err(error) if e.store().raiser.is_engine_trap(error) => return Err(error),
             Err(error) => {
                 // Of the two ends the reader's `realloc` and its table name themselves; else it is what was written.
                 let store = e.store();

@@ -39,11 +39,18 @@ pub struct Memories {
     pub realloc: Realloc,
     /// The arguments of each call of `realloc`.
     pub log: Vec<[u32; 4]>,
+    /// What was charged: bytes and elements.
+    pub charged: Vec<(usize, u32)>,
+    /// How often a charge is accepted.
+    pub charges_left: usize,
     /// The two sides.
     pub contexts: [Context; 2],
     /// Their instances.
     pub instances: [InstanceId; 2],
 }
+
+/// What a charge is refused with.
+pub const OUT_OF_FUEL: Error = Error::Trap(Trap::Engine(8));
 
 fn misuse<T>() -> Result<T, Error> {
     Err(Error::Misuse("this test does not need it"))
@@ -82,6 +89,12 @@ impl Embedding for Memories {
         let (from, to) = (old as usize, pointer as usize);
         self.memories[side].copy_within(from..from + old_size as usize, to);
         Ok(pointer.into())
+    }
+
+    fn charge(&mut self, bytes: usize, elements: u32) -> Result<(), Error> {
+        self.charges_left = self.charges_left.checked_sub(1).ok_or(OUT_OF_FUEL)?;
+        self.charged.push((bytes, elements));
+        Ok(())
     }
 
     fn call(&mut self, _: ThreadId, _: FuncRef, _: &[u64]) -> Result<Outcome, Error> {
@@ -125,7 +138,17 @@ impl Memories {
         };
         let contexts = [context(0, encodings[0]), context(1, encodings[1])];
         let memories = sizes.map(|size| vec![FILL; size]);
-        Self { store, memories, next: [64; 2], realloc: Realloc::Bump, log: Vec::new(), contexts, instances }
+        Self {
+            store,
+            memories,
+            next: [64; 2],
+            realloc: Realloc::Bump,
+            log: Vec::new(),
+            charged: Vec::new(),
+            charges_left: usize::MAX,
+            contexts,
+            instances,
+        }
     }
 
     /// 4 KiB each, in UTF-8.

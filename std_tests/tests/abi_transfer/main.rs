@@ -4,6 +4,7 @@
 #![cfg(feature = "alloc")]
 
 mod aggregates;
+mod charges;
 mod lists;
 mod memory;
 mod scalars;
