@@ -284,6 +284,10 @@ impl<P: Profile> Embedding for World<P> {
         Ok(self.answer_on_idle && self.answer()?)
     }
 
+    fn charge(&mut self, _: usize, _: u32) -> Result<(), Error> {
+        self.refuses_work.map_or(Ok(()), |trap| Err(trap.into()))
+    }
+
     fn host_args(&mut self, _: HostCall, args: &mut [u64]) -> Result<(), Error> {
         for (to, from) in args.iter_mut().zip(self.args) {
             *to = from;

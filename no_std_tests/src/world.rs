@@ -12,7 +12,7 @@ use canon_async::run as core_run;
 use canon_async::spec::PtrType;
 use canon_async::state::{Lift, Lower, Options};
 use canon_async::storage::Profile;
-use canon_async::{Limits, Store};
+use canon_async::{Limits, Store, Trap};
 
 /// How many frames can be set aside.
 const FRAMES: usize = 24;
@@ -218,6 +218,8 @@ pub struct World<P: Profile> {
     pub host_insists: bool,
     /// The host waits when nothing is ready, by having the first of them answer.
     pub answer_on_idle: bool,
+    /// Work of guests is refused, with this.
+    pub refuses_work: Option<Trap>,
 }
 
 impl<P: Profile> World<P> {
@@ -249,6 +251,7 @@ impl<P: Profile> World<P> {
             later: [None; 8],
             host_insists: false,
             answer_on_idle: false,
+            refuses_work: None,
         };
         // The tests fill the store: its roots have no less, unless a test of quotas says otherwise.
         w.store.set_root_limits(Limits::STORAGE);

@@ -17,6 +17,8 @@ cases! {
     subtask_cancel_callee_joins_the_subtask_traps,
     subtask_cancel_callee_joins_the_subtask_and_resolves_goes_on,
     subtask_cancel_callee_dead_resolves_cancelled,
+    stream_read_refused_work_kills_the_reader,
+    lower_refused_work_kills_the_caller,
 }
 
 const INC: Script = &[run(BackpressureInc, &[]), run(task_return(B), &[])];
@@ -185,4 +187,48 @@ fn subtask_cancel_callee_dead_resolves_cancelled<P: Profile>() -> Result<(), Err
     assert_eq!(w.global(1), 3);
     assert_eq!(w.store.counts().queued, 0);
     w.done()
+}
+
+// Who reads when the copy can't be paid for is at fault, not who wrote.
+fn stream_read_refused_work_kills_the_reader<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None, None])?;
+    const READS: Script = &[
+        run(task_return(B), &[]),
+        run(ThreadYield, &[]),
+        run(StreamRead(STREAM, async_opts(B)), &[R0, k(0), k(4)]),
+    ];
+    const WRITES: Script = &[
+        run(StreamNew(STREAM), &[]),
+        run(low(0), &[k(1)]),
+        run(StreamWrite(STREAM, async_opts(A)), &[k(2), k(0), k(4)]),
+        run(task_return(A), &[]),
+    ];
+    let reads = w.lift(Func::AsyncStream, async_opts(B), READS)?;
+    w.lower(reads, async_opts(A))?;
+    let writes = w.lift(Func::Async, async_opts(A), WRITES)?;
+    let again = w.lift(Func::Async, async_opts(A), script![run(task_return(A), &[])])?;
+    let dead = w.lift(Func::Async, async_opts(B), script![run(task_return(B), &[])])?;
+    w.call(writes, 0)?;
+    w.refuses_work = Some(Trap::Engine(5));
+    assert_eq!(w.tick(), Err(Trap::Engine(5).into()));
+    w.call(again, 1)?;
+    assert_eq!(w.ended(1), Ended::Returned(0));
+    assert_eq!(w.call(dead, 2), Err(Trap::CannotEnter.into()));
+    Ok(())
+}
+
+// Who passes what it can't pay for is at fault, not the callee that ran nothing.
+fn lower_refused_work_kills_the_caller<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None, None])?;
+    let f = w.lift(Func::AsyncString, async_opts(B), script![run(task_return(B), &[])])?;
+    w.lower(f, async_opts(A))?;
+    const A_CALLS: Script = &[run(low(0), &[k(0), k(4)]), run(task_return(A), &[])];
+    let a = w.lift(Func::Async, async_opts(A), A_CALLS)?;
+    let lives = w.lift(Func::Async, async_opts(B), script![run(task_return(B), &[])])?;
+    w.refuses_work = Some(Trap::Engine(5));
+    assert_eq!(w.call(a, 0), Err(Trap::Engine(5).into()));
+    w.call(lives, 1)?;
+    assert_eq!(w.ended(1), Ended::Returned(0));
+    assert_eq!(w.call(a, 2), Err(Trap::CannotEnter.into()));
+    Ok(())
 }
