@@ -19,8 +19,9 @@ use alloc::vec::Vec;
 
 use canon_async::id::HostCall;
 use canon_async::spec::{MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
-use canon_async::{Error, Resource};
+use canon_async::{Error, Resource, Trap};
 
+use crate::charge::Charge;
 use crate::instance::Func;
 use crate::shared::{LinkedTypes, Shared};
 use crate::types::{FuncType, ValType};
@@ -193,13 +194,19 @@ impl HostSig {
     /// The arguments of a call, from what the engine's `call` got. The memory is free again afterwards.
     ///
     /// # Errors
-    /// `Core`: a trap where the bytes are no value, `Capacity(HostBytes)` where there are too many.
-    pub fn decode_args(&self, flat: &[u64], memory: &mut HostMemory) -> Result<Vec<Val>, ValError> {
+    /// `Core`: a trap where the bytes are no value, `Capacity(HostBytes)` where there are too many; what `charge` refuses.
+    pub fn decode_args(
+        &self,
+        flat: &[u64],
+        memory: &mut HostMemory,
+        charge: &mut dyn Charge,
+    ) -> Result<Vec<Val>, ValError> {
         let Some(ty) = self.ty() else {
             let rep = flat.first().copied().unwrap_or(0) as u32;
             return Ok(Vec::from([Val::U32(rep)]));
         };
-        let args = Decoder::new(&self.types, memory).values(&param_types(ty), flat, MAX_FLAT_PARAMS);
+        let mut decoder = Decoder::new(&self.types, memory).charged(charge);
+        let args = decoder.values(&param_types(ty), flat, MAX_FLAT_PARAMS);
         memory.reset();
         args
     }
@@ -207,14 +214,24 @@ impl HostSig {
     /// What the engine's `call` or `resume` returns for a result.
     ///
     /// # Errors
-    /// `Type` where the value is not of the function's type; `Core(Capacity(HostBytes))`.
-    pub fn encode_result(&self, result: Option<&Val>, memory: &mut HostMemory) -> Result<u64, ValError> {
+    /// `Type` where the value is not of the function's type; `Core(Capacity(HostBytes))`; what `charge` refuses.
+    pub fn encode_result(
+        &self,
+        result: Option<&Val>,
+        memory: &mut HostMemory,
+        charge: &mut dyn Charge,
+    ) -> Result<u64, ValError> {
         memory.reset();
-        let encoded = self.encode_checked(result, memory);
+        let encoded = self.encode_checked(result, memory, charge);
         encoded.map_err(|error| error.at(format_args!("result of \"{}\"", self.path)))
     }
 
-    fn encode_checked(&self, result: Option<&Val>, memory: &mut HostMemory) -> Result<u64, ValError> {
+    fn encode_checked(
+        &self,
+        result: Option<&Val>,
+        memory: &mut HostMemory,
+        charge: &mut dyn Charge,
+    ) -> Result<u64, ValError> {
         let expected = self.ty().and_then(|ty| ty.result);
         match (expected, result) {
             (None, None) => Ok(0),
@@ -223,7 +240,8 @@ impl HostSig {
             (Some(ty), Some(val)) => {
                 check(&self.types.table, ty, val)?;
                 let vals = core::slice::from_ref(val);
-                let flat = Encoder::new(&self.types, memory).values(&[ty], vals, MAX_FLAT_RESULTS)?;
+                let mut encoder = Encoder::new(&self.types, memory).charged(charge);
+                let flat = encoder.values(&[ty], vals, MAX_FLAT_RESULTS)?;
                 Ok(flat.first().copied().unwrap_or(0))
             }
         }
@@ -309,19 +327,21 @@ impl HostCalls {
     /// [`Embedding::host_args`](canon_async::Embedding::host_args): writes the arguments, once.
     ///
     /// # Errors
-    /// `Misuse` for an unknown call; `Capacity(HostBytes)`.
+    /// `Misuse` for an unknown call; `Capacity(HostBytes)`; what `charge` refuses.
     pub fn write_args(
         &mut self,
         call: HostCall,
         memory: &mut HostMemory,
         to: &mut [u64],
+        charge: &mut dyn Charge,
     ) -> Result<(), Error> {
         let call = self.get_mut(call)?;
         let types = call.types.clone();
         let ty = types.table.func(call.func).ok_or(Error::Misuse("a host call of an unknown type"))?;
         let args = core::mem::take(&mut call.args);
         memory.reset();
-        let flat = Encoder::new(&types, memory).values(&param_types(ty), &args, MAX_FLAT_PARAMS);
+        let mut encoder = Encoder::new(&types, memory).charged(charge);
+        let flat = encoder.values(&param_types(ty), &args, MAX_FLAT_PARAMS);
         let flat = flat.map_err(|error| error.to_error())?;
         if flat.len() > to.len() {
             return Err(Error::Misuse("host_args needs room for all flat arguments"));
@@ -334,12 +354,13 @@ impl HostCalls {
     /// can't be decoded is kept as [`CallState::Failed`], since the guest has done nothing wrong.
     ///
     /// # Errors
-    /// `Misuse` for an unknown call.
+    /// `Misuse` for an unknown call; what `charge` refuses, and the call stays pending.
     pub fn read_result(
         &mut self,
         number: HostCall,
         memory: &mut HostMemory,
         results: Option<&[u64]>,
+        charge: &mut dyn Charge,
     ) -> Result<(), Error> {
         let call = self.get_mut(number)?;
         let types = call.types.clone();
@@ -347,11 +368,18 @@ impl HostCalls {
         call.state = match (results, ty.result) {
             (None, _) => CallState::Cancelled,
             (Some(_), None) => CallState::Returned(None),
-            (Some(flat), Some(ty)) => match Decoder::new(&types, memory).values(&[ty], flat, MAX_FLAT_PARAMS)
-            {
-                Ok(mut vals) => CallState::Returned(vals.pop()),
-                Err(error) => CallState::Failed(error),
-            },
+            (Some(flat), Some(ty)) => {
+                let mut decoder = Decoder::new(&types, memory).charged(charge);
+                match decoder.values(&[ty], flat, MAX_FLAT_PARAMS) {
+                    Ok(mut vals) => CallState::Returned(vals.pop()),
+                    // No value traps in the engine: it is what `charge` refused.
+                    Err(ValError::Core(error @ Error::Trap(Trap::Engine(_)))) => {
+                        memory.reset();
+                        return Err(error);
+                    }
+                    Err(error) => CallState::Failed(error),
+                }
+            }
         };
         let abandoned = call.abandoned;
         memory.reset();

@@ -11,7 +11,7 @@
 //! | [`translate`](mod@translate) | component bytes to plan |
 //! | [`engine`] | what an interpreter gives |
 //! | [`link`], [`instance`] | plan to instance |
-//! | [`val`], [`host`] | values of the host |
+//! | [`val`], [`host`], [`charge`] | values of the host, and what the work on them costs |
 //! | [`inspect`](mod@inspect) | a plan in words |
 //!
 //! ```
@@ -30,6 +30,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+pub mod charge;
 pub mod engine;
 pub mod host;
 pub mod inspect;
@@ -46,6 +47,7 @@ pub mod translate;
 pub mod types;
 pub mod val;
 
+pub use charge::Charge;
 pub use engine::{CoreExtern, Engine, EngineError, ImportArg};
 pub use host::{HostCalls, HostMemory, HostSig};
 pub use instance::{Extern, Func, Instance};

@@ -1,6 +1,7 @@
 //! Values to their canonical form and back.
 
 use canon_async::spec::PtrType;
+use canon_async_component::Charge;
 use canon_async_component::host::HostMemory;
 use canon_async_component::layout::{Context, FlatType, Layouts, TypeError};
 use canon_async_component::plan::{CoreFuncType, CoreType};
@@ -340,4 +341,58 @@ fn the_hosts_memory() {
     memory.reset();
     assert_eq!(memory.alloc(4, 64), Ok(0));
     assert_eq!(memory.alloc(1, 1), Err(full));
+}
+
+/// Counts what is charged, and refuses above a limit.
+struct Count {
+    bytes: usize,
+    values: u32,
+    limit: u32,
+}
+
+const REFUSED: canon_async::Error = canon_async::Error::Trap(canon_async::Trap::Engine(3));
+
+impl Charge for Count {
+    fn charge(&mut self, bytes: usize, values: u32) -> Result<(), canon_async::Error> {
+        assert!(bytes <= 64 << 10, "one charge of {bytes} bytes");
+        if self.values.saturating_add(values) > self.limit {
+            return Err(REFUSED);
+        }
+        self.bytes += bytes;
+        self.values += values;
+        Ok(())
+    }
+}
+
+#[test]
+fn values_of_the_host_are_charged_before_they_are_built() {
+    let types = types(vec![TypeDef::List(ValType::U8), TypeDef::List(ValType::String)]);
+    let text = "x".repeat(70_000);
+    let bytes = Val::List(vec![Val::U8(7); 1000]);
+    let texts = Val::List(vec![Val::String(text); 3]);
+    let mut memory = HostMemory::new(1 << 20);
+    for (ty, val, values, chars) in [(d(0), bytes, 1001u32, 0), (d(1), texts, 4, 210_000)] {
+        let counts = || Count { bytes: 0, values: 0, limit: u32::MAX };
+        let vals = std::slice::from_ref(&val);
+        memory.reset();
+        let mut count = counts();
+        let flat = Encoder::new(&types, &mut memory).charged(&mut count).values(&[ty], vals, 16).unwrap();
+        assert_eq!((count.values, count.bytes), (values / 32 * 32, chars));
+        let mut count = counts();
+        let back = Decoder::new(&types, &memory).charged(&mut count).values(&[ty], &flat, 16).unwrap();
+        assert_eq!(back, [val]);
+        assert_eq!((count.values, count.bytes), (values / 32 * 32, chars));
+    }
+    memory.reset();
+    let mut count = Count { bytes: 0, values: 0, limit: 100 };
+    let vals = [Val::List(vec![Val::U8(7); 1000])];
+    let refused = Encoder::new(&types, &mut memory).charged(&mut count).values(&[d(0)], &vals, 16);
+    assert_eq!(refused, Err(ValError::Core(REFUSED)));
+    let mut count = Count { bytes: 0, values: 0, limit: 100 };
+    let refused = Decoder::new(&types, &memory).charged(&mut count).values(&[d(0)], &[0, 1000], 16);
+    assert_eq!(refused, Err(ValError::Core(REFUSED)));
+    let mut count = Count { bytes: 0, values: 0, limit: 0 };
+    let flat =
+        Encoder::new(&types, &mut memory).charged(&mut count).values(&[ValType::U8], &[Val::U8(1)], 16);
+    assert_eq!(flat, Ok(vec![1]), "a flat value is free");
 }

@@ -13,6 +13,7 @@ use canon_async::{Error, Resource, Trap};
 
 use super::encode::cases_of;
 use super::{HOST, Val, ValError};
+use crate::charge::{Charge, Work};
 use crate::host::HostMemory;
 use crate::layout::TypeError;
 use crate::shared::LinkedTypes;
@@ -27,12 +28,19 @@ pub struct Decoder<'a> {
     types: &'a LinkedTypes,
     memory: &'a [u8],
     budget: usize,
+    work: Work<'a>,
 }
 
 impl<'a> Decoder<'a> {
     /// A decoder of values of these types.
     pub fn new(types: &'a LinkedTypes, memory: &'a HostMemory) -> Self {
-        Self { types, memory: memory.bytes(), budget: memory.limit() as usize }
+        Self { types, memory: memory.bytes(), budget: memory.limit() as usize, work: Work::default() }
+    }
+
+    /// The same, whose work is charged.
+    #[must_use]
+    pub fn charged(self, charge: &'a mut dyn Charge) -> Self {
+        Self { work: Work::charged(charge), ..self }
     }
 
     /// `lift_flat_values`: values one after the other, flat where they are at most `max` core values, else in
@@ -59,6 +67,7 @@ impl<'a> Decoder<'a> {
 
     /// `lift_flat`.
     fn flat(&mut self, ty: ValType, flat: &mut &[u64]) -> Result<Val, ValError> {
+        self.work.value()?;
         match ty {
             ValType::String => {
                 let (ptr, len) = (next(flat)? as u32, next(flat)? as u32);
@@ -117,6 +126,7 @@ impl<'a> Decoder<'a> {
 
     /// `load`.
     fn load(&mut self, ty: ValType, at: u32) -> Result<Val, ValError> {
+        self.work.value()?;
         match ty {
             ValType::String => {
                 let (ptr, len) = self.get_range(at)?;
@@ -196,6 +206,7 @@ impl<'a> Decoder<'a> {
 
     fn string(&mut self, ptr: u32, len: u32) -> Result<Val, ValError> {
         self.block(len as usize)?;
+        self.work.bytes(len as usize)?;
         let bytes = self.bytes(ptr, len).ok_or(Error::Trap(Trap::StringOutOfBounds))?;
         let text = core::str::from_utf8(bytes).map_err(|_| Error::Trap(Trap::InvalidUtf8))?;
         Ok(Val::String(text.into()))

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::{HOST, Val, ValError};
+use crate::charge::{Charge, Work};
 use crate::host::HostMemory;
 use crate::layout::TypeError;
 use crate::shared::LinkedTypes;
@@ -13,6 +14,7 @@ use crate::types::{TypeDef, ValType};
 pub struct Encoder<'a> {
     types: &'a LinkedTypes,
     memory: &'a mut HostMemory,
+    work: Work<'a>,
 }
 
 /// A case of any of the variant types: its number, its payload's type, and the payload.
@@ -21,7 +23,13 @@ type Chosen<'v> = (usize, Option<ValType>, Option<&'v Val>);
 impl<'a> Encoder<'a> {
     /// An encoder of values of these types.
     pub fn new(types: &'a LinkedTypes, memory: &'a mut HostMemory) -> Self {
-        Self { types, memory }
+        Self { types, memory, work: Work::default() }
+    }
+
+    /// The same, whose work is charged.
+    #[must_use]
+    pub fn charged(self, charge: &'a mut dyn Charge) -> Self {
+        Self { work: Work::charged(charge), ..self }
     }
 
     /// `lower_flat_values`: values one after the other, flat where they are at most `max` core values, else in
@@ -51,6 +59,7 @@ impl<'a> Encoder<'a> {
 
     /// `lower_flat`.
     fn flat(&mut self, ty: ValType, val: &Val, flat: &mut Vec<u64>) -> Result<(), ValError> {
+        self.work.value()?;
         if let Some(bits) = scalar(val).filter(|_| fits_scalar(ty, val)) {
             flat.push(bits);
             return Ok(());
@@ -107,6 +116,7 @@ impl<'a> Encoder<'a> {
 
     /// `store`.
     fn store(&mut self, ty: ValType, val: &Val, at: u32) -> Result<(), ValError> {
+        self.work.value()?;
         if let Some(bits) = scalar(val).filter(|_| fits_scalar(ty, val)) {
             return self.put(at, self.types.layouts.size_align(ty, HOST)?.0, bits);
         }
@@ -209,6 +219,7 @@ impl<'a> Encoder<'a> {
 
     fn string(&mut self, text: &str) -> Result<(u32, u32), ValError> {
         let len = u32::try_from(text.len()).map_err(|_| too_long())?;
+        self.work.bytes(text.len())?;
         let ptr = self.memory.alloc(1, len)?;
         self.memory.write(ptr, text.as_bytes())?;
         Ok((ptr, len))

@@ -144,9 +144,9 @@ impl Embedding for FakeEngine {
         let value = match &self.funcs[func.index()] {
             Made::Host(closure, sig) => {
                 let (closure, sig) = (*closure, sig.clone());
-                let vals = sig.decode_args(args, &mut self.host_memory).map_err(|e| e.to_error())?;
+                let vals = sig.decode_args(args, &mut self.host_memory, &mut ()).map_err(|e| e.to_error())?;
                 let result = closure(&vals);
-                let encoded = sig.encode_result(result.as_ref(), &mut self.host_memory);
+                let encoded = sig.encode_result(result.as_ref(), &mut self.host_memory, &mut ());
                 encoded.map_err(|error| {
                     self.log.push(error.to_string());
                     error.to_error()
@@ -192,11 +192,11 @@ impl Embedding for FakeEngine {
     }
 
     fn host_args(&mut self, call: HostCall, args: &mut [u64]) -> Result<(), Error> {
-        self.calls.write_args(call, &mut self.host_memory, args)
+        self.calls.write_args(call, &mut self.host_memory, args, &mut ())
     }
 
     fn host_result(&mut self, call: HostCall, results: Option<&[u64]>) -> Result<(), Error> {
-        self.calls.read_result(call, &mut self.host_memory, results)
+        self.calls.read_result(call, &mut self.host_memory, results, &mut ())
     }
 }
 
