@@ -68,6 +68,8 @@ pub(crate) struct Budget {
     growth: Growth,
     /// Which limit refused the growth that was asked for last.
     refusal: Resource,
+    /// A `table.grow` found too little fuel: wasmi can't resume it.
+    pub(crate) table_grow_starved: bool,
 }
 
 impl Budget {
@@ -82,6 +84,7 @@ impl Budget {
             stacks: 0,
             growth: Growth::None,
             refusal: Resource::GuestBytes,
+            table_grow_starved: false,
         }
     }
 
@@ -246,7 +249,8 @@ impl<T> ResourceLimiter for State<T> {
         Ok(())
     }
 
-    fn table_grow_failed(&mut self, _: &TableError) -> LimiterResult<()> {
+    fn table_grow_failed(&mut self, error: &TableError) -> LimiterResult<()> {
+        self.budget.table_grow_starved |= matches!(error, TableError::OutOfFuel { .. });
         self.budget.growth_failed();
         self.settle();
         Ok(())

@@ -9,6 +9,7 @@ use canon_async_component::Plan;
 
 use crate::config::Engine;
 use crate::error::Error;
+use crate::start;
 
 /// A component, translated to a plan, with its core modules compiled. A clone is the same component.
 #[derive(Clone)]
@@ -75,8 +76,7 @@ impl Component {
                 wasmi::Module::validate(engine.wasmi(), &module.bytes)
                     .map_err(|error| Error::Module(error.to_string()))?;
             }
-            wasmi::Module::new(engine.wasmi(), &*module.bytes)
-                .map_err(|error| Error::Module(error.to_string()))
+            start::compile(engine, &module.bytes).map_err(Error::Module)
         };
         let modules = plan.modules.iter().map(compile).collect::<Result<_, _>>()?;
         Ok(Self(Arc::new(Inner { engine: engine.clone(), plan, modules })))

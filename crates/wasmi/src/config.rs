@@ -36,6 +36,8 @@ pub struct Config {
     choose: Choose,
     strict: bool,
     fuel: bool,
+    interruptible: bool,
+    slice_fuel: u32,
 }
 
 /// wasmi's stacks. Bytes, and how many.
@@ -106,6 +108,8 @@ impl Default for Config {
             choose: Choose::Eager,
             strict: false,
             fuel: false,
+            interruptible: false,
+            slice_fuel: 100_000,
         }
     }
 }
@@ -262,6 +266,25 @@ impl Config {
         self
     }
 
+    /// Whether guests can be ended by a [`Store::interrupt_handle`](crate::Store::interrupt_handle) or a deadline
+    /// (`Store::set_deadline`). They then run on slices of fuel, between which these are looked at; that costs the
+    /// speed that [`Config::fuel`] costs, whether or not that is set too, and compiles components eagerly. Default: no.
+    pub fn interruptible(&mut self, interruptible: bool) -> &mut Self {
+        self.interruptible = interruptible;
+        self
+    }
+
+    /// How much fuel a slice has: about how many instructions run between two looks at the flag and the clock. Default: 100,000,
+    /// which is below a millisecond on a PC; devices want less. A single `memory.copy`, `memory.fill` or `memory.grow` is not
+    /// divided: it takes as long as it takes to write the largest memory.
+    ///
+    /// wasmi can't resume a `table.grow` by 8 elements or more that finds its slice at the end: such a guest traps, with this
+    /// option's name. With larger slices that is rarer.
+    pub fn slice_fuel(&mut self, fuel: u32) -> &mut Self {
+        self.slice_fuel = fuel;
+        self
+    }
+
     fn wasmi(&self) -> wasmi::Config {
         let mut config = wasmi::Config::default();
         // In this order wasmi finds no minimum above its maximum, which would be a panic.
@@ -271,12 +294,13 @@ impl Config {
             .set_max_stack_height(max)
             .set_min_stack_height(self.stack.min.min(max));
         config.set_max_recursion_depth(self.stack.depth()).set_max_cached_stacks(self.stack.cached);
-        config.consume_fuel(self.fuel);
+        let metered = self.fuel || self.interruptible;
+        config.consume_fuel(metered);
         // What the translation lets pass and wasmi has switched off.
         config.wasm_custom_page_sizes(true).wasm_wide_arithmetic(true);
         config.ignore_custom_sections(true);
         // Lazy compilation would be charged to whoever calls a function first.
-        config.compilation_mode(if self.eager || self.fuel {
+        config.compilation_mode(if self.eager || metered {
             wasmi::CompilationMode::Eager
         } else {
             wasmi::CompilationMode::LazyTranslation
@@ -411,6 +435,12 @@ impl Engine {
             ),
             _ => return None,
         })
+    }
+
+    /// Whether guests pay with fuel, and how much a slice of it is, where they can be interrupted.
+    pub(crate) fn metering(&self) -> (bool, Option<u64>) {
+        let Config { fuel, interruptible, slice_fuel, .. } = self.0.config;
+        (fuel, interruptible.then_some(u64::from(slice_fuel)))
     }
 
     #[cfg(feature = "translate")]

@@ -7,9 +7,9 @@ use alloc::vec::Vec;
 
 use canon_async::Error;
 use canon_async::id::ThreadId;
-use wasmi::{Func, ResumableCall, ResumableCallHostTrap, StoreContextMut, Val};
+use wasmi::{Func, ResumableCall, ResumableCallHostTrap, ResumableCallOutOfFuel, StoreContextMut, Val};
 #[cfg(feature = "std")]
-use wasmi::{TypedResumableCall, TypedResumableCallHostTrap};
+use wasmi::{TypedResumableCall, TypedResumableCallHostTrap, TypedResumableCallOutOfFuel};
 
 use crate::embedding::to_bits;
 use crate::later::{Answer, Due, Later};
@@ -30,7 +30,42 @@ pub(crate) enum Ran {
     Returned(u64),
     /// A host function failed, or blocks.
     Stopped(Frames),
-    OutOfFuel,
+    /// wasmi has too little fuel to go on.
+    Starved(Starved),
+}
+
+/// Frames of a guest at an instruction that wasmi has too little fuel for.
+pub(crate) enum Starved {
+    /// Their root has a result, or not.
+    Any(ResumableCallOutOfFuel, bool),
+    #[cfg(feature = "std")]
+    Unit(TypedResumableCallOutOfFuel<()>),
+    #[cfg(feature = "std")]
+    Word(TypedResumableCallOutOfFuel<u32>),
+}
+
+impl Starved {
+    /// How much fuel the instruction takes.
+    pub fn needed(&self) -> u64 {
+        match self {
+            Self::Any(frames, _) => frames.required_fuel(),
+            #[cfg(feature = "std")]
+            Self::Unit(frames) => frames.required_fuel(),
+            #[cfg(feature = "std")]
+            Self::Word(frames) => frames.required_fuel(),
+        }
+    }
+
+    /// Goes on with what wasmi has now.
+    pub fn resume<T>(self, ctx: StoreContextMut<'_, State<T>>) -> Result<Ran, wasmi::Error> {
+        match self {
+            Self::Any(frames, result) => Ran::of(result, |out| frames.resume(ctx, out)),
+            #[cfg(feature = "std")]
+            Self::Unit(frames) => frames.resume(ctx).map(Ran::of_typed),
+            #[cfg(feature = "std")]
+            Self::Word(frames) => frames.resume(ctx).map(Ran::of_typed),
+        }
+    }
 }
 
 impl Frames {
@@ -52,17 +87,9 @@ impl Frames {
         match self {
             Self::Any(frames, result) => Ran::of(result, |out| frames.resume(ctx, &value, out)),
             #[cfg(feature = "std")]
-            Self::Unit(frames) => frames.resume(ctx, &value).map(|call| match call {
-                TypedResumableCall::Finished(()) => Ran::Returned(0),
-                TypedResumableCall::HostTrap(frames) => Ran::Stopped(Self::Unit(frames)),
-                TypedResumableCall::OutOfFuel(_) => Ran::OutOfFuel,
-            }),
+            Self::Unit(frames) => frames.resume(ctx, &value).map(Ran::of_typed),
             #[cfg(feature = "std")]
-            Self::Word(frames) => frames.resume(ctx, &value).map(|call| match call {
-                TypedResumableCall::Finished(word) => Ran::Returned(u64::from(word)),
-                TypedResumableCall::HostTrap(frames) => Ran::Stopped(Self::Word(frames)),
-                TypedResumableCall::OutOfFuel(_) => Ran::OutOfFuel,
-            }),
+            Self::Word(frames) => frames.resume(ctx, &value).map(Ran::of_typed),
         }
     }
 }
@@ -79,8 +106,18 @@ impl Ran {
         Ok(match call {
             ResumableCall::Finished => Self::Returned(to_bits(&out)),
             ResumableCall::HostTrap(frames) => Self::Stopped(Frames::Any(frames, result)),
-            ResumableCall::OutOfFuel(_) => Self::OutOfFuel,
+            ResumableCall::OutOfFuel(frames) => Self::Starved(Starved::Any(frames, result)),
         })
+    }
+
+    /// How a function of one of the commonest types ended.
+    #[cfg(feature = "std")]
+    pub fn of_typed<R: crate::typed::Answer>(call: TypedResumableCall<R>) -> Self {
+        match call {
+            TypedResumableCall::Finished(answer) => Self::Returned(answer.bits()),
+            TypedResumableCall::HostTrap(frames) => Self::Stopped(R::frames(frames)),
+            TypedResumableCall::OutOfFuel(frames) => Self::Starved(R::starved(frames)),
+        }
     }
 }
 

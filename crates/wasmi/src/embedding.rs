@@ -21,7 +21,7 @@ use wasmi::{AsContextMut as _, Nullable, Ref, StoreContextMut, TrapCode, Val as 
 
 #[cfg(feature = "std")]
 use crate::config::{DEPTH, NATIVE_RESERVE};
-use crate::continuation::{Parked, Ran};
+use crate::continuation::{Frames, Parked, Ran};
 use crate::later::{Answer, Due, guarded};
 use crate::linker::Given;
 use crate::state::{CoreFunc, HOST_MEMORY, HostEntry, State, WasmFunc};
@@ -99,14 +99,19 @@ enum Target<T: 'static> {
     HostRealloc,
 }
 
+/// How a stretch of wasm ended that did not trap in wasm.
+enum Ended {
+    Returned(u64),
+    /// A host function failed, or blocks.
+    Stopped(Frames),
+}
+
 type Args = [CoreVal; MAX_CORE_PARAMS];
 
 const NO_ARGS: Args = [const { CoreVal::I32(0) }; MAX_CORE_PARAMS];
 const UNCALLABLE: Error = Error::Misuse("a core function of a type that can't be called");
 const NO_FUNC: Error = Error::Misuse("an unknown core function");
 const NO_HOST_CALL: Error = Error::Misuse("a host function was called where it can't be");
-/// [`Trap::Engine`] of a guest that ran out of fuel.
-const OUT_OF_FUEL: u32 = 0x102;
 
 impl<T> Wx<'_, T> {
     pub(crate) fn state(&self) -> &State<T> {
@@ -186,10 +191,7 @@ impl<T> Wx<'_, T> {
         thread: ThreadId,
         run: impl FnOnce(StoreContextMut<'_, State<T>>) -> Result<Ran, wasmi::Error>,
     ) -> Result<Outcome, Error> {
-        let plain = core::mem::replace(&mut self.state_mut().plain, false);
-        let ran = run(self.0.as_context_mut());
-        self.state_mut().plain = plain;
-        let outcome = self.ran(thread, ran);
+        let outcome = self.run_slices(false, run).and_then(|ended| self.ran(thread, ended));
         if !matches!(outcome, Ok(Outcome::Blocked)) {
             self.state_mut().free_stack();
         }
@@ -197,10 +199,10 @@ impl<T> Wx<'_, T> {
     }
 
     /// What came of a stretch of wasm; of a thread that blocks, the frames are kept, and its stack goes on counting.
-    fn ran(&mut self, thread: ThreadId, ran: Result<Ran, wasmi::Error>) -> Result<Outcome, Error> {
-        match ran {
-            Ok(Ran::Returned(bits)) => Ok(Outcome::Returned(bits)),
-            Ok(Ran::Stopped(frames)) => {
+    fn ran(&mut self, thread: ThreadId, ended: Ended) -> Result<Outcome, Error> {
+        match ended {
+            Ended::Returned(bits) => Ok(Outcome::Returned(bits)),
+            Ended::Stopped(frames) => {
                 if frames.host_error().downcast_ref::<Block>().is_none() {
                     return Err(self.error_of(frames.host_error()));
                 }
@@ -209,30 +211,53 @@ impl<T> Wx<'_, T> {
                 state.parked.park(thread, Parked::Frames(frames))?;
                 Ok(Outcome::Blocked)
             }
-            Ok(Ran::OutOfFuel) => Err(self.out_of_fuel()),
-            Err(error) => Err(self.error_of(&error)),
         }
     }
 
-    fn out_of_fuel(&mut self) -> Error {
-        self.trap(OUT_OF_FUEL, Cow::Borrowed("all fuel consumed"))
+    /// Runs wasm that can't be set aside.
+    pub(crate) fn run_plain(
+        &mut self,
+        run: impl FnOnce(StoreContextMut<'_, State<T>>) -> Result<Ran, wasmi::Error>,
+    ) -> Result<u64, Error> {
+        self.state_mut().take_stack()?;
+        let ended = self.run_slices(true, run);
+        self.state_mut().free_stack();
+        match ended? {
+            Ended::Returned(bits) => Ok(bits),
+            Ended::Stopped(frames) => Err(self.error_of(frames.host_error())),
+        }
     }
 
-    /// Runs wasm that can't be set aside.
-    fn run_plain<R>(
+    /// Runs wasm, slice after slice of fuel.
+    fn run_slices(
         &mut self,
-        run: impl FnOnce(StoreContextMut<'_, State<T>>) -> Result<R, wasmi::Error>,
-    ) -> Result<R, Error> {
-        self.state_mut().take_stack()?;
-        let plain = core::mem::replace(&mut self.state_mut().plain, true);
-        let result = run(self.0.as_context_mut());
-        self.state_mut().plain = plain;
-        self.state_mut().free_stack();
-        result.map_err(|error| self.error_of(&error))
+        plain: bool,
+        run: impl FnOnce(StoreContextMut<'_, State<T>>) -> Result<Ran, wasmi::Error>,
+    ) -> Result<Ended, Error> {
+        let outer = core::mem::replace(&mut self.state_mut().plain, plain);
+        let mut ran = run(self.0.as_context_mut());
+        let ended = loop {
+            match ran {
+                Ok(Ran::Returned(bits)) => break Ok(Ended::Returned(bits)),
+                Ok(Ran::Stopped(frames)) => break Ok(Ended::Stopped(frames)),
+                Ok(Ran::Starved(frames)) => {
+                    if let Err(error) = self.next_slice(frames.needed()) {
+                        break Err(error);
+                    }
+                    ran = frames.resume(self.0.as_context_mut());
+                }
+                Err(error) => break Err(self.error_of(&error)),
+            }
+        };
+        self.state_mut().plain = outer;
+        ended
     }
 
     fn call_host(&mut self, thread: ThreadId, entry: &HostEntry<T>, args: &[u64]) -> Result<Outcome, Error> {
-        let args = entry.sig.decode_args(args, &mut self.state_mut().host_memory);
+        self.look()?;
+        let args = self.with_meter(|State { host_memory, meter, .. }| {
+            Ok(entry.sig.decode_args(args, host_memory, meter))
+        })?;
         let args = args.map_err(|error| self.host_error(error.into()))?;
         let task = self.store().thread(thread).map(|thread| thread.task());
         let due = Due { sig: entry.sig.clone(), borrowed: self.borrowed(task, &args), task };
@@ -258,7 +283,9 @@ impl<T> Wx<'_, T> {
                 run::builtin(self, Builtin::ResourceDrop(held.ty), &[u64::from(*handle)])?;
             }
         }
-        let bits = due.sig.encode_result(val.as_ref(), &mut self.state_mut().host_memory);
+        let bits = self.with_meter(|State { host_memory, meter, .. }| {
+            Ok(due.sig.encode_result(val.as_ref(), host_memory, meter))
+        })?;
         bits.map_err(|error| self.host_error(error.into()))
     }
 
@@ -288,7 +315,7 @@ impl<T> Wx<'_, T> {
                 error
             }
             crate::Error::Trap { error, .. } => error,
-            crate::Error::Value(canon_async_component::ValError::Core(error)) => error,
+            crate::Error::Value(canon_async_component::ValError::Core(error)) => self.with_text(error),
             other => self.trap(HOST_TRAP, Cow::Owned(other.to_string())),
         }
     }
@@ -358,16 +385,19 @@ impl<T> Embedding for Wx<'_, T> {
         match target {
             #[cfg(feature = "std")]
             Target::Typed(typed) => {
-                self.run_plain(|ctx| typed.call(ctx, args).transpose())?.ok_or(UNCALLABLE)
+                let mut fits = true;
+                let bits = self.run_plain(|ctx| {
+                    let ran = typed.call_resumable(ctx, args);
+                    fits = ran.is_some();
+                    ran.unwrap_or(Ok(Ran::Returned(0)))
+                });
+                if fits { bits } else { Err(UNCALLABLE) }
             }
             Target::Wasm(wasm, params, result) => {
-                let (mut vals, mut out) = (NO_ARGS, [CoreVal::I32(0)]);
+                let mut vals = NO_ARGS;
                 self.core_args(func, args, &mut vals);
                 let vals = vals.get(..params).unwrap_or(&[]);
-                let results = out.get_mut(..usize::from(result)).unwrap_or(&mut []);
-                self.run_plain(|ctx| wasm.call(ctx, vals, results))?;
-                let [out] = out;
-                Ok(to_bits(&out))
+                self.run_plain(|ctx| Ran::of(result, |out| wasm.call_resumable(ctx, vals, out)))
             }
             Target::HostRealloc => {
                 let arg = |index: usize| args.get(index).copied().unwrap_or(0) as u32;
@@ -433,16 +463,18 @@ impl<T> Embedding for Wx<'_, T> {
         if let Some(done) = own::host_args(call, args) {
             return done;
         }
-        let State { host_calls, host_memory, .. } = self.state_mut();
-        host_calls.write_args(call, host_memory, args)
+        self.with_meter(|State { host_calls, host_memory, meter, .. }| {
+            host_calls.write_args(call, host_memory, args, meter)
+        })
     }
 
     fn host_result(&mut self, call: HostCall, results: Option<&[u64]>) -> Result<(), Error> {
         if let Some(done) = own::host_result(call, results) {
             return done;
         }
-        let State { host_calls, host_memory, .. } = self.state_mut();
-        host_calls.read_result(call, host_memory, results)
+        self.with_meter(|State { host_calls, host_memory, meter, .. }| {
+            host_calls.read_result(call, host_memory, results, meter)
+        })
     }
 
     fn host_lost(&mut self, call: HostCall) {
@@ -471,6 +503,10 @@ impl<T> Embedding for Wx<'_, T> {
     #[cfg(feature = "std")]
     fn idle_for(&mut self, most: Duration) -> Result<bool, Error> {
         self.wait_for_answer(Some(most))
+    }
+
+    fn charge(&mut self, bytes: usize, elements: u32) -> Result<(), Error> {
+        self.charge_work(bytes, elements)
     }
 
     fn copy(

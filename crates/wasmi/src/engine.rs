@@ -20,6 +20,7 @@ use crate::embedding::{Carried, Wx};
 use crate::linker::HostFunc;
 use crate::places::Exports;
 use crate::shim;
+use crate::start;
 use crate::state::{CoreFunc, HOST_MEMORY, HOST_REALLOC, HostEntry, WasmFunc};
 
 impl<T> Engine for Wx<'_, T> {
@@ -31,7 +32,7 @@ impl<T> Engine for Wx<'_, T> {
         if let Some(module) = self.state().linking.as_ref().and_then(|component| component.compiled(wasm)) {
             return Ok(module.clone());
         }
-        Module::new(self.0.engine(), wasm).map_err(|error| EngineError::Text(error.to_string()))
+        start::compile(&self.state().engine, wasm).map_err(EngineError::Text)
     }
 
     fn instantiate(
@@ -59,6 +60,7 @@ impl<T> Engine for Wx<'_, T> {
         self.state_mut().plain = plain;
         self.state_mut().free_stack();
         let made = made.map_err(|error| self.instantiation_error(&error))?;
+        self.run_start(made)?;
         if self.state().places.is_some() {
             self.add_place(instance, made);
         }
@@ -118,7 +120,8 @@ impl<T> Engine for Wx<'_, T> {
         let imports = module.imports();
         let imports =
             imports.map(|import| (import.module().into(), import.name().into(), item_type(import.ty())));
-        let exports = module.exports().map(|export| (export.name().into(), item_type(export.ty())));
+        let exports = module.exports().filter(|export| export.name() != start::NAME);
+        let exports = exports.map(|export| (export.name().into(), item_type(export.ty())));
         Some(ModuleType { imports: imports.collect(), exports: exports.collect() })
     }
 
@@ -178,6 +181,7 @@ impl<T> Wx<'_, T> {
     /// Numbers a core instance, whose functions threads of the host may call.
     fn add_place(&mut self, instance: InstanceId, made: Instance) {
         let exports = made.exports(self.0.as_context());
+        let exports = exports.filter(|export| export.name() != start::NAME);
         let exports: Exports = exports.map(|export| (export.name().into(), export.into_extern())).collect();
         if let Some(places) = &mut self.state_mut().places {
             places.add(instance, exports);

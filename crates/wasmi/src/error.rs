@@ -7,6 +7,8 @@ use core::fmt;
 use canon_async_component::TranslateError;
 use canon_async_component::{LinkError, PlanError, ValError};
 
+use crate::fuel::Stopped;
+
 /// Why something failed.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -50,6 +52,11 @@ impl Error {
         }
     }
 
+    /// What ended the guest, or the wait, if it was ended from outside: fuel, an interrupt, a deadline.
+    pub fn stopped(&self) -> Option<Stopped> {
+        self.core().and_then(Stopped::of)
+    }
+
     /// The core's error in its own words.
     pub(crate) fn plain(error: canon_async::Error) -> Self {
         let text = match error {
@@ -72,6 +79,11 @@ impl fmt::Display for Error {
             Self::Plan(error) => error.fmt(f),
             Self::Module(text) => write!(f, "core module: {text}"),
             Self::Link(error) => error.fmt(f),
+            Self::Trap { text, .. }
+                if matches!(self.stopped(), Some(Stopped::Interrupt | Stopped::Deadline)) =>
+            {
+                f.write_str(text)
+            }
             Self::Trap { error: canon_async::Error::Trap(_), text } => write!(f, "wasm trap: {text}"),
             Self::Trap { text, .. } => f.write_str(text),
             Self::Value(error) => error.fmt(f),

@@ -131,7 +131,8 @@ impl Func {
         if state.id != self.store {
             return Err(Error::misuse(OTHER_STORE));
         }
-        let number = state.host_calls.start(&self.inner, args.to_vec())?;
+        wx.look_outside()?;
+        let number = wx.state_mut().host_calls.start(&self.inner, args.to_vec())?;
         match run::call(&mut wx, self.lift(), number) {
             Ok(task) => Ok(Call { store: self.store, task, number, taken: false }),
             Err(error) => {

@@ -75,6 +75,14 @@ impl Wakeups {
         critical_section::with(|section| f(&mut self.0.borrow_ref_mut(section)))
     }
 
+    /// Wakes whoever waits for host functions, if anybody does.
+    pub fn wake_driver(&self) {
+        let driver = self.with(|queue| queue.driver.take());
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+    }
+
     /// Room for so many futures. What is allocated and freed is outside of the critical section.
     fn reserve(&self, futures: usize) {
         let (room, queued) = self.with(|queue| (queue.threads.capacity(), queue.threads.len()));
@@ -204,11 +212,14 @@ impl<T> Wx<'_, T> {
             return Ok(true);
         }
         let woken = self.state().wakeups.with(|queue| !queue.threads.is_empty());
-        match most {
+        // An interrupt from here on wakes this thread.
+        self.look()?;
+        match self.sleep_at_most(most) {
             _ if woken => {}
             None => std::thread::park(),
             Some(most) => std::thread::park_timeout(most),
         }
+        self.look()?;
         self.poll_later(&context)?;
         Ok(true)
     }

@@ -39,6 +39,7 @@
 //! | [`linker`] | [`Linker`] |
 //! | [`instance`] | [`Instance`], [`Func`], [`Call`] |
 //! | [`error`] | [`Error`] |
+//! | [`fuel`] | [`InterruptHandle`], [`Stopped`]: what ends a guest |
 //! | [`ambient`] | [`AmbientEngine`]: guests in the ambient store, beside the host's tasks, futures and threads |
 //! | [`embedding`] | [`Wx`]: what the core sees of wasmi |
 //!
@@ -59,11 +60,13 @@ mod continuation;
 pub mod embedding;
 mod engine;
 pub mod error;
+pub mod fuel;
 pub mod instance;
 mod later;
 pub mod linker;
 mod places;
 mod shim;
+mod start;
 mod state;
 pub mod store;
 #[cfg(feature = "std")]
@@ -80,6 +83,7 @@ pub use component::Component;
 pub use config::{Config, Engine};
 pub use embedding::Wx;
 pub use error::Error;
+pub use fuel::{InterruptHandle, Stopped};
 pub use instance::{Call, CallFuture, Extern, Func, Instance};
 pub use linker::{HostFunc, Linker};
 pub use store::{AsContext, AsContextMut, Caller, Store};

@@ -1,7 +1,6 @@
 //! [`Linker`].
 
 use alloc::boxed::Box;
-use alloc::string::ToString;
 use alloc::sync::Arc;
 use core::fmt;
 use core::future::Future;
@@ -14,6 +13,7 @@ use crate::config::Engine;
 use crate::error::Error;
 use crate::instance::Instance;
 use crate::later::{Answer, LaterFuture};
+use crate::start;
 use crate::state::StoreId;
 use crate::store::{AsContext, AsContextMut, Caller};
 
@@ -213,8 +213,7 @@ impl<T> Linker<T> {
     /// # Errors
     /// `Module`: wasmi refuses it.
     pub fn module(&mut self, path: &str, wasm: &[u8]) -> Result<&mut Self, Error> {
-        let module = wasmi::Module::new(self.engine.wasmi(), wasm);
-        self.inner.module(path, module.map_err(|error| Error::Module(error.to_string()))?);
+        self.inner.module(path, start::compile(&self.engine, wasm).map_err(Error::Module)?);
         Ok(self)
     }
 
@@ -243,6 +242,8 @@ impl<T> Linker<T> {
         if self.store.is_some_and(|bound| bound != store) {
             return Err(Error::misuse(OTHER_STORE));
         }
+        wx.look_outside()?;
+        let state = wx.state_mut();
         let outer = state.linking.replace(component.clone());
         let first = state.modules();
         let result = canon_async_component::instantiate(&mut wx, component.plan(), &self.inner);

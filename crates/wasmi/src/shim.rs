@@ -187,7 +187,8 @@ pub(crate) fn copy<T>(
     {
         // They have been checked: none is larger than its memory.
         let arguments = (to_at as u64, from_at as u64, len as u64);
-        return copier.call(&mut wx.0, arguments).map_err(|error| wx.error_of(&error));
+        let copied = wx.unmetered(|wx| copier.call(&mut wx.0, arguments));
+        return copied.map_err(|error| wx.error_of(&error));
     }
     abi::copy_in_chunks(wx, (to, to_at), (from, from_at), len)
 }

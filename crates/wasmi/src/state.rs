@@ -19,6 +19,7 @@ use crate::budget::Budget;
 use crate::component::Component;
 use crate::config::Engine;
 use crate::continuation::Continuations;
+use crate::fuel::Meter;
 use crate::later::Wakeups;
 use crate::linker::HostFunc;
 use crate::places::Places;
@@ -60,6 +61,7 @@ pub struct State<T: 'static> {
     /// What wasmi or a host function said of the last trap that the core knows by a number.
     pub(crate) trap_text: Option<Cow<'static, str>>,
     pub(crate) budget: Budget,
+    pub(crate) meter: Meter,
     /// The component that is being instantiated, whose modules are compiled.
     pub(crate) linking: Option<Component>,
     /// The ambient store's own memory, while `core` is that store; else one without bytes.
@@ -128,6 +130,7 @@ impl<T> State<T> {
             plain: false,
             trap_text: None,
             budget: Budget::new(engine.budget()),
+            meter: Meter::new(engine),
             linking: None,
             ambient_memory: ambient::HostMemory::new(),
             places: None,

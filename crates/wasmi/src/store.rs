@@ -69,30 +69,15 @@ impl<T> Store<T> {
     /// # Errors
     /// `Trap`: that thread's trap. What it ran in is not entered again; calls into other components go on.
     pub fn tick(&mut self) -> Result<bool, Error> {
+        self.embedding().look_outside()?;
         let result = canon_async::run::tick(&mut self.embedding());
         result.map_err(|error| self.embedding().explain(error))
-    }
-
-    /// Gives guests so much fuel, about one for an instruction, in place of what is left. A guest that has used it up traps,
-    /// and is not entered again; the others go on when there is fuel again. A new store has none.
-    ///
-    /// # Errors
-    /// `Misuse` without [`Config::fuel`](crate::Config::fuel).
-    pub fn set_fuel(&mut self, fuel: u64) -> Result<(), Error> {
-        self.0.set_fuel(fuel).map_err(|_| Error::misuse(NO_FUEL))
-    }
-
-    /// The fuel that is left.
-    ///
-    /// # Errors
-    /// `Misuse` without [`Config::fuel`](crate::Config::fuel).
-    pub fn fuel(&self) -> Result<u64, Error> {
-        self.0.get_fuel().map_err(|_| Error::misuse(NO_FUEL))
     }
 
     /// Polls the host functions that were woken: whether one answered.
     pub(crate) fn poll_answers(&mut self, context: &core::task::Context<'_>) -> Result<bool, Error> {
         let mut wx = self.embedding();
+        wx.look_outside()?;
         wx.poll_later(context).map_err(|error| wx.explain(error))
     }
 
@@ -101,8 +86,6 @@ impl<T> Store<T> {
         self.0.data().parked.len()
     }
 }
-
-const NO_FUEL: &str = "the engine's Config does not use fuel";
 
 /// What a host function gets: the store that called it.
 pub struct Caller<'a, T: 'static>(pub(crate) Wx<'a, T>);
@@ -127,22 +110,6 @@ impl<T> Caller<'_, T> {
     /// The engine.
     pub fn engine(&self) -> &Engine {
         &self.0.state().engine
-    }
-
-    /// [`Store::set_fuel`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn set_fuel(&mut self, fuel: u64) -> Result<(), Error> {
-        self.0.0.set_fuel(fuel).map_err(|_| Error::misuse(NO_FUEL))
-    }
-
-    /// [`Store::fuel`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn fuel(&self) -> Result<u64, Error> {
-        self.0.0.get_fuel().map_err(|_| Error::misuse(NO_FUEL))
     }
 
     /// What the Component Model keeps.

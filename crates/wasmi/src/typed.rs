@@ -3,16 +3,18 @@
 
 use canon_async_component::plan::{CoreFuncType, CoreType};
 use wasmi::{
-    Func, StoreContextMut, TypedFunc, TypedResumableCall, TypedResumableCallHostTrap, WasmParams, WasmResults,
+    Func, StoreContextMut, TypedFunc, TypedResumableCallHostTrap, TypedResumableCallOutOfFuel, WasmParams,
+    WasmResults,
 };
 
-use crate::continuation::{Frames, Ran};
+use crate::continuation::{Frames, Ran, Starved};
 use crate::state::State;
 
 /// What a function of wasm answers: as raw bits, and how its frames are kept.
-trait Answer: WasmResults {
+pub(crate) trait Answer: WasmResults {
     fn bits(self) -> u64;
     fn frames(frames: TypedResumableCallHostTrap<Self>) -> Frames;
+    fn starved(frames: TypedResumableCallOutOfFuel<Self>) -> Starved;
 }
 
 impl Answer for () {
@@ -22,6 +24,10 @@ impl Answer for () {
 
     fn frames(frames: TypedResumableCallHostTrap<Self>) -> Frames {
         Frames::Unit(frames)
+    }
+
+    fn starved(frames: TypedResumableCallOutOfFuel<Self>) -> Starved {
+        Starved::Unit(frames)
     }
 }
 
@@ -33,6 +39,10 @@ impl Answer for u32 {
     fn frames(frames: TypedResumableCallHostTrap<Self>) -> Frames {
         Frames::Word(frames)
     }
+
+    fn starved(frames: TypedResumableCallOutOfFuel<Self>) -> Starved {
+        Starved::Word(frames)
+    }
 }
 
 /// A function of its own, so that what unoptimised code keeps for one type is not kept for all.
@@ -41,11 +51,7 @@ fn call_resumable<T, P: WasmParams, R: Answer>(
     ctx: StoreContextMut<'_, State<T>>,
     params: P,
 ) -> Result<Ran, wasmi::Error> {
-    Ok(match func.call_resumable(ctx, params)? {
-        TypedResumableCall::Finished(answer) => Ran::Returned(answer.bits()),
-        TypedResumableCall::HostTrap(frames) => Ran::Stopped(R::frames(frames)),
-        TypedResumableCall::OutOfFuel(_) => Ran::OutOfFuel,
-    })
+    func.call_resumable(ctx, params).map(Ran::of_typed)
 }
 
 macro_rules! typed {
@@ -78,18 +84,6 @@ macro_rules! typed {
             ) -> Option<Result<Ran, wasmi::Error>> {
                 Some(match (self, args) {
                     $((Self::$name(func), [$($arg),*]) => call_resumable(func, ctx, ($(*$arg as u32,)*)),)*
-                    _ => return None,
-                })
-            }
-
-            /// `None` where the arguments are too many or too few.
-            pub fn call<T>(
-                self,
-                ctx: StoreContextMut<'_, State<T>>,
-                args: &[u64],
-            ) -> Option<Result<u64, wasmi::Error>> {
-                Some(match (self, args) {
-                    $((Self::$name(func), [$($arg),*]) => func.call(ctx, ($(*$arg as u32,)*)).map(Answer::bits),)*
                     _ => return None,
                 })
             }
