@@ -11,6 +11,7 @@
 //! | `wave` | values as WAVE text |
 //! | `input` | files |
 //! | `limits` | what a component may take |
+//! | `time_limits` | how long it may run |
 //! | [`wrap`] | core modules that carry a component type |
 //! | `console` | what is printed, and exit codes |
 #![forbid(unsafe_code)]
@@ -21,6 +22,7 @@ mod input;
 mod inspect;
 mod limits;
 mod run;
+mod time_limits;
 pub mod wast;
 mod wave;
 pub mod wrap;
@@ -42,7 +44,7 @@ Examples:
 
 `canon help COMMAND` says more about each.
 
-Exit codes: 0; 1 for a trap, a component that can't be linked, or tests that failed; 2 for usage.";
+Exit codes: 0; 1 for a trap, a limit that was reached, a component that can't be linked, or tests that failed; 2 for usage.";
 
 /// Run async WebAssembly components
 #[derive(Parser)]

@@ -10,7 +10,8 @@ use clap::Args;
 
 use crate::console::{self, Failure};
 use crate::input;
-use crate::limits::{self, Limits};
+use crate::limits::Limits;
+use crate::time_limits::TimeLimits;
 use crate::wave::{self, Invocation};
 
 const AFTER_HELP: &str = "\
@@ -29,9 +30,10 @@ Examples:
   canon run examples/cancel.wat --invoke 'race(1000)'
   canon run examples/cancel.wat --time
   canon run crowd.wasm --with worker.wasm --invoke 'run(100)'
+  canon run crowd.wasm --with worker.wasm --timeout 2.5 --fuel 100000000
 
-Exit codes: 0; 1 for a trap, or a component that is invalid, too large or can't be linked;
-2 for usage.";
+Exit codes: 0; 1 for a trap, a limit that was reached (--fuel, --timeout), or a component that is
+invalid, too large or can't be linked; 2 for usage.";
 
 /// Call an exported function of a component and print its result
 #[derive(Args)]
@@ -50,6 +52,8 @@ pub struct Run {
     time: bool,
     #[command(flatten)]
     limits: Limits,
+    #[command(flatten)]
+    time_limits: TimeLimits,
     #[command(flatten)]
     files: input::FileLimits,
 }
@@ -73,7 +77,8 @@ pub fn run(args: &Run) -> Result<(), Failure> {
     let vals = invocation
         .args(&plan.types, ty)
         .map_err(|message| Failure::usage(format_args!("--invoke: \"{}\": {message}", target.export)))?;
-    let (result, nanos) = call(args.limits.config(), providers, plan, &target, &vals)?;
+    let limits = (args.limits, args.time_limits);
+    let (result, nanos) = call(limits, providers, plan, &target, &vals)?;
     if let Some(result) = result {
         console::line(wave::to_text(&result));
     }
@@ -101,9 +106,9 @@ impl Target {
     }
 
     /// The call failed.
-    fn call_failed(&self, error: &Error) -> Failure {
-        let option = limits::option(error);
-        Failure::component(format_args!("{}: export \"{}\": {error}{option}", self.name, self.export))
+    fn call_failed(&self, error: &Error, limits: TimeLimits) -> Failure {
+        let text = limits.explain(error);
+        Failure::component(format_args!("{}: export \"{}\": {text}", self.name, self.export))
     }
 }
 
@@ -118,40 +123,39 @@ fn instantiate(
     store: &mut Store<()>,
     name: &str,
     plan: Plan,
+    limits: TimeLimits,
 ) -> Result<Instance, Failure> {
     let component = Component::from_plan(store.engine(), plan).map_err(|error| failed(name, error))?;
     linker.instantiate(store, &component).map_err(|error| match error {
         Error::Link(error) => failed(name, format_args!("can't be linked: {error}")),
-        error => {
-            let option = limits::option(&error);
-            failed(name, format_args!("can't be instantiated: {error}{option}"))
-        }
+        error => failed(name, format_args!("can't be instantiated: {}", limits.explain(&error))),
     })
 }
 
 /// Links the component, after those that provide what it imports, and calls the export; the result, and the call's CPU
 /// time.
 fn call(
-    config: Config,
+    (limits, time_limits): (Limits, TimeLimits),
     providers: Vec<(String, Plan)>,
     plan: Plan,
     target: &Target,
     args: &[Val],
 ) -> Result<(Option<Val>, Option<u128>), Failure> {
-    let engine = Engine::new(&config);
+    let engine = Engine::new(time_limits.configure(&mut limits.config()));
     let mut store = Store::new(&engine, ());
+    time_limits.start(&mut store).map_err(|error| target.failed(error))?;
     let mut linker = Linker::new(&engine);
     for (name, plan) in providers {
-        let instance = instantiate(&linker, &mut store, &name, plan)?;
+        let instance = instantiate(&linker, &mut store, &name, plan, time_limits)?;
         for export in instance.exports().keys() {
             linker.export(&store, export, &instance, export).map_err(|error| failed(&name, error))?;
         }
     }
-    let instance = instantiate(&linker, &mut store, &target.name, plan)?;
+    let instance = instantiate(&linker, &mut store, &target.name, plan, time_limits)?;
     let func = instance.func(&store, &target.export);
     let func = func.ok_or_else(|| target.failed(format_args!("the export \"{}\" is lost", target.export)))?;
     let start = thread_time();
-    let result = func.call(&mut store, args).map_err(|error| target.call_failed(&error))?;
+    let result = func.call(&mut store, args).map_err(|error| target.call_failed(&error, time_limits))?;
     let nanos = match (start, thread_time()) {
         (Some(start), Some(end)) => end.checked_sub(start),
         _ => None,

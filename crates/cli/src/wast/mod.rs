@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Once;
 use std::thread;
+use std::time::Duration;
 
 use clap::Args;
 use wast::lexer::Lexer;
@@ -25,6 +26,7 @@ use wast::parser::{self, ParseBuffer};
 
 use crate::console::Failure;
 use crate::input;
+use crate::time_limits::TimeLimits;
 pub use report::Outcome;
 use report::Report;
 use runner::Runner;
@@ -41,6 +43,7 @@ Prints a line for each file, `ok PATH (N directives)` or `FAIL PATH:LINE reason`
 Directives: component, component definition, component instance, register, invoke, assert_return,
 assert_trap, assert_invalid, assert_malformed, assert_unlinkable. A component imports what earlier
 ones export by their names or registered names. An expected message has to be part of ours.
+--fuel and --timeout are for each file.
 
 With --strict, a synchronous function traps before it calls what may block, and a component may not call one
 around it or inside it: so do the reference tests of the pinned commit in three files, and Wasmtime.
@@ -70,6 +73,8 @@ pub(crate) struct Wast {
     /// Send every component through a plan's bytes, as `canon compile` makes them, before it is instantiated
     #[arg(long)]
     through_plans: bool,
+    #[command(flatten)]
+    limits: TimeLimits,
 }
 
 /// How a file is run.
@@ -86,12 +91,26 @@ pub struct Options {
     pub strict: bool,
     /// Whether what is instantiated has been a plan's bytes before.
     pub through_plans: bool,
+    /// The fuel that all of a file's components may use together; `None`: as much as they like.
+    pub fuel: Option<u64>,
+    /// How long a file's directives may take together; `None`: as long as they like.
+    pub timeout: Option<Duration>,
 }
 
 impl Options {
     /// As `canon wast` without options.
-    pub const DEFAULT: Self =
-        Self { turns: 1_000_000, whole_messages: false, strict: false, through_plans: false };
+    pub const DEFAULT: Self = Self {
+        turns: 1_000_000,
+        whole_messages: false,
+        strict: false,
+        through_plans: false,
+        fuel: None,
+        timeout: None,
+    };
+
+    fn limits(self) -> TimeLimits {
+        TimeLimits { fuel: self.fuel, timeout: self.timeout }
+    }
 }
 
 impl Default for Options {
@@ -106,8 +125,8 @@ impl Default for Options {
 /// A path that is not there: exit code 2.
 pub(crate) fn wast(args: &Wast) -> Result<ExitCode, Failure> {
     let files = input::files(&args.path, "wast")?;
-    let Wast { turns, strict, through_plans, .. } = *args;
-    let options = Options { turns, strict, through_plans, ..Options::DEFAULT };
+    let Wast { turns, strict, through_plans, limits: TimeLimits { fuel, timeout }, .. } = *args;
+    let options = Options { turns, strict, through_plans, fuel, timeout, ..Options::DEFAULT };
     let mut report = Report::new(args.json);
     for path in files {
         report.file(&path, &run_file(&path, options));
@@ -194,7 +213,10 @@ fn directives(text: &str, options: Options) -> Outcome {
         Ok(parsed) => parsed,
         Err(error) => return syntax(error),
     };
-    let mut runner = Runner::new(options);
+    let mut runner = match Runner::new(options) {
+        Ok(runner) => runner,
+        Err(error) => return Outcome::failed(1, error),
+    };
     let count = parsed.directives.len();
     for directive in parsed.directives {
         let line = line_of(directive.span());

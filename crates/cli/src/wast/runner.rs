@@ -5,7 +5,7 @@ use std::task::Poll;
 
 use canon_async_component::{CoreFeatures, Plan, TranslateOptions, translate};
 use canon_async_wasmi::{
-    Choose, Component, Config, Engine, Error, Features, Func, Instance, Linker, Store, Val,
+    Choose, Component, Config, Engine, Error, Features, Func, Instance, Linker, Stopped, Store, Val,
 };
 use wast::token::Id;
 use wast::{QuoteWat, WastDirective, WastExecute, WastInvoke, Wat};
@@ -36,19 +36,28 @@ struct Failure {
     text: String,
 }
 
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self { trap: error.core().is_some(), text: error.to_string() }
+impl Failure {
+    fn new(error: &Error, options: Options) -> Self {
+        // No test expects that the time is up.
+        let trap = error.core().is_some() && error.stopped() != Some(Stopped::Deadline);
+        Self { trap, text: options.limits().explain(error) }
     }
 }
 
 impl Runner {
     /// With an empty store.
-    pub fn new(options: Options) -> Self {
+    ///
+    /// # Errors
+    /// `Misuse`: the store can't have these limits.
+    pub fn new(options: Options) -> Result<Self, Error> {
         // One of the reference tests expects this order: see docs/architecture.md.
-        let engine = Engine::new(Config::new().choose(Choose::Barging).strict(options.strict));
-        Self {
-            store: Store::new(&engine, ()),
+        let mut config = Config::new();
+        config.choose(Choose::Barging).strict(options.strict);
+        let engine = Engine::new(options.limits().configure(&mut config));
+        let mut store = Store::new(&engine, ());
+        options.limits().start(&mut store)?;
+        Ok(Self {
+            store,
             linker: Linker::new(&engine),
             engine,
             definitions: HashMap::new(),
@@ -56,7 +65,7 @@ impl Runner {
             instances: HashMap::new(),
             instance: None,
             options,
-        }
+        })
     }
 
     /// Runs a directive.
@@ -127,8 +136,9 @@ impl Runner {
     /// wasmi compiles the core modules here: a definition may use what it hasn't.
     fn instantiate(&mut self, plan: Plan) -> Result<Instance, Failure> {
         let plan = if self.options.through_plans { through_bytes(&plan)? } else { plan };
-        let component = Component::from_plan(&self.engine, plan)?;
-        Ok(self.linker.instantiate(&mut self.store, &component)?)
+        let component = Component::from_plan(&self.engine, plan);
+        let made = component.and_then(|component| self.linker.instantiate(&mut self.store, &component));
+        made.map_err(|error| Failure::new(&error, self.options))
     }
 
     /// A new instance: the last one, and importable by its name.
@@ -177,18 +187,19 @@ impl Runner {
 
     /// Calls a function and runs whatever is ready until it has returned, as long as that takes no more turns than it may.
     fn call(&mut self, func: &Func, args: &[Val]) -> Result<Option<Val>, Failure> {
-        let mut call = func.start(&mut self.store, args)?;
+        let failure = |error: Error| Failure::new(&error, self.options);
+        let mut call = func.start(&mut self.store, args).map_err(failure)?;
         for _ in 0..self.options.turns {
-            if let Poll::Ready(result) = call.poll(&mut self.store)? {
+            if let Poll::Ready(result) = call.poll(&mut self.store).map_err(failure)? {
                 return Ok(result);
             }
             match self.store.tick() {
                 Ok(true) => {}
                 // Nothing is ready: it ends here, or never.
-                Ok(false) => return Ok(call.result(&mut self.store)?),
+                Ok(false) => return call.result(&mut self.store).map_err(failure),
                 Err(error) => {
                     call.forget(&mut self.store);
-                    return Err(error.into());
+                    return Err(failure(error));
                 }
             }
         }
