@@ -153,7 +153,9 @@ fn charges_of_strings_split_no_character() {
                     String::from_utf8(e.got(pointer as u32, units).to_vec()).unwrap()
                 };
                 assert!(found == text, "{from:?} to {to:?}");
-                assert!(e.charged.iter().all(|(bytes, elements)| (1..=PIECE).contains(bytes) && *elements == 0));
+                assert!(
+                    e.charged.iter().all(|(bytes, elements)| (1..=PIECE).contains(bytes) && *elements == 0)
+                );
                 // Each byte once to be validated, and once to be copied or written.
                 let total: usize = e.charged.iter().map(|(bytes, _)| bytes).sum();
                 assert!(total >= 2 * bytes.len().min(text.len()), "{from:?} to {to:?}: {total}");
@@ -169,7 +171,11 @@ fn charges_of_strings_find_what_is_invalid_in_every_piece() {
         let mut bytes = vec![b'a'; 2 * PIECE + 10];
         bytes[at] = 0xff;
         e.put(1000, &bytes);
-        assert_eq!(e.flat::<2>(&[1000, bytes.len() as u64], ValType::String), trap(Trap::InvalidUtf8), "{at}");
+        assert_eq!(
+            e.flat::<2>(&[1000, bytes.len() as u64], ValType::String),
+            trap(Trap::InvalidUtf8),
+            "{at}"
+        );
         // A lead byte: at the end of the string more could follow, at the end of a piece it does not.
         bytes[at] = 0xe2;
         e.put(1000, &bytes);
