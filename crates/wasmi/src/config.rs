@@ -259,7 +259,7 @@ impl Config {
         self
     }
 
-    /// Whether guests' instructions are paid for with the fuel that [`Store::set_fuel`](crate::Store::set_fuel) gives: a
+    /// Whether guests' instructions, and the work that they cause, are paid for with the fuel that [`Store::set_fuel`](crate::Store::set_fuel) gives: a
     /// guest that runs out of it traps. Costs some speed, and compiles components eagerly. Default: no.
     pub fn fuel(&mut self, fuel: bool) -> &mut Self {
         self.fuel = fuel;
