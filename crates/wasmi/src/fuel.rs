@@ -5,7 +5,7 @@
 //!
 //! **Slices.** Guests of an engine that is [interruptible](crate::Config::interruptible) run on a slice of fuel. Where that is
 //! used up wasmi stops, the flag and the clock are looked at, and wasmi resumes with the next slice. What the host gave
-//! and wasmi does not hold is [`Meter::reserve`], so that [`Store::fuel`] says the same with slices and without.
+//! and wasmi does not hold is kept beside it, so that [`Store::fuel`] says the same with slices and without.
 
 use alloc::borrow::Cow;
 #[cfg(feature = "std")]
