@@ -65,7 +65,7 @@ impl LimitReached {
         self.owner
     }
 
-    /// The most that there may be; `None` where whoever found the limit reached does not know it.
+    /// The most that there may be; `None` if it is not known where the error was made.
     pub const fn value(&self) -> Option<usize> {
         match self.value {
             Some(value) => Some(!value.get()),

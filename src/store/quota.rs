@@ -1,5 +1,5 @@
-//! Room: the limits of the store, and the quotas of its roots. Whoever takes too much gets the error, and
-//! nobody else.
+//! Room: the limits of the store, and the quotas of its roots. The root that takes too much gets the error;
+//! no other root does.
 //!
 //! Sets, streams, error contexts and threads that a guest makes are charged to its root; a subtask to the
 //! caller's; the end of a stream or future, and a handle, to the root that holds it; a lend to the root that
@@ -127,13 +127,14 @@ impl<P: Profile> Store<P> {
         }
     }
 
-    /// Makes room in the tables for what an instance needs, and checks the quota of its root. Where it fails
+    /// Checks the quota of an instance's root for what it needs, and makes room in the tables. Where it fails
     /// nothing is changed; else adding as much can't fail. Amortised O(1); allocates on the heap tier.
     #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn check_room(&mut self, of: InstanceId, needs: &[Need]) -> Raises {
         for need in needs {
-            self.reserve(of, *need)?;
+            // First the quota: a root that reached it makes no table grow.
             self.check_quota(of, *need)?;
+            self.reserve(of, *need)?;
         }
         Ok(())
     }
@@ -148,7 +149,7 @@ impl<P: Profile> Store<P> {
         Ok(())
     }
 
-    /// The root of an instance holds one less.
+    /// Refunds one of a kind to the root of an instance.
     #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn refund(&mut self, of: InstanceId, what: Resource) {
         if let Some(usage) = self.usage_mut(of) {
@@ -156,7 +157,7 @@ impl<P: Profile> Store<P> {
         }
     }
 
-    /// What one root held is another's from now on, which [`Store::check_quota`] allowed.
+    /// Moves a charge from one root to another, whose quota [`Store::check_quota`] checked.
     pub(crate) fn move_charge(&mut self, from: InstanceId, to: InstanceId, what: Resource) {
         self.refund(from, what);
         if let Some(usage) = self.usage_mut(to) {

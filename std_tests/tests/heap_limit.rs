@@ -142,7 +142,7 @@ fn limits_say_their_name_their_value_and_what_raises_them() {
     store.set_limits(Limits { instances: 1, ..store.limits() });
     let error = store.add_instance(None).unwrap_err();
     assert_eq!(text(error), "limit reached: component instances, 1 (Limits::instances)");
-    // A value that nobody knows is not said.
+    // A value that is not known is left out.
     assert_eq!(text(Error::capacity(Resource::Tasks)), "limit reached: tasks (Limits::tasks)");
     assert_eq!(Resource::Depth.field(), "Limits::depth");
 

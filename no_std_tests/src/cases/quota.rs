@@ -1,5 +1,5 @@
-//! What a root may hold: each kind exact, given back by every way out, and nobody but who takes too much is
-//! harmed.
+//! What a root may hold: each kind is exact, every way out refunds it, and only the root that takes too much
+//! is harmed.
 
 use crate::op::*;
 use crate::script;
@@ -31,6 +31,8 @@ cases! {
     quota_end_passed_on_to_a_full_taker_caller_fails,
     quota_trap_gives_back_all_that_the_dead_held,
     quota_callee_flooded_with_handles_caller_fails,
+    quota_queued_call_with_a_handle_too_many_kills_the_caller,
+    quota_moved_within_a_root_at_the_limit_fits,
     quota_result_for_a_full_caller_kills_the_caller,
     quota_host_is_exempt,
 }
@@ -200,7 +202,7 @@ fn quota_of_tasks_exact<P: Profile>() -> Result<(), Error> {
     let b = w.lift(Func::Async, async_opts(B), script![run(task_return(B), &[])])?;
     w.call(a, 0)?;
     assert_eq!(held(&w, A, Resource::Tasks), 1);
-    // The host's call, of which nothing was run: nobody is harmed.
+    // The host's call, of which nothing was run: no root is harmed.
     assert_over(w.call(a, 1), Resource::Tasks, 1);
     w.call(b, 2)?;
     assert_eq!(w.ended(2), Ended::Returned(0));
@@ -451,6 +453,54 @@ fn quota_callee_flooded_with_handles_caller_fails<P: Profile>() -> Result<(), Er
         w.call(drops, 4)?;
     }
     Ok(())
+}
+
+// The call waits, and its callee has no room when it starts: it runs nothing, and lives.
+fn quota_queued_call_with_a_handle_too_many_kills_the_caller<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None, None])?;
+    w.store.set_limits_of(id(B), only(Resource::Handles, 0))?;
+    let b = w.lift(Func::AsyncOwn, async_opts(B), script![Op::Mark(1), run(task_return(B), &[])])?;
+    let (inc, dec) = (w.lift(Func::Sync, sync_opts(B), INC)?, w.lift(Func::Sync, sync_opts(B), DEC)?);
+    w.lower(b, async_opts(A))?;
+    const GIVES: Script =
+        &[call(ResourceNew(RESOURCE), &[k(7)], 0), run(low(0), &[R0]), run(task_return(A), &[])];
+    let a = w.lift(Func::Async, async_opts(A), GIVES)?;
+    w.call(inc, 0)?;
+    w.call(a, 1)?;
+    assert_eq!(w.ended(1), Ended::Returned(0));
+    w.call(dec, 2)?;
+    assert_over(w.ticks(), Resource::Handles, 0);
+    assert_eq!(w.call(a, 3), Err(Trap::CannotEnter.into()));
+    w.call(inc, 4)?;
+    assert_eq!(w.marks(), []);
+    w.done()
+}
+
+// A and the child in it hold as much together before and after.
+fn quota_moved_within_a_root_at_the_limit_fits<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None, Some(A)])?;
+    w.store.set_root_limits(Limits { handles: 2, waitables: 2, streams: 1, ..Limits::STORAGE });
+    let keeps = script![Op::SetG(0, R0), run(task_return(B), &[])];
+    let child = w.lift(Func::AsyncStream, async_opts(B), keeps)?;
+    w.lower(child, sync_opts(A))?;
+    let kept = w.lift(Func::Sync, sync_opts(B), script![run(StreamDropReadable(STREAM), &[G0])])?;
+    const PASSES_ON: Script = &[
+        call(StreamNew(STREAM), &[], 0),
+        Op::Set(1, R0),
+        Op::And(0, 0xffff_ffff),
+        Op::Shr(1, 32),
+        run(StreamDropWritable(STREAM), &[R1]),
+        // Two handles; and with the call's subtask two waitables.
+        call(WaitableSetNew, &[], 1),
+        run(low(0), &[R0]),
+        run(WaitableSetDrop, &[R1]),
+        run(task_return(A), &[]),
+    ];
+    let a = w.lift(Func::Async, async_opts(A), PASSES_ON)?;
+    w.call(a, 0)?;
+    assert_eq!((held(&w, A, Resource::Waitables), held(&w, B, Resource::Handles)), (1, 1));
+    w.call(kept, 1)?;
+    w.done()
 }
 
 // It asked for the result.
