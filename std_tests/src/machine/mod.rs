@@ -10,7 +10,9 @@ mod teardown;
 mod trace;
 
 pub use aim::Aim;
-pub use step::{Step, tape};
+pub use step::Step;
+#[cfg(feature = "std")]
+pub use step::tape;
 
 use canon_async::abi::types::{FuncType, NewType, ResourceType, ValType};
 use canon_async::error::{Error, Resource, Trap};

@@ -1,6 +1,7 @@
 //! The tape: what guests and the host do, as numbers that shrink.
 
 use super::Aim;
+#[cfg(feature = "std")]
 use proptest::prelude::*;
 
 /// One thing to do. Selectors (`u8`) choose among what is there, so that every step means something in most states.
@@ -54,6 +55,7 @@ pub enum Step {
     Wild,
 }
 
+#[cfg(feature = "std")]
 fn any_step() -> impl Strategy<Value = Step> {
     let n = 0u8..6;
     let aim = prop_oneof![
@@ -104,6 +106,7 @@ fn any_step() -> impl Strategy<Value = Step> {
 }
 
 /// A tape of up to `len` steps.
+#[cfg(feature = "std")]
 pub fn tape(len: usize) -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(any_step(), 1..len)
 }
