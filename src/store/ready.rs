@@ -64,10 +64,9 @@ impl<P: Profile> Store<P> {
             Point::Wait(set, ..) | Point::CallbackWait(set) => {
                 self.set_mut(set)?.start_waiting();
                 self.wait_for_set(id, false)?;
+                // A thread that is not ready found no event in its set: none is left for another waiter.
                 if self.is_ready(id) || self.task_mut(task)?.cancel_is_pending() {
                     self.make_ready(id)?;
-                } else {
-                    self.signal_set(set)?;
                 }
             }
             Point::Event(waitable) | Point::Lower(waitable) => {
