@@ -36,6 +36,9 @@ impl<P: Profile> World<P> {
         };
         self.depth -= 1;
         if result == Ok(Outcome::Blocked) {
+            if let Some(error) = self.suspend_fails.take() {
+                return Err(error);
+            }
             let thread = frame.thread.expect("a leaf suspended");
             let slot = &mut self.frames[thread.index()];
             assert!(slot.is_none(), "two frames of one thread");

@@ -220,6 +220,8 @@ pub struct World<P: Profile> {
     pub answer_on_idle: bool,
     /// Work of guests is refused, with this.
     pub refuses_work: Option<Trap>,
+    /// The engine fails with this where a script suspends next.
+    pub suspend_fails: Option<Error>,
 }
 
 impl<P: Profile> World<P> {
@@ -230,8 +232,17 @@ impl<P: Profile> World<P> {
 
     /// The same, where the memory of each instance has addresses of its own type.
     pub fn with_addresses(parents: &[Option<u32>], addresses: fn(u32) -> PtrType) -> Result<Self, Error> {
+        Self::built(parents, addresses, P::LIMITS)
+    }
+
+    /// The same, where each instance has room for this many handles.
+    pub fn with_handles(parents: &[Option<u32>], handles: u32) -> Result<Self, Error> {
+        Self::built(parents, |_| PtrType::I32, Limits { handles, ..P::LIMITS })
+    }
+
+    fn built(parents: &[Option<u32>], addresses: fn(u32) -> PtrType, limits: Limits) -> Result<Self, Error> {
         let mut w = Self {
-            store: Store::default(),
+            store: Store::with_limits(limits),
             frames: [None; FRAMES],
             starts: [None; FRAMES],
             funcs: [None; FUNCS],
@@ -252,6 +263,7 @@ impl<P: Profile> World<P> {
             host_insists: false,
             answer_on_idle: false,
             refuses_work: None,
+            suspend_fails: None,
         };
         // The tests fill the store: its roots have no less, unless a test of quotas says otherwise.
         w.store.set_root_limits(Limits::STORAGE);
@@ -371,6 +383,13 @@ impl<P: Profile> World<P> {
     pub fn call(&mut self, func: LiftId, number: u32) -> Result<TaskId, Error> {
         self.ended[number as usize] = Ended::No;
         let result = core_run::call(self, func, HostCall::from_index(number));
+        self.checked();
+        result
+    }
+
+    /// The host calls a built-in, as its instance would.
+    pub fn host(&mut self, builtin: Builtin, args: &[u64]) -> Result<u64, Error> {
+        let result = core_run::builtin(self, builtin, args);
         self.checked();
         result
     }

@@ -24,6 +24,7 @@ cases! {
     subtask_cancel_explicit_threads_never_told,
     subtask_cancel_switches_threads_inside,
     task_cancel_requested_but_not_delivered_traps,
+    task_cancel_borrows_outstanding_traps,
 }
 
 pub(super) const INC: Script = &[run(BackpressureInc, &[]), run(task_return(B), &[])];
@@ -387,4 +388,30 @@ fn task_cancel_requested_but_not_delivered_traps<P: Profile>() -> Result<(), Err
     w.cancel(task)?;
     assert_eq!(w.tick(), Err(Trap::NotCancelled.into()));
     w.done()
+}
+
+// Task.cancel: `trap_if(self.num_borrows > 0)`
+fn task_cancel_borrows_outstanding_traps<P: Profile>() -> Result<(), Error> {
+    const CANCELS: Script = &[Op::Eq(R0, k(6)), run(TaskCancel, &[]), Op::Ret(k(EXIT))];
+    const DROPS: Script = &[run(ResourceDrop(RESOURCE), &[k(1)]), CANCELS[0], CANCELS[1], CANCELS[2]];
+    const CALLER: Script = &[
+        call(ResourceNew(RESOURCE), &[k(77)], 0),
+        call(low(0), &[R0], 1),
+        Op::Shr(1, 4),
+        call(SubtaskCancel { is_async: true }, &[R1], 2),
+        Op::Eq(R2, k(4)),
+        run(SubtaskDrop, &[R1]),
+        run(ResourceDrop(RESOURCE), &[R0]),
+        run(task_return(A), &[]),
+    ];
+    for (callback, error) in [(CANCELS, Some(Trap::BorrowsRemain.into())), (DROPS, None)] {
+        // B implements the resource, so that C has a handle of the borrow.
+        let mut w = World::<P>::new(&[None, None, None])?;
+        let callee = w.lift_callback(Func::AsyncBorrow, C, script![Op::Ret(k(YIELD))], callback)?;
+        w.lower(callee, async_opts(A))?;
+        let f = w.lift(Func::Async, async_opts(A), CALLER)?;
+        assert_eq!(w.call(f, 0).err(), error);
+        w.done()?;
+    }
+    Ok(())
 }

@@ -16,6 +16,7 @@ cases! {
     host_function_of_a_sync_type_answers_later_misuse,
     host_function_cancelled_lets_go,
     host_function_cancelled_insists_and_answers,
+    host_function_cancelled_its_borrows_end,
     host_function_fails_later_its_caller_traps,
     host_function_that_fails_after_it_said_later_is_not_waited_for,
     host_function_of_a_dead_caller_is_told,
@@ -157,6 +158,28 @@ fn host_function_cancelled_insists_and_answers<P: Profile>() -> Result<(), Error
     w.answer()?;
     w.ticks()?;
     assert_eq!(w.marks(), [1]);
+    assert_eq!(w.ended(0), Ended::Returned(0));
+    w.done()
+}
+
+/// A host function does not drop its borrows one by one: they end with the call.
+fn host_function_cancelled_its_borrows_end<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None, None])?;
+    let host = w.lift(Func::AsyncBorrow, sync_opts(HOST), script![Op::Later])?;
+    w.lower(host, async_opts(A))?;
+    const CANCELS: Script = &[
+        call(ResourceNew(RESOURCE), &[k(77)], 0),
+        call(low(0), &[R0], 1),
+        Op::Shr(1, 4),
+        call(SubtaskCancel { is_async: true }, &[R1], 2),
+        // CANCELLED_BEFORE_RETURNED, at once.
+        Op::Eq(R2, k(4)),
+        run(SubtaskDrop, &[R1]),
+        run(ResourceDrop(RESOURCE), &[R0]),
+        run(task_return(A), &[]),
+    ];
+    let f = w.lift(Func::Async, async_opts(A), CANCELS)?;
+    w.call(f, 0)?;
     assert_eq!(w.ended(0), Ended::Returned(0));
     w.done()
 }

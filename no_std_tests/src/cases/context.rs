@@ -8,6 +8,7 @@ use canon_async::canon::Builtin;
 use canon_async::canon::Builtin::*;
 use canon_async::error::Error;
 use canon_async::id::{FuncRef, TableRef};
+use canon_async::state::StringEncoding;
 use canon_async::storage::Profile;
 
 cases! {
@@ -15,6 +16,7 @@ cases! {
     context_set_two_slots_kept_over_a_wait,
     context_get_explicit_thread_has_its_own,
     context_get_in_realloc_reads_zero,
+    context_set_in_realloc_unseen_by_the_next_of_the_call,
     backpressure_inc_at_limit_traps,
     backpressure_dec_without_inc_traps,
     backpressure_inc_call_waits_until_dec,
@@ -119,6 +121,36 @@ fn context_get_in_realloc_reads_zero<P: Profile>() -> Result<(), Error> {
 }
 
 // canon_backpressure_inc: traps where the counter becomes 2^16.
+// LiftLowerContext.reallocate: each runs on a thread of its own, also within one call.
+fn context_set_in_realloc_unseen_by_the_next_of_the_call<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None])?;
+    const REALLOC: Script = &[
+        call(ContextGet(0), &[], 4),
+        Op::Eq(R4, k(0)),
+        call(ContextGet(1), &[], 4),
+        Op::Eq(R4, k(0)),
+        run(ContextSet(0), &[k(7)]),
+        run(ContextSet(1), &[k(8)]),
+        call(ContextGet(0), &[], 4),
+        Op::Eq(R4, k(7)),
+        Op::Mark(1),
+        Op::Ret(k(256)),
+    ];
+    let realloc: FuncRef = w.func(A, REALLOC);
+    // Three bytes of UTF-8 are two units of UTF-16: allocated for three, then made to fit.
+    let options = w.options(sync_opts(A), |o| {
+        o.realloc = Some(realloc);
+        o.encoding = StringEncoding::Utf16;
+    })?;
+    let f = w.lift(Func::AsyncString, options, script![Op::Eq(R1, k(2))])?;
+    w.bytes(HOST)[..3].copy_from_slice("a\u{e9}".as_bytes());
+    w.set_args(&[0, 3]);
+    w.call(f, 0)?;
+    assert_eq!(w.ended(0), Ended::Returned(0));
+    assert_eq!(w.marks(), [1, 1]);
+    w.done()
+}
+
 fn backpressure_inc_at_limit_traps<P: Profile>() -> Result<(), Error> {
     const S: Script = &[
         Op::Set(0, k(0xffff)),

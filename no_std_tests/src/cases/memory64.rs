@@ -66,7 +66,7 @@ pub(super) fn wide<P: Profile>() -> Result<World<P>, Error> {
 }
 
 /// A function of the types that a case defines.
-fn lift_as<P: Profile>(
+pub(super) fn lift_as<P: Profile>(
     w: &mut World<P>,
     (params, result, is_async): (&[ValType], Option<ValType>, bool),
     options: OptsId,
@@ -80,7 +80,7 @@ fn lift_as<P: Profile>(
     w.store.add_lift(Lift { func, ty, options })
 }
 
-fn intern<P: Profile>(w: &mut World<P>, new: NewType<'_>) -> Result<ValType, Error> {
+pub(super) fn intern<P: Profile>(w: &mut World<P>, new: NewType<'_>) -> Result<ValType, Error> {
     Ok(ValType::Defined(w.store.types_mut().intern(new, 0)?))
 }
 

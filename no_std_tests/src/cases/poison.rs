@@ -22,6 +22,7 @@ cases! {
     trap_in_host_function_leaves_no_task,
     trap_callee_of_other_root_poisons_caller,
     trap_bad_arguments_of_a_queued_call_blame_the_caller,
+    trap_in_a_switch_its_target_never_resumed,
     call_without_room_for_its_thread_changes_nothing,
     call_without_room_for_its_task_changes_nothing,
     tick_without_room_for_a_queued_calls_thread_keeps_it,
@@ -222,6 +223,27 @@ fn trap_bad_arguments_of_a_queued_call_blame_the_caller<P: Profile>() -> Result<
     w.call(inc, 4)?;
     assert_eq!(w.ended(4), Ended::Returned(0));
     w.call(dec, 5)?;
+    w.done()
+}
+
+/// The engine fails while it suspends a thread that switches to another. That one is never resumed, also not when
+/// a thread of another guest blocks.
+fn trap_in_a_switch_its_target_never_resumed<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None, None])?;
+    w.set_table(0, A, script![Op::Mark(1)]);
+    const SWITCHES: Script = &[
+        call(ThreadNewIndirect(TableRef::from_index(0)), &[k(0), k(0)], 0),
+        run(ThreadSuspendThenResume, &[R0]),
+    ];
+    let switches = w.lift(Func::Async, async_opts(A), SWITCHES)?;
+    let blocks = script![run(ThreadYield, &[]), Op::Mark(2), run(task_return(B), &[])];
+    let blocks = w.lift(Func::Async, async_opts(B), blocks)?;
+    w.suspend_fails = Some(Trap::Engine(8).into());
+    assert_eq!(w.call(switches, 0), Err(Trap::Engine(8).into()));
+    w.call(blocks, 1)?;
+    w.ticks()?;
+    assert_eq!(w.ended(1), Ended::Returned(0));
+    assert_eq!(w.marks(), [2]);
     w.done()
 }
 

@@ -3,6 +3,7 @@
 use super::trap;
 use canon_async::Trap;
 use canon_async::abi::types::{NewType, ValType};
+use canon_async::spec::MAX_LIST_BYTE_LENGTH;
 use canon_async::state::StringEncoding;
 use std_tests::memories::Memories;
 
@@ -27,6 +28,26 @@ fn lists_are_checked_before_anything_is_allocated() {
     assert!(e.log.is_empty());
     assert_eq!(e.flat(&[4096, 0], ty), Ok([64, 0]));
     assert_eq!(e.log, [[0, 0, 4, 0]]);
+}
+
+// trap_if(length * elem_size > MAX_LIST_BYTE_LENGTH)
+#[test]
+fn list_of_exactly_the_largest_size_passes() {
+    let most = MAX_LIST_BYTE_LENGTH as u32;
+    let mut e = Memories::plain();
+    let ty = e.intern(NewType::List(ValType::U8));
+    // The length is checked before the range.
+    assert_eq!(e.flat::<2>(&[0, most.into()], ty), trap(Trap::ListOutOfBounds));
+    assert_eq!(e.flat::<2>(&[0, u64::from(most) + 1], ty), trap(Trap::ListTooLong));
+    // Zeros take no memory of the machine before they are written.
+    e.memories = [(); 2].map(|()| vec![0; most as usize + 128]);
+    e.put(64, &[1]);
+    e.put(64 + MAX_LIST_BYTE_LENGTH as usize - 1, &[2]);
+    assert_eq!(e.flat::<2>(&[64, u64::from(most) + 1], ty), trap(Trap::ListTooLong));
+    assert!(e.log.is_empty());
+    assert_eq!(e.flat(&[64, most.into()], ty), Ok([64, u64::from(most)]));
+    assert_eq!(e.log, [[0, 0, 1, most]]);
+    assert_eq!((e.got(64, 2), e.got(64 + most - 2, 3)), (&[1, 0][..], &[0, 2, 0][..]));
 }
 
 #[test]
