@@ -153,8 +153,21 @@ impl Copy {
         cargo
     }
 
-    /// Leaves out the mutants that do not compile, until the core does.
+    /// Leaves out the mutants that do not compile, until the core does. Those of the last run of the same
+    /// sources are left out at once, so that no file changes and nothing is built again.
     pub fn check(&mut self) -> Result<(), Error> {
+        let (list, header) = (self.root.with_file_name("refused"), format!("sources {:016x}", self.hash()));
+        if let Some((first, rest)) = fs::read_to_string(&list).unwrap_or_default().split_once('\n')
+            && first == header
+        {
+            self.refused = rest.lines().filter_map(|line| line.parse().ok()).collect();
+        }
+        self.until_it_compiles()?;
+        let numbers: String = self.refused.iter().map(|number| format!("{number}\n")).collect();
+        fs::write(list, format!("{header}\n{numbers}"))
+    }
+
+    fn until_it_compiles(&mut self) -> Result<(), Error> {
         loop {
             self.write()?;
             let output = self

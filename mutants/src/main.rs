@@ -1,9 +1,9 @@
 //! Mutation testing of the core: deliberate faults in the sources, and whether the tests notice them.
 //!
-//! The repository is copied, and each file of the core rewritten so that all its mutants are in it, each behind a
-//! switch (`if crate::mutant::on(17) { .. } else { .. }`). The tests are built once, and run once for each mutant of
-//! a sample, which an environment variable switches on. A test binary runs only where it reaches the mutant, the
-//! fastest first, until one fails or does not end. `mutants/README.md` says how it is used.
+//! The repository is copied, and each file of the core rewritten so that all its mutants are in it, each
+//! behind a switch (`if crate::mutant::on(17) { .. } else { .. }`). The tests are built once, and run once
+//! for each mutant of a sample, which an environment variable switches on. A test binary runs only if it reaches
+//! the mutant, the fastest first, until one fails or does not end. `mutants/README.md` says how to use it.
 
 mod cfg;
 mod copy;

@@ -1,7 +1,7 @@
 //! What the copy of the sources gets as `src/mutant.rs`: which mutant this process runs.
 //!
-//! The environment variable `MUTANT` is the number of the mutant that is on. `MUTANT_TRACE` is a file to which each
-//! mutant's number is written when the code in question is reached for the first time.
+//! The environment variable `MUTANT` is the number of the mutant that is on. `MUTANT_TRACE` is a file to
+//! which each mutant's number is written when its code is reached for the first time.
 
 extern crate std;
 

@@ -17,12 +17,12 @@ const MOST_ALIVE: f64 = 5.0;
 pub struct Equivalent {
     /// The file, from the repository's root.
     file: String,
-    /// The function.
-    function: String,
-    /// The source line, without what it is indented by.
-    line: String,
-    /// What is changed, as reports have it.
-    change: String,
+    /// The function; without it, all of the file is meant.
+    function: Option<String>,
+    /// The source line, without what it is indented by; without it, all of the function.
+    line: Option<String>,
+    /// What is changed, as reports have it; without it, whatever is changed.
+    change: Option<String>,
     /// Why nothing can notice.
     reason: String,
 }
@@ -42,9 +42,12 @@ impl Equivalents {
     }
 
     fn find(&self, mutant: &Mutant) -> Option<&Equivalent> {
+        let is = |listed: &Option<String>, found: &str| listed.as_ref().is_none_or(|listed| listed == found);
         self.mutant.iter().find(|of| {
-            (&of.file, &of.function, &of.line, &of.change)
-                == (&mutant.file, &mutant.function, &mutant.text, &mutant.change)
+            of.file == mutant.file
+                && is(&of.function, &mutant.function)
+                && is(&of.line, &mutant.text)
+                && is(&of.change, &mutant.change)
         })
     }
 }

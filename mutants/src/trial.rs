@@ -104,7 +104,7 @@ fn watch(child: &mut Child, most: Duration) -> Ran {
     Ran::Late
 }
 
-/// Runs the binaries without a mutant: those that reach any and take no longer than `most`, the fastest first.
+/// Runs the binaries without a mutant: those that reach any and take at most `most`, the fastest first.
 pub fn suites(binaries: Vec<Binary>, directory: &Path, most: Duration) -> Result<Vec<Suite>, Error> {
     let mut suites = Vec::new();
     for binary in binaries {
