@@ -283,6 +283,13 @@ impl<P: Profile> Embedding for World<P> {
         true
     }
 
+    fn poll_answers(&mut self) -> Result<(), Error> {
+        if self.answer_on_poll {
+            self.answer()?;
+        }
+        Ok(())
+    }
+
     fn idle(&mut self) -> Result<bool, Error> {
         Ok(self.answer_on_idle && self.answer()?)
     }

@@ -220,6 +220,8 @@ pub struct World<P: Profile> {
     pub answer_on_idle: bool,
     /// Work of guests is refused, with this.
     pub refuses_work: Option<Trap>,
+    /// The first of them answers when the host is asked whether any can.
+    pub answer_on_poll: bool,
     /// The engine fails with this where a script suspends next.
     pub suspend_fails: Option<Error>,
 }
@@ -235,9 +237,11 @@ impl<P: Profile> World<P> {
         Self::built(parents, addresses, P::LIMITS)
     }
 
-    /// The same, where each instance has room for this many handles.
-    pub fn with_handles(parents: &[Option<u32>], handles: u32) -> Result<Self, Error> {
-        Self::built(parents, |_| PtrType::I32, Limits { handles, ..P::LIMITS })
+    /// The same, with other limits.
+    pub fn with_limits(parents: &[Option<u32>], change: impl FnOnce(&mut Limits)) -> Result<Self, Error> {
+        let mut limits = P::LIMITS;
+        change(&mut limits);
+        Self::built(parents, |_| PtrType::I32, limits)
     }
 
     fn built(parents: &[Option<u32>], addresses: fn(u32) -> PtrType, limits: Limits) -> Result<Self, Error> {
@@ -263,6 +267,7 @@ impl<P: Profile> World<P> {
             host_insists: false,
             answer_on_idle: false,
             refuses_work: None,
+            answer_on_poll: false,
             suspend_fails: None,
         };
         // The tests fill the store: its roots have no less, unless a test of quotas says otherwise.

@@ -1,7 +1,7 @@
 //! Interning: equal entries are found again in a few steps, however many there are. Comparisons are counted, not time.
 
 use canon_async::abi::types::{FuncType, NewType, ValType};
-use canon_async::id::{FuncTypeId, TypeId};
+use canon_async::id::{FuncTypeId, ResourceId, TypeId};
 use canon_async::storage::{Growable, Hashed, Limit, Limits, Unique};
 use canon_async::{Error, Heap, Store};
 use std::collections::BTreeSet;
@@ -65,5 +65,21 @@ fn intern_forty_thousand_function_types_hashes_hardly_collide() -> Result<(), Er
     }
     let hashes: BTreeSet<u32> = types.func_hashes().collect();
     assert!(hashes.len() > MANY as usize - 100, "{} hashes of {MANY} function types", hashes.len());
+    Ok(())
+}
+
+/// The hash of a type says where it may be found, not what it is.
+#[test]
+fn intern_types_of_equal_hash_are_told_apart() -> Result<(), Error> {
+    // As the hash is made: of the names, of the kind (6 and 7) and of the resource.
+    let after = |kind: u32| ((0x811c_9dc5u32.wrapping_mul(0x0100_0193)) ^ kind).wrapping_mul(0x0100_0193);
+    let (own, borrow) = (5, 5 ^ after(6) ^ after(7));
+    let mut store = roomy();
+    let types = store.types_mut();
+    let own = types.intern(NewType::Own(ResourceId::from_index(own)), 0)?;
+    let borrow = types.intern(NewType::Borrow(ResourceId::from_index(borrow)), 0)?;
+    let hashes: Vec<u32> = types.type_hashes().collect();
+    assert_eq!(hashes[0], hashes[1], "they no longer collide, which this test needs");
+    assert_ne!(own, borrow);
     Ok(())
 }

@@ -8,8 +8,8 @@ use canon_async::Trap;
 use canon_async::canon::Builtin;
 use canon_async::canon::Builtin::*;
 use canon_async::canon::lift::{start_enter, start_leave};
-use canon_async::error::Error;
-use canon_async::id::FuncRef;
+use canon_async::error::{Error, Resource};
+use canon_async::id::{FuncRef, InstanceId};
 use canon_async::storage::Profile;
 
 cases! {
@@ -39,6 +39,8 @@ cases! {
     resource_borrow_dropped_by_another_task,
     start_function_blocks_traps,
     start_function_runs,
+    start_function_without_room_changes_nothing,
+    start_function_reads_bad_element_kills_the_writer,
 }
 
 // canon_lift: `opts.post_return`
@@ -425,5 +427,43 @@ fn start_function_runs<P: Profile>() -> Result<(), Error> {
     start_leave(&mut w, start, Ok(()))?;
     let f = w.lift(Func::Sync, sync_opts(A), script![Op::Mark(1)])?;
     w.call(f, 0)?;
+    w.done()
+}
+
+fn start_function_without_room_changes_nothing<P: Profile>() -> Result<(), Error> {
+    const INSTANCE: InstanceId = InstanceId::from_index(A);
+    let mut w = World::<P>::with_limits(&[None], |limits| limits.tasks = 0)?;
+    assert_eq!(start_enter(&mut w, INSTANCE).err(), Some(Error::Capacity(Resource::Tasks)));
+    let mut limits = w.store.limits();
+    (limits.tasks, limits.threads) = (P::LIMITS.tasks, 0);
+    w.store.set_limits(limits);
+    assert_eq!(start_enter(&mut w, INSTANCE).err(), Some(Error::Capacity(Resource::Threads)));
+    w.store.set_limits(P::LIMITS);
+    // The instance has been left, and can be entered.
+    let start = start_enter(&mut w, INSTANCE)?;
+    start_leave(&mut w, start, Ok(()))?;
+    w.done()?;
+    let mut w = World::<P>::with_limits(&[None], |limits| limits.thread_indices = 0)?;
+    assert_eq!(start_enter(&mut w, INSTANCE).err(), Some(Error::Capacity(Resource::ThreadIndices)));
+    w.done()
+}
+
+/// The error that a start function ends with is another instance's fault: both are poisoned.
+fn start_function_reads_bad_element_kills_the_writer<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None, None])?;
+    let writes = super::room::lift_writes_bad(&mut w)?;
+    w.lower(writes, sync_opts(B))?;
+    let takes = script![call(low(0), &[], 0), Op::SetG(0, R0)];
+    let takes = w.lift(Func::Async, sync_opts(B), takes)?;
+    w.call(takes, 0)?;
+    let end = w.global(0);
+    let start = start_enter(&mut w, InstanceId::from_index(B))?;
+    let read = StreamRead(STREAM_ERROR, async_opts(B));
+    let result = canon_async::canon::call(&mut w, read, &[end, 0, 1]).map(|_| ());
+    assert_eq!(result, Err(Trap::UnknownHandle(9).into()));
+    assert_eq!(start_leave(&mut w, start, result), Err(Trap::UnknownHandle(9).into()));
+    for dead in [writes, takes] {
+        assert_eq!(w.call(dead, 1), Err(Trap::CannotEnter.into()));
+    }
     w.done()
 }

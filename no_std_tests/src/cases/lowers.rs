@@ -19,6 +19,7 @@ cases! {
     lower_async_result_pointer_out_of_bounds_traps,
     lower_sync_blocks_then_result,
     lower_sync_two_threads_wait_each_its_own needs Threads,
+    lower_missing_arguments_count_as_zero,
 }
 
 const POLL: Builtin = WaitableSetPoll(memory(A));
@@ -183,4 +184,24 @@ fn lower_sync_two_threads_wait_each_its_own<P: Profile>() -> Result<(), Error> {
     w.run_until(task)?;
     assert_eq!(w.marks(), [2, 2]);
     w.done()
+}
+
+// canon::call: an engine that gives fewer arguments than the function has gives zeros.
+fn lower_missing_arguments_count_as_zero<P: Profile>() -> Result<(), Error> {
+    // Five values are too many for flat arguments: they lie at 0.
+    pair::<P>(
+        Func::Async5,
+        script![Op::Eq(R0, k(7)), Op::Eq(R4, k(8)), run(task_return(B), &[])],
+        script![
+            Op::Store32(k(0), k(7)),
+            Op::Store32(k(16), k(8)),
+            call(low(0), &[], 0),
+            Op::Eq(R0, k(2)),
+            RETURN
+        ],
+    )?
+    .done()?;
+    // The pointer for the result is 0, too.
+    let caller = script![call(low(0), &[k(5)], 0), Op::Load32(1, k(0)), Op::Eq(R1, k(5)), RETURN];
+    pair::<P>(Func::AsyncU32, script![run(task_return_u32(B), &[R0])], caller)?.done()
 }

@@ -9,7 +9,7 @@ use canon_async::abi::types::{NewType, ValType};
 use canon_async::canon::Builtin;
 use canon_async::canon::Builtin::*;
 use canon_async::error::{Error, Resource};
-use canon_async::id::TypeId;
+use canon_async::id::{LiftId, TypeId};
 use canon_async::storage::Profile;
 
 cases! {
@@ -20,7 +20,7 @@ cases! {
     task_return_end_without_room_kills_the_caller,
     stream_read_bad_element_kills_the_writer,
     stream_read_bad_element_by_the_host_kills_the_writer,
-    lower_bad_argument_after_a_borrow_takes_it_back,
+    lower_bad_argument_after_borrows_frees_them needs Lends,
 }
 
 const NO_ROOM: Error = Error::Capacity(Resource::Handles);
@@ -35,7 +35,7 @@ const RETURN_HANDLES: Builtin =
 /// A writes its handle 3 to a stream whose readable end the host holds; the host's table is full when it reads.
 /// A then uses its handle.
 fn read_by_a_full_host<P: Profile>(element: TypeId, writes: Script, uses: Script) -> Result<(), Error> {
-    let mut w = World::<P>::with_handles(&[None, None], 4)?;
+    let mut w = World::<P>::with_limits(&[None, None], |limits| limits.handles = 4)?;
     let stream = intern(&mut w, NewType::Stream(Some(ValType::Defined(element))))?;
     assert_eq!(stream, ValType::Defined(HANDLES));
     let f = lift_as(&mut w, (&[], Some(stream), true), async_opts(A), writes)?;
@@ -85,7 +85,7 @@ fn stream_read_end_without_room_stays_with_the_writer<P: Profile>() -> Result<()
 
 /// The host writes an end to a guest that has no room for it.
 fn stream_write_end_without_room_kills_the_reader<P: Profile>() -> Result<(), Error> {
-    let mut w = World::<P>::with_handles(&[None, None], 4)?;
+    let mut w = World::<P>::with_limits(&[None, None], |limits| limits.handles = 4)?;
     let stream = intern(&mut w, NewType::Stream(Some(ValType::Defined(STREAM))))?;
     const READS: Script = &[
         run(StreamRead(HANDLES, async_opts(A)), &[R0, k(0), k(1)]),
@@ -116,7 +116,7 @@ fn returned_to_a_full_caller<P: Profile>(
     returns: Script,
     calls: Script,
 ) -> Result<(), Error> {
-    let mut w = World::<P>::with_handles(&[None, None, None], 3)?;
+    let mut w = World::<P>::with_limits(&[None, None, None], |limits| limits.handles = 3)?;
     let f = lift_as(&mut w, (&[], Some(ValType::Defined(result)), true), async_opts(B), returns)?;
     w.lower(f, async_opts(A))?;
     let a = w.lift(Func::Async, async_opts(A), calls)?;
@@ -156,11 +156,15 @@ const WRITES_BAD: Script = &[
     run(OF_ERRORS, &[k(1)]),
 ];
 
+/// A's function of that.
+pub(super) fn lift_writes_bad<P: Profile>(w: &mut World<P>) -> Result<LiftId, Error> {
+    lift_as(w, (&[], Some(ValType::Defined(STREAM_ERROR)), true), async_opts(A), WRITES_BAD)
+}
+
 // The reader is unwound and the writer is at fault: both are poisoned, and no other root.
 fn stream_read_bad_element_kills_the_writer<P: Profile>() -> Result<(), Error> {
     let mut w = World::<P>::new(&[None, None, None])?;
-    let errors = Some(ValType::Defined(STREAM_ERROR));
-    let writes = lift_as(&mut w, (&[], errors, true), async_opts(A), WRITES_BAD)?;
+    let writes = lift_writes_bad(&mut w)?;
     w.lower(writes, async_opts(B))?;
     const READS: Script = &[
         run(low(0), &[k(32)]),
@@ -179,8 +183,7 @@ fn stream_read_bad_element_kills_the_writer<P: Profile>() -> Result<(), Error> {
 /// The host reads on no thread, so that no guest's code is unwound; the writer is poisoned all the same.
 fn stream_read_bad_element_by_the_host_kills_the_writer<P: Profile>() -> Result<(), Error> {
     let mut w = World::<P>::new(&[None, None])?;
-    let errors = Some(ValType::Defined(STREAM_ERROR));
-    let writes = lift_as(&mut w, (&[], errors, true), async_opts(A), WRITES_BAD)?;
+    let writes = lift_writes_bad(&mut w)?;
     let other = w.lift(Func::Async, async_opts(B), script![run(task_return(B), &[])])?;
     w.call(writes, 0)?;
     assert_eq!(w.ended(0), Ended::Returned(1));
@@ -191,17 +194,21 @@ fn stream_read_bad_element_by_the_host_kills_the_writer<P: Profile>() -> Result<
     Ok(())
 }
 
-/// The first argument is a borrow, and the second cannot be passed: the callee's task is abandoned, and the borrow
-/// does not stay in the callee's table.
-fn lower_bad_argument_after_a_borrow_takes_it_back<P: Profile>() -> Result<(), Error> {
-    let mut w = World::<P>::with_handles(&[None, None, None], 2)?;
+/// Two arguments are borrows, and the third cannot be passed: the callee's task is abandoned, and the borrows do not
+/// stay in the callee's table.
+fn lower_bad_argument_after_borrows_frees_them<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::with_limits(&[None, None, None], |limits| limits.handles = 2)?;
     let borrow = intern(&mut w, NewType::Borrow(RESOURCE))?;
-    let params = [borrow, ValType::ErrorContext];
+    let params = [borrow, borrow, ValType::ErrorContext];
     let f = lift_as(&mut w, (&params, None, true), async_opts(C), script![Op::Mark(1)])?;
     w.lower(f, sync_opts(A))?;
-    let a = w.lift(Func::Async, async_opts(A), script![call(RNEW, &[k(77)], 0), run(low(0), &[R0, k(9)])])?;
+    let a = w.lift(Func::Async, async_opts(A), script![call(RNEW, &[k(77)], 0), run(low(0), &[R0, R0, k(9)])])?;
     let lives = w.lift(Func::Sync, sync_opts(C), script![run(RNEW, &[k(1)]), call(RNEW, &[k(2)], 0)])?;
-    assert_eq!(w.call(a, 0), Err(Trap::UnknownHandle(9).into()));
+    let error = w.call(a, 0).err();
+    if let Some(Error::Capacity(what)) = error {
+        return Err(Error::Capacity(what));
+    }
+    assert_eq!(error, Some(Trap::UnknownHandle(9).into()));
     assert!(w.marks().is_empty());
     // All of C's table is free.
     w.call(lives, 1)?;

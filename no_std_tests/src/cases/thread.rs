@@ -34,6 +34,7 @@ cases! {
     thread_sync_typed_blocks_alone_traps,
     thread_sync_typed_blocks_others_go_on,
     thread_sync_typed_skips_callback_threads,
+    thread_of_a_task_seen_by_the_host,
 }
 
 const T: TableRef = TableRef::from_index(0);
@@ -464,5 +465,30 @@ fn thread_sync_typed_skips_callback_threads<P: Profile>() -> Result<(), Error> {
     w.call(g, 1)?;
     assert_eq!(w.marks(), [2]);
     assert!(w.call(end, 2).is_err());
+    w.done()
+}
+
+/// What an embedder reads of a task and its threads.
+fn thread_of_a_task_seen_by_the_host<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None])?;
+    w.set_table(0, A, script![Op::Mark(1)]);
+    const MAIN: Script = &[
+        run(ContextSet(1), &[k(8)]),
+        call(NEW, &[k(0), k(0)], 0),
+        run(ThreadYield, &[]),
+        run(ThreadResumeLater, &[R0]),
+        run(task_return(A), &[]),
+    ];
+    let f = w.lift(Func::Async, async_opts(A), MAIN)?;
+    let task = w.call(f, 0)?;
+    let seen = w.store.task(task).expect("the task has not exited");
+    assert_eq!(seen.threads(), 2);
+    let id = seen.implicit_thread().expect("the thread has not exited");
+    let thread = w.store.thread(id).expect("the thread has not exited");
+    assert_eq!([thread.storage(0), thread.storage(1), thread.storage(2)], [Some(0), Some(8), None]);
+    assert!(w.store.is_ready(id));
+    w.ticks()?;
+    assert!(w.store.thread(id).is_none() && w.store.task(task).is_none());
+    assert!(!w.store.is_ready(id));
     w.done()
 }

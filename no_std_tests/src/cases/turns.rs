@@ -24,6 +24,9 @@ cases! {
     thread_sync_typed_loop_skips_the_holder_of_the_lock,
     waitable_set_wait_event_there_deterministic_profile_lets_others_run,
     thread_yield_deterministic_profile_goes_to_the_end_of_the_queue,
+    lift_exclusive_barging_lets_the_holder_run_first,
+    lift_exclusive_barging_behind_backpressure_queues,
+    run_until_asks_for_answers_while_a_guest_yields,
 }
 
 const WAIT: Builtin = WaitableSetWait(memory(A));
@@ -313,5 +316,70 @@ fn thread_yield_deterministic_profile_goes_to_the_end_of_the_queue<P: Profile>()
     w.call(f, 0)?;
     w.ticks()?;
     assert_eq!(w.marks(), [1, 2, 3, 4]);
+    w.done()
+}
+
+/// Under `Choose::Barging`: a call that would wait for nothing but the lock lets the holder, which is ready, run first.
+fn lift_exclusive_barging_lets_the_holder_run_first<P: Profile>() -> Result<(), Error> {
+    const HOLDS: Script = &[Op::Mark(1), run(ThreadYield, &[]), Op::Mark(2)];
+    for (choose, marks) in [(Choose::Barging, &[1, 2, 1][..]), (Choose::Eager, &[1][..])] {
+        let mut w = World::<P>::new(&[None])?;
+        w.store.set_choose(choose);
+        let holds = w.lift(Func::Async, sync_opts(A), HOLDS)?;
+        w.call(holds, 0)?;
+        w.call(holds, 1)?;
+        assert_eq!(w.marks(), marks);
+        w.ticks()?;
+        assert_eq!(w.marks(), [1, 2, 1, 2]);
+        w.done()?;
+    }
+    Ok(())
+}
+
+fn lift_exclusive_barging_behind_backpressure_queues<P: Profile>() -> Result<(), Error> {
+    const HOLDS: Script = &[Op::Mark(1), run(BackpressureInc, &[]), run(ThreadYield, &[]), Op::Mark(2)];
+    let mut w = World::<P>::new(&[None])?;
+    w.store.set_choose(Choose::Barging);
+    let holds = w.lift(Func::Async, sync_opts(A), HOLDS)?;
+    w.call(holds, 0)?;
+    w.call(holds, 1)?;
+    // The call waits for the end of backpressure, whatever the holder does.
+    assert_eq!(w.marks(), [1]);
+    w.ticks()?;
+    assert_eq!(w.marks(), [1, 2]);
+    sync(&mut w, 2, script![run(BackpressureDec, &[])])?;
+    w.ticks()?;
+    assert_eq!(w.marks(), [1, 2, 1, 2]);
+    w.done()
+}
+
+/// A guest that yields until its host call returns leaves the store never idle: answers are asked for all the same.
+fn run_until_asks_for_answers_while_a_guest_yields<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None])?;
+    w.answer_on_poll = true;
+    let host = w.lift(Func::Async, sync_opts(HOST), script![Op::Later, Op::SetG(0, k(1))])?;
+    w.lower(host, async_opts(A))?;
+    // Each loop is far more turns than there are between two questions.
+    const YIELDS: Script = &[
+        run(low(0), &[]),
+        Op::Set(0, k(500)),
+        run(ThreadYield, &[]),
+        Op::Loop(0, 2),
+        Op::Eq(G0, k(1)),
+        run(WaitableSetNew, &[]),
+        run(WaitableJoin, &[k(1), k(2)]),
+        run(WAIT, &[k(2), k(64)]),
+        run(SubtaskDrop, &[k(1)]),
+        run(WaitableSetDrop, &[k(2)]),
+        // There is no question while nothing is to be answered: `World::poll_answers` would panic.
+        Op::Set(0, k(500)),
+        run(ThreadYield, &[]),
+        Op::Loop(0, 11),
+        RETURN,
+    ];
+    let f = w.lift(Func::Async, async_opts(A), YIELDS)?;
+    let task = w.call(f, 0)?;
+    w.run_until(task)?;
+    assert_eq!(w.ended(0), Ended::Returned(0));
     w.done()
 }
