@@ -39,11 +39,22 @@ struct Source {
     sites: Vec<(Site, Number)>,
 }
 
+/// Which features the tests are built with.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Tier {
+    /// The default ones.
+    Standard,
+    /// None: the core takes other ways without a heap, which these tests alone reach.
+    Bounded,
+}
+
 /// A test binary.
 #[derive(Clone, Debug)]
 pub struct Binary {
     /// The name of the test target.
     pub name: String,
+    /// How it was built.
+    pub tier: Tier,
     /// Where it was built.
     pub path: PathBuf,
     /// The package's directory, in which it is run.
@@ -224,12 +235,15 @@ impl Copy {
     }
 
     /// Builds the tests of these packages: the binaries.
-    pub fn build(&self, packages: &[String]) -> Result<Vec<Binary>, Error> {
+    pub fn build(&self, packages: &[String], tier: Tier) -> Result<Vec<Binary>, Error> {
         let mut cargo = self.cargo();
         cargo.args(["test", "--no-run", "--message-format=json"]);
         packages.iter().for_each(|package| {
             cargo.args(["-p", package]);
         });
+        if tier == Tier::Bounded {
+            cargo.arg("--no-default-features");
+        }
         let output = cargo.output()?;
         let stdout = String::from_utf8_lossy(&output.stdout);
         let messages: Vec<Value> =
@@ -242,8 +256,9 @@ impl Copy {
             let is_test = message["profile"]["test"] == true;
             let path = message["executable"].as_str().filter(|_| is_test)?;
             let manifest = Path::new(message["manifest_path"].as_str()?);
-            let name = message["target"]["name"].as_str()?.to_owned();
-            Some(Binary { name, path: path.into(), directory: manifest.parent()?.to_owned() })
+            let name = message["target"]["name"].as_str()?;
+            let name = if tier == Tier::Bounded { format!("bounded-{name}") } else { name.to_owned() };
+            Some(Binary { name, tier, path: path.into(), directory: manifest.parent()?.to_owned() })
         });
         Ok(binaries.collect())
     }

@@ -12,7 +12,7 @@ mod report;
 mod rewrite;
 mod trial;
 
-use crate::copy::{Copy, Mutant};
+use crate::copy::{Copy, Mutant, Tier};
 use crate::report::{Equivalents, State, describe, sample, summary};
 use crate::trial::{Outcome, Suite};
 use std::io::Error;
@@ -128,7 +128,9 @@ fn measure(repository: &Path, options: &Options) -> Result<bool, Error> {
         chosen.iter().for_each(|mutant| println!("{}", describe(mutant)));
         return Ok(true);
     }
-    let binaries = copy.build(&options.packages)?;
+    let mut binaries = copy.build(&options.packages, Tier::Standard)?;
+    // What std_tests has takes a heap.
+    binaries.extend(copy.build(&["no_std_tests".to_owned()], Tier::Bounded)?);
     println!("built after {} s", began.elapsed().as_secs());
     let suites = trial::suites(binaries, &options.directory, Duration::from_secs(options.slowest))?;
     println!("tests ran without mutants after {} s", began.elapsed().as_secs());

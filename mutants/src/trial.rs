@@ -135,7 +135,7 @@ pub fn suites(binaries: Vec<Binary>, directory: &Path, most: Duration) -> Result
         println!("{:>8.2} s  {:>5} mutants reached by {}", takes.as_secs_f32(), reaches.len(), binary.name);
         suites.push(Suite { binary, takes, reaches });
     }
-    suites.sort_by_key(|suite| suite.takes);
+    suites.sort_by_key(|suite| (suite.binary.tier, suite.takes));
     Ok(suites)
 }
 

@@ -123,7 +123,8 @@ fn host_cancel_told_waiter_hands_its_event_on<P: Profile>() -> Result<(), Error>
 
 fn host_cancel_yielding_callback_told<P: Profile>() -> Result<(), Error> {
     let mut w = World::<P>::new(&[None])?;
-    const CALLBACK: Script = &[Op::Eq(R0, k(6)), run(TaskCancel, &[]), Op::Ret(k(EXIT))];
+    const CALLBACK: Script =
+        &[Op::Eq(R0, k(6)), Op::Eq(R1, k(0)), Op::Eq(R2, k(0)), run(TaskCancel, &[]), Op::Ret(k(EXIT))];
     let f = w.lift_callback(Func::Async, A, script![Op::Ret(k(YIELD))], CALLBACK)?;
     let task = w.call(f, 0)?;
     w.cancel(task)?;

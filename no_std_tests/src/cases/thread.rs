@@ -482,7 +482,7 @@ fn thread_of_a_task_seen_by_the_host<P: Profile>() -> Result<(), Error> {
     let f = w.lift(Func::Async, async_opts(A), MAIN)?;
     let task = w.call(f, 0)?;
     let seen = w.store.task(task).expect("the task has not exited");
-    assert_eq!(seen.threads(), 2);
+    assert_eq!((seen.threads(), seen.num_borrows()), (2, 0));
     let id = seen.implicit_thread().expect("the thread has not exited");
     let thread = w.store.thread(id).expect("the thread has not exited");
     assert_eq!([thread.storage(0), thread.storage(1), thread.storage(2)], [Some(0), Some(8), None]);

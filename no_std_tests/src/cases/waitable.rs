@@ -26,6 +26,7 @@ cases! {
     waitable_join_moves_between_sets,
     waitable_join_same_set_stays,
     waitable_join_zero_takes_out,
+    waitable_join_with_event_order_is_fifo,
     handles_freed_indices_reused_last_first,
 }
 
@@ -417,6 +418,35 @@ fn handles_freed_indices_reused_last_first<P: Profile>() -> Result<(), Error> {
         Op::Eq(R0, k(2 | 1 << 32)),
         run(StreamDropReadable(STREAM), &[k(2)]),
         run(StreamDropWritable(STREAM), &[k(1)]),
+        RETURN,
+    ])
+}
+
+/// Two ends have their events before they join: the set delivers them in the order in which they joined.
+fn waitable_join_with_event_order_is_fifo<P: Profile>() -> Result<(), Error> {
+    const READ: Builtin = StreamRead(STREAM, async_opts(A));
+    const WRITE: Builtin = StreamWrite(STREAM, async_opts(A));
+    one::<P>(script![
+        run(StreamNew(STREAM), &[]),
+        run(StreamNew(STREAM), &[]),
+        run(WaitableSetNew, &[]),
+        run(READ, &[k(1), k(0), k(4)]),
+        run(READ, &[k(3), k(0), k(4)]),
+        run(WRITE, &[k(2), k(8), k(1)]),
+        run(WRITE, &[k(4), k(8), k(1)]),
+        run(WaitableJoin, &[k(3), k(5)]),
+        run(WaitableJoin, &[k(1), k(5)]),
+        run(POLL, &[k(5), k(64)]),
+        Op::Load32(0, k(64)),
+        Op::Eq(R0, k(3)),
+        run(POLL, &[k(5), k(64)]),
+        Op::Load32(0, k(64)),
+        Op::Eq(R0, k(1)),
+        run(StreamDropReadable(STREAM), &[k(1)]),
+        run(StreamDropWritable(STREAM), &[k(2)]),
+        run(StreamDropReadable(STREAM), &[k(3)]),
+        run(StreamDropWritable(STREAM), &[k(4)]),
+        run(WaitableSetDrop, &[k(5)]),
         RETURN,
     ])
 }
