@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use canon_async_component::Plan;
 use canon_async_component::inspect::{self, Escaped};
 use canon_async_component::plan::{Export, ExportItem, Func};
-use canon_async_wasmi::{Component, Config, Engine, Error, Instance, Linker, Store, Val};
+use canon_async_wasmi::{Component, Engine, Error, Instance, Linker, Store, Val};
 use clap::Args;
 
 use crate::console::{self, Failure};

@@ -433,18 +433,18 @@ fn start_function_runs<P: Profile>() -> Result<(), Error> {
 fn start_function_without_room_changes_nothing<P: Profile>() -> Result<(), Error> {
     const INSTANCE: InstanceId = InstanceId::from_index(A);
     let mut w = World::<P>::with_limits(&[None], |limits| limits.tasks = 0)?;
-    assert_eq!(start_enter(&mut w, INSTANCE).err(), Some(Error::Capacity(Resource::Tasks)));
+    assert_eq!(start_enter(&mut w, INSTANCE).err(), Some(Error::capacity(Resource::Tasks)));
     let mut limits = w.store.limits();
     (limits.tasks, limits.threads) = (P::LIMITS.tasks, 0);
     w.store.set_limits(limits);
-    assert_eq!(start_enter(&mut w, INSTANCE).err(), Some(Error::Capacity(Resource::Threads)));
+    assert_eq!(start_enter(&mut w, INSTANCE).err(), Some(Error::capacity(Resource::Threads)));
     w.store.set_limits(P::LIMITS);
     // The instance has been left, and can be entered.
     let start = start_enter(&mut w, INSTANCE)?;
     start_leave(&mut w, start, Ok(()))?;
     w.done()?;
     let mut w = World::<P>::with_limits(&[None], |limits| limits.thread_indices = 0)?;
-    assert_eq!(start_enter(&mut w, INSTANCE).err(), Some(Error::Capacity(Resource::ThreadIndices)));
+    assert_eq!(start_enter(&mut w, INSTANCE).err(), Some(Error::capacity(Resource::ThreadIndices)));
     w.done()
 }
 

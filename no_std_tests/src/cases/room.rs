@@ -23,7 +23,7 @@ cases! {
     lower_bad_argument_after_borrows_frees_them needs Lends,
 }
 
-const NO_ROOM: Error = Error::Capacity(Resource::Handles);
+const NO_ROOM: Error = Error::capacity(Resource::Handles);
 const RNEW: Builtin = ResourceNew(RESOURCE);
 const RDROP: Builtin = ResourceDrop(RESOURCE);
 /// The type that a case defines: a stream of handles.
