@@ -163,24 +163,25 @@ pub trait Embedding {
         Ok(false)
     }
 
-    /// Charges for work that a guest caused and whose size it chose, before the work is done: so many bytes that are about to
-    /// be copied, validated or transcoded, and so many values that are about to be lifted and lowered one by one (elements
-    /// of lists, and what they contain). An engine with fuel takes it here, and looks here whether somebody wants the guest to
-    /// end: a call never stands for more than 64 KiB of bytes. By default work is free.
+    /// Charges for work that a guest caused and whose size it chose, before the work is done: so many bytes
+    /// that are about to be copied, validated or transcoded, and so many values that are about to be lifted
+    /// and lowered one by one (elements of lists, and what they contain). An engine with fuel takes it here,
+    /// and looks here whether somebody wants the guest to end: a call never stands for more than 64 KiB of
+    /// bytes. By default work is free.
     ///
-    /// Flat values cost nothing, so a call that passes no memory does not get here; and of the values in memory that are no
-    /// list's elements the first 31 of a call are free.
+    /// Flat values cost nothing, so a call that passes no memory does not get here; and of the values in
+    /// memory that are no list's elements the first 31 of a call are free.
     ///
     /// # Errors
-    /// Why the work is not to be done, as [`Trap::Engine`](crate::Trap::Engine): it ends the guest that caused the work as a
-    /// trap of its own code would.
+    /// Why the work is not to be done, as [`Trap::Engine`](crate::Trap::Engine): it ends the guest that
+    /// caused the work as a trap of its own code would.
     fn charge(&mut self, bytes: usize, elements: u32) -> Result<(), Error> {
         let _ = (bytes, elements);
         Ok(())
     }
 
-    /// Copies bytes between memories, or within one (overlap-safe), at most 64 KiB of them. Both ranges have been checked. By
-    /// default in chunks through the stack; an engine that knows better may do better.
+    /// Copies bytes between memories, or within one (overlap-safe), at most 64 KiB of them. Both ranges have
+    /// been checked. By default in chunks through the stack; an engine that knows better may do better.
     ///
     /// # Errors
     /// `Trap(OutOfBounds)` where a range does not lie in its memory.

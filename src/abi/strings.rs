@@ -279,8 +279,8 @@ fn validate<E: Embedding + ?Sized>(e: &mut E, text: &mut Text) -> Raises {
 /// The most bytes of a character, in any encoding.
 const MAX_CHAR_BYTES: usize = 4;
 
-/// How many of the bytes are what their encoding allows, from the first on, and whether those that follow are the beginning of
-/// a character in UTF-8. `latin1` becomes false where a character does not fit Latin-1.
+/// How many of the bytes are what their encoding allows, from the first on, and whether those that follow are
+/// the beginning of a character in UTF-8. `latin1` becomes false where a character does not fit Latin-1.
 fn valid_prefix(bytes: &[u8], encoding: Simple, latin1: &mut bool) -> (usize, bool) {
     if cfg!(feature = "alloc") && encoding == Simple::Utf8 {
         // Faster, and larger.

@@ -201,8 +201,8 @@ impl<'a> Walk<'a> {
         Ok(count)
     }
 
-    /// Charges for `count` values that are about to be visited one by one. Single values are few where they are flat, and are
-    /// charged together where they are many: a type may have a million fields.
+    /// Charges for `count` values that are about to be visited one by one. Single values are few where they
+    /// are flat, and are charged together where they are many: a type may have a million fields.
     #[cfg_attr(not(feature = "alloc"), inline(never))]
     fn visit<E: Embedding + ?Sized>(&mut self, e: &mut E, count: u32) -> Raises {
         self.visited = self.visited.saturating_add(count);

@@ -10,12 +10,12 @@ use crate::limits;
 /// How much components may run.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub struct TimeLimits {
-    /// Let components use N of fuel: about one for an instruction, and one for 64 bytes or a value that they pass. Without
-    /// this option: as much as they like
+    /// Let components use N of fuel: about one for an instruction, and one for 64 bytes or a value that they
+    /// pass. Without this option: as much as they like
     #[arg(long, value_name = "N")]
     pub fuel: Option<u64>,
-    /// Let components run for SECONDS (fractions allowed), from when the first is instantiated. Without this option: as
-    /// long as they like
+    /// Let components run for SECONDS (fractions allowed), from when the first is instantiated. Without this
+    /// option: as long as they like
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub timeout: Option<Duration>,
 }

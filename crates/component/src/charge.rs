@@ -5,11 +5,11 @@ use core::fmt;
 use canon_async::Error;
 
 /// Takes the charges for values that are decoded or encoded, before the work is done, as
-/// [`Embedding::charge`](canon_async::Embedding::charge) does for values between guests. An engine implements it on what it
-/// has beside its [`HostMemory`](crate::HostMemory), since that is borrowed meanwhile.
+/// [`Embedding::charge`](canon_async::Embedding::charge) does for values between guests. An engine implements
+/// it on what it has beside its [`HostMemory`](crate::HostMemory), since that is borrowed meanwhile.
 pub trait Charge {
-    /// Charges for so many bytes of text, at most 64 KiB, and so many values. Values are charged together: the last 31 of
-    /// each transfer are free, so a call with a few flat arguments does not get here.
+    /// Charges for so many bytes of text, at most 64 KiB, and so many values. Values are charged together:
+    /// the last 31 of each transfer are free, so a call with a few flat arguments does not get here.
     ///
     /// # Errors
     /// Why the work is not to be done, as [`Trap::Engine`](canon_async::Trap::Engine).

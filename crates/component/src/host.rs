@@ -194,7 +194,8 @@ impl HostSig {
     /// The arguments of a call, from what the engine's `call` got. The memory is free again afterwards.
     ///
     /// # Errors
-    /// `Core`: a trap where the bytes are no value, `Capacity(HostBytes)` where there are too many; what `charge` refuses.
+    /// `Core`: a trap where the bytes are no value, `Capacity(HostBytes)` where there are too many; what
+    /// `charge` refuses.
     pub fn decode_args(
         &self,
         flat: &[u64],
@@ -214,7 +215,8 @@ impl HostSig {
     /// What the engine's `call` or `resume` returns for a result.
     ///
     /// # Errors
-    /// `Type` where the value is not of the function's type; `Core(Capacity(HostBytes))`; what `charge` refuses.
+    /// `Type` where the value is not of the function's type; `Core(Capacity(HostBytes))`; what `charge`
+    /// refuses.
     pub fn encode_result(
         &self,
         result: Option<&Val>,

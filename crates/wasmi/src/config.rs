@@ -259,27 +259,30 @@ impl Config {
         self
     }
 
-    /// Whether guests' instructions, and the work that they cause, are paid for with the fuel that [`Store::set_fuel`](crate::Store::set_fuel) gives: a
+    /// Whether guests' instructions, and the work that they cause, are paid for with the fuel that
+    /// [`Store::set_fuel`](crate::Store::set_fuel) gives: a
     /// guest that runs out of it traps. Costs some speed, and compiles components eagerly. Default: no.
     pub fn fuel(&mut self, fuel: bool) -> &mut Self {
         self.fuel = fuel;
         self
     }
 
-    /// Whether guests can be ended by a [`Store::interrupt_handle`](crate::Store::interrupt_handle) or a deadline
-    /// (`Store::set_deadline`). They then run on slices of fuel, between which these are looked at; that costs the
-    /// speed that [`Config::fuel`] costs, whether or not that is set too, and compiles components eagerly. Default: no.
+    /// Whether guests can be ended by a [`Store::interrupt_handle`](crate::Store::interrupt_handle) or a
+    /// deadline (`Store::set_deadline`). They then run on slices of fuel, between which these are looked at;
+    /// that costs the speed that [`Config::fuel`] costs, whether or not that is set too, and compiles
+    /// components eagerly. Default: no.
     pub fn interruptible(&mut self, interruptible: bool) -> &mut Self {
         self.interruptible = interruptible;
         self
     }
 
-    /// How much fuel a slice has: about how many instructions run between two looks at the flag and the clock. Default: 100,000,
-    /// which is below a millisecond on a PC; devices want less. A single `memory.copy`, `memory.fill` or `memory.grow` is not
-    /// divided: it takes as long as it takes to write the largest memory.
+    /// How much fuel a slice has: about how many instructions run between two looks at the flag and the
+    /// clock. Default: 100,000, which is below a millisecond on a PC; devices want less. A single
+    /// `memory.copy`, `memory.fill` or `memory.grow` is not divided: it takes as long as it takes to write
+    /// the largest memory.
     ///
-    /// wasmi can't resume a `table.grow` by 8 elements or more that finds its slice at the end: such a guest traps, with this
-    /// option's name. With larger slices that is rarer.
+    /// wasmi can't resume a `table.grow` by 8 elements or more that finds its slice at the end: such a guest
+    /// traps, with this option's name. With larger slices that is rarer.
     pub fn slice_fuel(&mut self, fuel: u32) -> &mut Self {
         self.slice_fuel = fuel;
         self

@@ -1,11 +1,13 @@
 //! What ends a guest that does not end by itself: fuel, an interrupt, a deadline.
 //!
 //! **Fuel.** wasmi takes it for instructions; [`Embedding::charge`](canon_async::Embedding::charge) takes it for the work that
-//! guests have done for them: one for 64 bytes begun, as wasmi's own bulk instructions, and one for each value.
+//! guests have done for them: one for 64 bytes begun, as wasmi's own bulk instructions, and one for each
+//! value.
 //!
 //! **Slices.** Guests of an engine that is [interruptible](crate::Config::interruptible) run on a slice of fuel. Where that is
-//! used up wasmi stops, the flag and the clock are looked at, and wasmi resumes with the next slice. What the host gave
-//! and wasmi does not hold is kept beside it, so that [`Store::fuel`] says the same with slices and without.
+//! used up wasmi stops, the flag and the clock are looked at, and wasmi resumes with the next slice. What the
+//! host gave and wasmi does not hold is kept beside it, so that [`Store::fuel`] says the same with slices and
+//! without.
 
 use alloc::borrow::Cow;
 #[cfg(feature = "std")]
@@ -65,7 +67,8 @@ impl Stopped {
     }
 }
 
-/// Ends what a store's guests do, from another thread, a signal handler or an interrupt. A clone is of the same store.
+/// Ends what a store's guests do, from another thread, a signal handler or an interrupt. A clone is of the
+/// same store.
 ///
 /// ```
 /// use canon_async_wasmi::{Component, Config, Engine, Linker, Stopped, Store};
@@ -94,8 +97,9 @@ pub struct InterruptHandle {
 }
 
 impl InterruptHandle {
-    /// Ends what runs, or what runs next: the flag stays set until a guest, or a call or a wait of the host, ended with
-    /// [`Stopped::Interrupt`]. A thread that waits in the store for host functions is woken. O(1); takes a critical section.
+    /// Ends what runs, or what runs next: the flag stays set until a guest, or a call or a wait of the host,
+    /// ended with [`Stopped::Interrupt`]. A thread that waits in the store for host functions is woken. O(1);
+    /// takes a critical section.
     ///
     /// Does nothing to the guests of an engine that is not [interruptible](crate::Config::interruptible).
     pub fn interrupt(&self) {
@@ -392,10 +396,10 @@ impl<T> State<T> {
 }
 
 impl<T> Store<T> {
-    /// Gives guests so much fuel in place of what is left: about one for an instruction; for what is done for them (values that
-    /// are lifted, lowered, transcoded, copied by streams, decoded for host functions) one for 64 bytes begun, and one for each
-    /// value that is not copied as bytes. A guest that has used it up traps, and is not entered again; the others
-    /// go on when there is fuel again. A new store has none.
+    /// Gives guests so much fuel in place of what is left: about one for an instruction; for what is done for
+    /// them (values that are lifted, lowered, transcoded, copied by streams, decoded for host functions) one
+    /// for 64 bytes begun, and one for each value that is not copied as bytes. A guest that has used it up
+    /// traps, and is not entered again; the others go on when there is fuel again. A new store has none.
     ///
     /// # Errors
     /// `Misuse` without [`Config::fuel`](crate::Config::fuel).
@@ -418,13 +422,14 @@ impl<T> Store<T> {
         self.0.data().interrupt_handle()
     }
 
-    /// Ends what guests do once so much time has passed from now on, and what the host waits for; `None`: never. Looked at with
-    /// each slice of fuel, in work for guests and in waits, so within milliseconds also if a guest yields or waits for ever.
-    /// The guest whose code runs traps with [`Stopped::Deadline`]; if none runs, the host's call or wait fails
-    /// with it. From then on every call fails at once, until another deadline is set.
+    /// Ends what guests do once so much time has passed from now on, and what the host waits for; `None`:
+    /// never. Looked at with each slice of fuel, in work for guests and in waits, so within milliseconds also
+    /// if a guest yields or waits for ever. The guest whose code runs traps with [`Stopped::Deadline`]; if
+    /// none runs, the host's call or wait fails with it. From then on every call fails at once, until another
+    /// deadline is set.
     ///
-    /// A future of [`Func::call_async`](crate::Func::call_async) looks at it when it is polled: waking it then is up to its
-    /// executor.
+    /// A future of [`Func::call_async`](crate::Func::call_async) looks at it when it is polled: waking it
+    /// then is up to its executor.
     ///
     /// # Errors
     /// `Misuse` without [`Config::interruptible`](crate::Config::interruptible).

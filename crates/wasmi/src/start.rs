@@ -1,8 +1,8 @@
 //! Start functions of core modules, where guests can be interrupted.
 //!
-//! wasmi runs a start function inside of its instantiation, from where it can't be resumed with another slice of fuel. So of such an
-//! engine's modules the start section goes, and the function is exported under a name of this crate's own, to be called
-//! as any other.
+//! wasmi runs a start function inside of its instantiation, from where it can't be resumed with another slice
+//! of fuel. So of such an engine's modules the start section goes, and the function is exported under a name
+//! of this crate's own, to be called as any other.
 
 use alloc::format;
 use alloc::string::{String, ToString as _};
@@ -54,7 +54,8 @@ impl<T> Wx<'_, T> {
     }
 }
 
-/// The module with its start function exported in place of the start section; `None` where it has none, or can't be read.
+/// The module with its start function exported in place of the start section; `None` where it has none, or
+/// can't be read.
 fn export_start(wasm: &[u8]) -> Option<Vec<u8>> {
     let mut starts = sections(wasm).filter(|section| section.id == START);
     let start = starts.next()?;

@@ -11,7 +11,8 @@ use canon_async::{Error as CoreError, Trap};
 use canon_async_wasmi::{Config, Engine, Error, Instance, Linker, Stopped, Store, Val};
 use common::{assert_idle, call, component};
 
-/// Guests that don't end: in a loop, by yielding, as a callback, waiting for themselves, in `realloc`, post-return and a start function.
+/// Guests that don't end: in a loop, by yielding, as a callback, waiting for themselves, in `realloc`,
+/// post-return and a start function.
 const GUEST: &str = r#"(component
   (import "wait" (func $wait async))
   (import "stop" (func $stop))
