@@ -143,7 +143,6 @@ pub(crate) fn request_cancellation<E: Embedding + ?Sized>(
 pub(crate) fn cancel_host_call<E: Embedding + ?Sized>(e: &mut E, thread: ThreadId) -> Raises {
     let store = e.store();
     let task_id = store.thread_mut(thread)?.task();
-    store.answered(thread);
     store.end_borrows(task_id)?;
     store.task_mut(task_id)?.deliver_cancel();
     event!(debug, task, "cancel delivered", task = task_id);

@@ -219,6 +219,25 @@ fn a_call_future_that_is_dropped_cancels_its_guest_and_the_host_functions_it_wai
 }
 
 #[test]
+fn a_cancelled_host_call_leaves_others_that_answer_later_counted() {
+    let (mut store, instance, host) = setup(&engine());
+    let mut context = Context::from_waker(Waker::noop());
+    let many = instance.func(&store, "many").unwrap().start(&mut store, &[Val::U32(0)]).unwrap();
+    let both = instance.func(&store, "both").unwrap();
+    {
+        let mut running = pin!(both.call_async(&mut store, &[Val::U32(1), Val::U32(2)]).unwrap());
+        assert!(running.as_mut().poll(&mut context).is_pending());
+    }
+    assert_eq!(host.alive.load(Ordering::Relaxed), 1);
+    assert_eq!(store.core().unanswered(), 1);
+    store.core().check().unwrap();
+    // It is no deadlock that nothing is ready.
+    host.events[0].happen(42);
+    assert_eq!(many.result(&mut store).unwrap(), Some(Val::U32(42)));
+    assert_idle(&store);
+}
+
+#[test]
 fn a_host_function_that_fails_later_is_its_callers_trap() {
     let engine = engine();
     let (mut store, instance, host) = setup(&engine);
