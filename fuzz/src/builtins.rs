@@ -49,12 +49,14 @@ pub fn run(bytes: &[u8]) {
     while !tape.is_over() && steps.len() < STEPS {
         steps.push(step(&mut tape));
     }
-    let (heap, full) = play::<Heap>(&steps, choose, Heap::LIMITS);
+    let free = Limits::STORAGE;
+    let (heap, full) = play::<Heap>(&steps, choose, (Heap::LIMITS, free));
     assert_eq!(full, None, "the heap ran out");
     let others = [
-        play::<Small>(&steps, choose, Small::LIMITS),
-        play::<Large>(&steps, choose, Large::LIMITS),
-        play::<Heap>(&steps, choose, tight),
+        play::<Small>(&steps, choose, (Small::LIMITS, free)),
+        play::<Large>(&steps, choose, (Large::LIMITS, free)),
+        play::<Heap>(&steps, choose, (tight, free)),
+        play::<Small>(&steps, choose, (Small::LIMITS, tight)),
     ];
     for (other, full) in others {
         let until = full.unwrap_or(heap.len());
@@ -62,9 +64,10 @@ pub fn run(bytes: &[u8]) {
     }
 }
 
-/// Plays a sequence on a profile and closes what is left: its trace, and where it first ran out of room.
-fn play<P: Profile>(steps: &[Step], choose: Choose, limits: Limits) -> (Vec<String>, Option<usize>) {
-    let setup = Setup { choose, depth: 6, limits, strict: false };
+/// Plays a sequence on a profile, with limits of the store and of its roots, and closes what is left: its trace, and where it
+/// first ran out of room.
+fn play<P: Profile>(steps: &[Step], choose: Choose, (limits, root_limits): (Limits, Limits)) -> (Vec<String>, Option<usize>) {
+    let setup = Setup { choose, depth: 6, limits, root_limits, strict: false };
     let mut machine = Box::new(Machine::<P>::new(steps.to_vec(), setup).expect("linking"));
     machine.play();
     let trace = machine.trace().to_vec();
@@ -73,7 +76,7 @@ fn play<P: Profile>(steps: &[Step], choose: Choose, limits: Limits) -> (Vec<Stri
     (trace, capacity)
 }
 
-/// A heap with less room than the bounded profiles.
+/// Less room than the bounded profiles have.
 fn tight(tape: &mut Tape) -> Limits {
     let mut figure = |least: usize, most: usize| (least + tape.below(most - least)) as u32;
     let threads = figure(2, 12);

@@ -70,11 +70,15 @@ pub fn engine(tape: &mut Tape) -> Engine {
     let mut config = Config::new();
     config
         .fuel(true)
-        .limits(if how < 224 { ROOMY } else { TIGHT })
+        .limits(if how < 240 { ROOMY } else { TIGHT })
+        .root_limits(if how < 224 { ROOMY } else { TIGHT })
         .choose(choose)
         .strict(how & 0x18 == 0x18)
         .host_bytes(1 << 16)
+        .guest_bytes(4 << 20)
         .memory_bytes(1 << 20)
+        // It would read what the process has in use, which is no function of the input.
+        .memory_meter(None)
         .table_elements(1 << 10)
         .max_stack_bytes(64 << 10)
         .max_call_depth(100);
