@@ -1,8 +1,9 @@
 //! Sequences of built-ins on the core, without an engine: each guest does what the next step says.
 //!
-//! The generator is that of the sequence tests (`std_tests/src/machine`), which checks the invariants after each step and
-//! compares counts around each refusal; here its steps come from bytes. The heap tier, two bounded ones and a heap under tight
-//! limits play the same tape: they do the same until one is full, and all can be closed at the end.
+//! The generator is that of the sequence tests (`std_tests/src/machine`), which checks the invariants after
+//! each step and compares counts around each refusal; here its steps come from bytes. The heap tier, two
+//! bounded ones and a heap under tight limits play the same tape: they do the same until one is full, and all
+//! can be closed at the end.
 
 use canon_async::storage::{Limits, Profile};
 use canon_async::store::Choose;
@@ -12,8 +13,8 @@ use std_tests::machine::{Aim, Machine, Setup, Step};
 use crate::tape::Tape;
 
 bounded! {
-    /// Full now and then. As many indices as threads: where only the indices run out, a queued call waits for one, and
-    /// the traces differ without an error.
+    /// Full now and then. As many indices as threads: where only the indices run out, a queued call waits for
+    /// one, and the traces differ without an error.
     Small {
         instances: 4, handles: 12, thread_indices: 10, tasks: 8, threads: 10, waitables: 14, sets: 4,
         streams: 6, error_contexts: 4, message_bytes: 16, queued: 2, lends: 2, types: 16, type_items: 8,
@@ -64,9 +65,13 @@ pub fn run(bytes: &[u8]) {
     }
 }
 
-/// Plays a sequence on a profile, with limits of the store and of its roots, and closes what is left: its trace, and where it
-/// first ran out of room.
-fn play<P: Profile>(steps: &[Step], choose: Choose, (limits, root_limits): (Limits, Limits)) -> (Vec<String>, Option<usize>) {
+/// Plays a sequence on a profile, with limits of the store and of its roots, and closes what is left: its
+/// trace, and where it first ran out of room.
+fn play<P: Profile>(
+    steps: &[Step],
+    choose: Choose,
+    (limits, root_limits): (Limits, Limits),
+) -> (Vec<String>, Option<usize>) {
     let setup = Setup { choose, depth: 6, limits, root_limits, strict: false };
     let mut machine = Box::new(Machine::<P>::new(steps.to_vec(), setup).expect("linking"));
     machine.play();

@@ -14,6 +14,7 @@ use canon_async_wasmi::{
 };
 
 use crate::host::{Host, define, drop_held};
+use crate::outcomes;
 use crate::tape::Tape;
 use crate::values::value;
 
@@ -21,6 +22,9 @@ use crate::values::value;
 const FUEL: (u64, u64) = (30_000, 5_000);
 /// What traps, in components that were made: it is called last.
 const DIE: &str = "die";
+/// How many instances there may be, and how many of the first can be made again.
+const INSTANCES: usize = 10;
+const MAKERS: usize = 3;
 /// The most things that the host does.
 const STEPS: usize = 96;
 /// Few enough that a run is short, and enough that limits are not all that is found.
@@ -75,8 +79,8 @@ pub fn engine(tape: &mut Tape) -> Engine {
         .choose(choose)
         .strict(how & 0x18 == 0x18)
         .host_bytes(1 << 16)
-        .guest_bytes(4 << 20)
-        .memory_bytes(1 << 20)
+        .guest_bytes(8 << 20)
+        .memory_bytes(4 << 20)
         // It would read what the process has in use, which is no function of the input.
         .memory_meter(None)
         .table_elements(1 << 10)
@@ -90,11 +94,10 @@ pub fn engine(tape: &mut Tape) -> Engine {
 /// # Panics
 /// Where one did.
 pub fn verify(error: Option<&Error>) {
-    if let Some(Error::Trap { error: CoreError::Bug(bug), text }) = error {
-        panic!("bug: {bug}: {text}");
-    }
-    if let Some(CoreError::Bug(bug)) = error.and_then(Error::core) {
-        panic!("bug: {bug}");
+    let Some(error) = error else { return };
+    outcomes::note(|| error.to_string());
+    if let Some(CoreError::Bug(bug)) = error.core() {
+        panic!("bug: {bug}: {error}");
     }
 }
 
@@ -109,8 +112,10 @@ pub fn args(host: &mut Host, func: &Func) -> Vec<Val> {
 pub struct World {
     /// The store.
     pub store: Store<Host>,
-    /// What can be called.
-    pub funcs: Vec<Func>,
+    /// What can be called, and of which instance it is.
+    funcs: Vec<(usize, Func)>,
+    /// What can be instantiated again.
+    makers: Vec<(Linker<Host>, Component)>,
     /// The host's resource types.
     resources: Vec<ResourceId>,
     /// One of each instance that traps, where there is such a one.
@@ -123,7 +128,14 @@ impl World {
     pub fn new(engine: &Engine, tape: Tape) -> Self {
         let mut store = Store::new(engine, Host { tape, ..Host::default() });
         verify(store.set_fuel(FUEL.0).err().as_ref());
-        Self { store, funcs: Vec::new(), resources: Vec::new(), dies: Vec::new(), calls: Vec::new() }
+        Self {
+            store,
+            funcs: Vec::new(),
+            makers: Vec::new(),
+            resources: Vec::new(),
+            dies: Vec::new(),
+            calls: Vec::new(),
+        }
     }
 
     /// Defines all that a plan imports and that a host can give, but for what is `known`.
@@ -169,7 +181,16 @@ impl World {
         let instance = linker.instantiate(&mut self.store, component);
         verify(instance.as_ref().err());
         self.check();
-        let instance = instance.ok()?;
+        if self.dies.len() < MAKERS {
+            self.makers.push((linker.clone(), component.clone()));
+        }
+        let instance = match instance {
+            Ok(instance) => instance,
+            Err(_) => {
+                self.dies.push(None);
+                return None;
+            }
+        };
         self.add_funcs(&instance);
         self.dies.push(instance.func(&self.store, DIE));
         Some(instance)
@@ -188,8 +209,10 @@ impl World {
         }
         paths.retain(|path| path != DIE);
         let funcs = paths.iter().filter_map(|path| instance.func(&self.store, path));
-        self.funcs.extend(funcs.take(32));
-        self.store.data_mut().funcs = self.funcs.clone();
+        let number = self.dies.len();
+        let funcs: Vec<_> = funcs.take(32).collect();
+        self.store.data_mut().funcs.extend(funcs.iter().cloned());
+        self.funcs.extend(funcs.into_iter().map(|func| (number, func)));
     }
 
     /// Calls each function once, then does as the tape says.
@@ -247,29 +270,40 @@ impl World {
 
     fn keep(&mut self, result: Result<Option<Val>, Error>) {
         verify(result.as_ref().err());
+        if result.is_ok() {
+            outcomes::note(|| "ok".into());
+        }
         if let Ok(Some(val)) = &result {
             self.store.data_mut().held.keep(val);
         }
     }
 
-    /// A function; the next for which the host has what it takes, more often than not.
-    fn func(&mut self, sel: usize) -> Option<Func> {
+    /// A function; the next for which the host has what it takes, more often than not. Where all instances
+    /// are dead, another is made.
+    fn func(&mut self, sel: usize) -> Option<(usize, Func)> {
+        if self.funcs.is_empty()
+            && self.dies.len() < INSTANCES
+            && let Some((linker, component)) = pick(&mut self.makers, sel).cloned()
+        {
+            self.instantiate(&linker, &component);
+        }
         let any = self.store.data_mut().tape.chance(16);
         for at in 0..self.funcs.len() {
-            let func = pick(&mut self.funcs, sel.wrapping_add(at))?.clone();
+            let (of, func) = pick(&mut self.funcs, sel.wrapping_add(at))?.clone();
             let held = &self.store.data().held;
             if any || func.ty().params.iter().all(|param| held.has(func.types(), param.ty)) {
-                return Some(func);
+                return Some((of, func));
             }
         }
         None
     }
 
     fn call(&mut self, sel: usize) {
-        let Some(func) = self.func(sel) else { return };
+        let Some((of, func)) = self.func(sel) else { return };
         verify(self.store.set_fuel(FUEL.1).err().as_ref());
         let args = args(self.store.data_mut(), &func);
         let result = self.blocking(|store| func.call(store, &args));
+        self.bury(of, result.as_ref().err());
         self.keep(result);
         self.check();
     }
@@ -284,11 +318,21 @@ impl World {
     }
 
     fn start(&mut self, sel: usize) {
-        let Some(func) = self.func(sel) else { return };
+        let Some((of, func)) = self.func(sel) else { return };
         let args = args(self.store.data_mut(), &func);
         match func.start(&mut self.store, &args) {
             Ok(call) => self.calls.push(call),
-            Err(error) => verify(Some(&error)),
+            Err(error) => {
+                self.bury(of, Some(&error));
+                verify(Some(&error));
+            }
+        }
+    }
+
+    /// Forgets the functions of an instance that can't be entered any more.
+    fn bury(&mut self, instance: usize, error: Option<&Error>) {
+        if error.and_then(Error::core) == Some(Trap::CannotEnter.into()) {
+            self.funcs.retain(|(of, _)| *of != instance);
         }
     }
 
@@ -313,7 +357,7 @@ impl World {
 
     /// A call as a future, dropped after some polls.
     fn future(&mut self, sel: usize) {
-        let Some(func) = self.func(sel) else { return };
+        let Some((of, func)) = self.func(sel) else { return };
         let args = args(self.store.data_mut(), &func);
         let (polls, events) = (sel % 5, self.store.data().events.clone());
         let mut future = match func.call_async(&mut self.store, &args) {
@@ -335,6 +379,7 @@ impl World {
         }
         drop(future);
         if let Some(result) = result {
+            self.bury(of, result.as_ref().err());
             self.keep(result);
         }
     }

@@ -24,7 +24,8 @@ pub struct Host {
     pub funcs: Vec<Func>,
     /// What functions that answer later wait for.
     pub events: Events,
-    /// Whether the host waits in place now: what is called then answers without an event, which nothing would bring about.
+    /// Whether the host waits in place now: what is called then answers without an event, which nothing would
+    /// bring about.
     pub blocks: bool,
 }
 

@@ -7,14 +7,15 @@
 //! | [`translate`] | a component |
 //! | [`plan`] | a plan |
 //!
-//! The rest serves these: [`tape`] reads choices from bytes, [`values`] makes component values, [`host`] has the host
-//! functions, [`call`] links and calls what was translated.
+//! The rest serves these: [`tape`] reads choices from bytes, [`values`] makes component values, [`host`] has
+//! the host functions, [`call`] links and calls what was translated.
 #![forbid(unsafe_code)]
 
 pub mod builtins;
 pub mod call;
 pub mod guests;
 pub mod host;
+pub mod outcomes;
 pub mod plan;
 pub mod tape;
 pub mod translate;

@@ -1,5 +1,5 @@
-//! Bytes as a plan: any bytes are a plan that can be linked, or an error; what can be linked is called. What seals a plan
-//! (magic, size, checksum) is set right, so that whatever else is wrong with it is looked at.
+//! Bytes as a plan: any bytes are a plan that can be linked, or an error; what can be linked is called. What
+//! seals a plan (magic, size, checksum) is set right, so that whatever else is wrong with it is looked at.
 
 use canon_async_component::plan::{FORMAT, MAGIC, Plan, PlanError};
 use canon_async_wasmi::{Component, Linker};

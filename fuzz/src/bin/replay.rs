@@ -1,7 +1,9 @@
-//! Runs a target on files, on stable and without a fuzzer: `replay TARGET [--seconds N [--seed N]] PATH...`
+//! Runs a target on files, on stable and without a fuzzer:
+//! `replay TARGET [--outcomes] [--seconds N [--seed N]] PATH...`
 //!
-//! Each path is a file or a folder of files. With `--seconds` it then changes what it read at random (without looking at
-//! coverage, as a fuzzer would) until that time is over. An input that panics is written to `artifacts/TARGET/`.
+//! Each path is a file or a folder of files. With `--seconds` it then changes what it read at random (without
+//! looking at coverage, as a fuzzer would) until that time is over. `--outcomes` prints how often calls ended
+//! in what. An input that panics is written to `artifacts/TARGET/`.
 #![forbid(unsafe_code)]
 
 use std::fs;
@@ -10,7 +12,7 @@ use std::process::{ExitCode, abort};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use canon_async_fuzz::{TARGETS, Target};
+use canon_async_fuzz::{TARGETS, Target, outcomes};
 
 /// The longest input that changes make.
 const LONGEST: usize = 4096;
@@ -25,7 +27,10 @@ fn main() -> ExitCode {
     let name = args.next().unwrap_or_default();
     let Some(target) = TARGETS.iter().find(|(target, _)| *target == name) else {
         let names: Vec<_> = TARGETS.iter().map(|(name, _)| *name).collect();
-        eprintln!("usage: replay TARGET [--seconds N [--seed N]] PATH...\ntargets: {}", names.join(", "));
+        eprintln!(
+            "usage: replay TARGET [--outcomes] [--seconds N [--seed N]] PATH...\ntargets: {}",
+            names.join(", ")
+        );
         return ExitCode::from(2);
     };
     let (mut seconds, mut seed, mut paths) = (0u64, 1u64, Vec::new());
@@ -33,6 +38,7 @@ fn main() -> ExitCode {
         let mut number = || args.next().and_then(|n| n.parse().ok());
         match arg.as_str() {
             "--seconds" => seconds = number().unwrap_or(0),
+            "--outcomes" => outcomes::count(),
             "--seed" => seed = number().unwrap_or(1),
             _ => paths.push(PathBuf::from(arg)),
         }
@@ -54,6 +60,7 @@ fn main() -> ExitCode {
             runs += 1;
         }
     }
+    outcomes::seen().iter().for_each(|(count, outcome)| println!("{count:>8} {outcome}"));
     let took = begun.elapsed().as_secs_f64();
     println!("{name}: {runs} inputs in {took:.1} s, {:.0} a second", runs as f64 / took.max(0.001));
     ExitCode::from(u8::from(slow || runs == 0))

@@ -1,7 +1,8 @@
 //! Makes seeds: `seeds TO PATH...` writes to `TO/TARGET/` for each target.
 //!
-//! For `translate`, each component in the .wat, .wast and .wasm files at these paths (files, or folders of any depth); for
-//! `plan`, what `canon compile` makes of it; for the others, tapes of random bytes from fixed seeds.
+//! For `translate`, each component in the .wat, .wast and .wasm files at these paths (files, or folders of
+//! any depth); for `plan`, what `canon compile` makes of it; for the others, tapes of random bytes from fixed
+//! seeds.
 #![forbid(unsafe_code)]
 
 use std::fs;

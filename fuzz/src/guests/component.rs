@@ -54,8 +54,8 @@ struct Export {
     post_return: bool,
 }
 
-/// Writes a component: it, and the signatures of the functions that it exports as `f0`, `f1` and so on. It also exports `die`,
-/// which traps.
+/// Writes a component: it, and the signatures of the functions that it exports as `f0`, `f1` and so on. It
+/// also exports `die`, which traps.
 pub fn write(tape: &mut Tape, types: &Types, spec: &Spec) -> (ComponentBuilder, Vec<usize>) {
     let mut b = ComponentBuilder::default();
     let libc = b.core_module(None, &module::memory(tape));

@@ -1,12 +1,15 @@
 //! Components that are made from the bytes, linked with each other and the host, and called.
 //!
-//! The input is read from both ends: from the front come the types and the code of one to three components, from the back
-//! what the host does. So a change at one end leaves the other as it was.
+//! The input is read from both ends: from the front come the types and the code of one to three components,
+//! from the back what the host does. So a change at one end leaves the other as it was.
 
 mod code;
 mod component;
+mod ending;
 mod module;
+mod steps;
 mod types;
+mod values;
 
 use canon_async_wasmi::instance::Extern;
 use canon_async_wasmi::{Component, Instance, Linker};
@@ -65,7 +68,8 @@ pub struct Made {
     home: bool,
 }
 
-/// The components that these bytes stand for, and whether the first has the resource type that all know, or the host.
+/// The components that these bytes stand for, and whether the first has the resource type that all know, or
+/// the host.
 pub fn components(bytes: &[u8]) -> (Vec<Made>, bool) {
     let mut tape = Tape::new(bytes);
     let types = Types::new(&mut tape);

@@ -1,4 +1,5 @@
-//! The types that the components of one input share, how they are flattened, and how they are written into a component.
+//! The types that the components of one input share, how they are flattened, and how they are written into a
+//! component.
 
 use wasm_encoder::{
     ComponentBuilder, ComponentExportKind, ComponentTypeRef, ComponentValType, PrimitiveValType as Prim,
@@ -257,8 +258,8 @@ pub struct Defined {
 }
 
 impl Defined {
-    /// Writes the named types, which are imported (by the resource's own component exported) so that they have a name, and
-    /// those of streams and futures.
+    /// Writes the named types, which are imported (by the resource's own component exported) so that they
+    /// have a name, and those of streams and futures.
     pub fn new(b: &mut ComponentBuilder, types: &Types, resource: u32, home: bool) -> Self {
         let mut defined = Self { resource, ..Self::default() };
         for (at, named) in types.named.iter().enumerate() {
