@@ -158,10 +158,12 @@ pub fn summary(ran: &[(Mutant, Outcome)], equivalents: &Equivalents) -> bool {
         let why = if *outcome == Outcome::Unreached { " (no test reaches it)" } else { "" };
         println!("alive {}{why}", describe(mutant));
     }
-    for (mutant, _) in
-        ran.iter().filter(|(mutant, outcome)| !outcome.is_alive() && equivalents.find(mutant).is_some())
-    {
-        println!("caught, although listed as equivalent: {}", describe(mutant));
+    let caught = ran.iter().filter(|(_, outcome)| !outcome.is_alive());
+    for (mutant, _) in caught {
+        // An entry for a whole function says that most of it can't be noticed.
+        if equivalents.find(mutant).is_some_and(|of| of.change.is_some()) {
+            println!("caught, although listed as equivalent: {}", describe(mutant));
+        }
     }
     let hangs = ran.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Hangs(_))).count();
     println!("\n{} caught, {hangs} of them by a test that does not end", ran.len() - alive.len());

@@ -1,13 +1,15 @@
 //! `canon lower` as its caller sees it.
 
+use super::memory64::lift_as;
 use crate::op::*;
 use crate::script;
 use crate::world::*;
 use canon_async::Trap;
+use canon_async::abi::types::ValType;
 use canon_async::canon::Builtin;
 use canon_async::canon::Builtin::*;
 use canon_async::error::Error;
-use canon_async::id::TableRef;
+use canon_async::id::{TableRef, TypeId};
 use canon_async::storage::Profile;
 
 cases! {
@@ -20,6 +22,8 @@ cases! {
     lower_sync_blocks_then_result,
     lower_sync_two_threads_wait_each_its_own needs Threads,
     lower_missing_arguments_count_as_zero,
+    lower_many_parameters_are_allocated_anew needs TypeItems,
+    lower_sync_by_the_host_is_misuse,
 }
 
 const POLL: Builtin = WaitableSetPoll(memory(A));
@@ -204,4 +208,42 @@ fn lower_missing_arguments_count_as_zero<P: Profile>() -> Result<(), Error> {
     // The pointer for the result is 0, too.
     let caller = script![call(low(0), &[k(5)], 0), Op::Load32(1, k(0)), Op::Eq(R1, k(5)), RETURN];
     pair::<P>(Func::AsyncU32, script![run(task_return_u32(B), &[R0])], caller)?.done()
+}
+
+// lower_flat_values: more than MAX_FLAT_PARAMS go to memory, `realloc(0, 0, align, size)`.
+fn lower_many_parameters_are_allocated_anew<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None, None])?;
+    const REALLOC: Script = &[
+        Op::Eq(R0, k(0)),
+        Op::Eq(R1, k(0)),
+        Op::Eq(R2, k(4)),
+        Op::Eq(R3, k(80)),
+        Op::Mark(1),
+        Op::Ret(k(320)),
+    ];
+    let realloc = w.func(B, REALLOC);
+    let options = w.options(sync_opts(B), |o| o.realloc = Some(realloc))?;
+    // Four records of five `u32`.
+    let params = [ValType::Defined(TypeId::from_index(14)); 4];
+    let callee = script![Op::Eq(R0, k(320)), Op::Load32(1, k(320)), Op::Load32(2, k(396)), Op::SetG(0, R1), Op::SetG(1, R2)];
+    let callee = lift_as(&mut w, (&params, None, false), options, callee)?;
+    w.lower(callee, sync_opts(A))?;
+    const CALLS: Script = &[Op::Store32(k(64), k(7)), Op::Store32(k(140), k(8)), run(low(0), &[k(64)])];
+    let f = w.lift(Func::Sync, sync_opts(A), CALLS)?;
+    w.call(f, 0)?;
+    assert_eq!((w.marks(), w.global(0), w.global(1)), (&[1][..], 7, 8));
+    w.done()
+}
+
+/// The host has no thread that could wait, whether or not the call would.
+fn lower_sync_by_the_host_is_misuse<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None])?;
+    let f = w.lift(Func::Sync, sync_opts(A), script![Op::Mark(1)])?;
+    w.lower(f, sync_opts(HOST))?;
+    w.lower(f, async_opts(HOST))?;
+    assert!(matches!(w.host(low(0), &[]), Err(Error::Misuse(_))));
+    assert!(w.marks().is_empty());
+    assert_eq!(w.host(low(1), &[])?, 2);
+    assert_eq!(w.marks(), [1]);
+    w.done()
 }
