@@ -175,6 +175,24 @@ fn subtask_is_ready_when_the_call_has_resolved() -> Result<(), Error> {
     Ok(())
 }
 
+fn subtask_that_has_started_is_not_ready() -> Result<(), Error> {
+    let _one = guests();
+    let (first, _) = blocked(4)?;
+    // The first holds the lock: the second call has not started yet.
+    let (second, at) = blocked(5)?;
+    assert_eq!(second.state, spec::SubtaskState::Starting);
+    let set = helpers::create_set_with([Waitable::Subtask(second)])?;
+    // Both go on, and the second starts, which is an event for guests alone.
+    let entry = Sets::waitable_set_wait(set)?.ready().expect("it has returned");
+    let returned = |subtask| Waitable::Subtask(Subtask { state: spec::SubtaskState::Returned, ..subtask });
+    assert_eq!(entry.waitable, returned(second));
+    let value = ambient::core(|core| ComponentValue::load_in(U32, &core.memory, at))??;
+    assert_eq!(value, ComponentValue::U32(6));
+    let entry = helpers::wait_for_any([Waitable::Subtask(first)], None)?.ready().expect("it has returned");
+    assert_eq!(entry.waitable, returned(first));
+    Ok(())
+}
+
 fn subtask_and_future_in_one_set_come_as_they_are_ready() -> Result<(), Error> {
     let _one = guests();
     let (subtask, _) = blocked(4)?;
@@ -224,6 +242,7 @@ tests! {
     future_whose_value_the_host_can_not_take_has_failed,
     future_for_which_there_is_no_memory_has_failed,
     subtask_is_ready_when_the_call_has_resolved,
+    subtask_that_has_started_is_not_ready,
     subtask_and_future_in_one_set_come_as_they_are_ready,
     wait_with_a_deadline_runs_guests,
     wait_in_which_a_guest_traps_answers_the_trap_and_the_set_is_as_it_was,
