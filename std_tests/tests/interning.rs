@@ -1,7 +1,8 @@
 //! Interning: equal entries are found again in a few steps, however many there are. Comparisons are counted, not time.
 
-use canon_async::abi::types::{FuncType, NewType, ValType};
+use canon_async::abi::types::{FuncType, NewType, Types, ValType};
 use canon_async::id::{FuncTypeId, ResourceId, TypeId};
+use canon_async::spec::{MAX_TYPE_DEPTH, PtrType};
 use canon_async::storage::{Growable, Hashed, Limit, Limits, Unique};
 use canon_async::{Error, Heap, Store};
 use std::collections::BTreeSet;
@@ -81,5 +82,60 @@ fn intern_types_of_equal_hash_are_told_apart() -> Result<(), Error> {
     let hashes: Vec<u32> = types.type_hashes().collect();
     assert_eq!(hashes[0], hashes[1], "they no longer collide, which this test needs");
     assert_ne!(own, borrow);
+    Ok(())
+}
+
+/// Types of every kind nest as deep as [`MAX_TYPE_DEPTH`] says, and no deeper.
+#[test]
+fn intern_nested_to_the_last_level_and_no_further() -> Result<(), Error> {
+    type Wrap = fn(&mut Types<Heap>, ValType) -> Result<TypeId, Error>;
+    let wraps: [Wrap; 6] = [
+        |types, ty| types.intern(NewType::Record(&[Some(ValType::U8), Some(ty)]), 0),
+        |types, ty| types.intern(NewType::Variant(&[None, Some(ty)]), 0),
+        |types, ty| types.intern(NewType::List(ty), 0),
+        |types, ty| types.intern(NewType::FixedList(ty, 1), 0),
+        |types, ty| types.intern(NewType::Stream(Some(ty)), 0),
+        |types, ty| types.intern(NewType::Future(Some(ty)), 0),
+    ];
+    for (number, wrap) in wraps.into_iter().enumerate() {
+        let mut store = roomy();
+        let mut ty = ValType::U8;
+        for level in 1..=MAX_TYPE_DEPTH {
+            ty = ValType::Defined(wrap(store.types_mut(), ty).unwrap_or_else(|error| {
+                panic!("kind {number} is refused at level {level}: {error}");
+            }));
+        }
+        let deeper = wrap(store.types_mut(), ty);
+        assert!(matches!(deeper, Err(Error::Misuse(_))), "kind {number}: {deeper:?}");
+    }
+    Ok(())
+}
+
+/// `alignment` and `elem_size` of what is one core value, in memories of both widths.
+#[test]
+fn layouts_of_handles_and_flags_are_those_of_the_spec() -> Result<(), Error> {
+    let mut store = roomy();
+    let types = store.types_mut();
+    let resource = ResourceId::from_index(0);
+    for (new, size) in [
+        (NewType::Flags(1), 1),
+        (NewType::Flags(8), 1),
+        (NewType::Flags(9), 2),
+        (NewType::Flags(16), 2),
+        (NewType::Flags(17), 4),
+        (NewType::Flags(32), 4),
+        (NewType::Own(resource), 4),
+        (NewType::Borrow(resource), 4),
+        (NewType::Stream(None), 4),
+        (NewType::Stream(Some(ValType::U64)), 4),
+        (NewType::Future(None), 4),
+        (NewType::Future(Some(ValType::U64)), 4),
+    ] {
+        let ty = ValType::Defined(types.intern(new, 0)?);
+        let layout = types.layout(ty).expect("it was interned");
+        for pointers in [PtrType::I32, PtrType::I64] {
+            assert_eq!((layout.size(pointers), layout.align(pointers)), (size, size), "{new:?}");
+        }
+    }
     Ok(())
 }

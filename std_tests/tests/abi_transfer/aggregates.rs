@@ -50,6 +50,8 @@ fn variants_use_one_slot_and_the_largest_payload() {
     assert_eq!(e.flat(&[2, u64::MAX, 2], ty), Ok([2, u64::MAX, 0]));
     assert_eq!(e.flat(&[3, 0xffff_ffff_0000_8000, 0x3f80_0000], ty), Ok([3, 0xffff_8000, 0x3f80_0000]));
     assert_eq!(e.flat(&[1 << 32, 0, 0], ty), Ok([0, 0, 0]));
+    // The next type's fields lie behind the cases.
+    e.record(&[ValType::U8; 4]);
     for bad in [4, 0xffff_ffff] {
         assert_eq!(e.flat::<3>(&[bad, 0, 0], ty), trap(Trap::InvalidDiscriminant));
     }
