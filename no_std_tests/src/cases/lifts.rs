@@ -424,8 +424,10 @@ fn start_function_runs<P: Profile>() -> Result<(), Error> {
     canon_async::canon::call(&mut w, ContextSet(0), &[5]).map(|_| ())?;
     let result = canon_async::canon::call(&mut w, task_return(A), &[]).map(|_| ());
     assert_eq!(result, Err(Trap::NotAsyncLifted.into()));
-    start_leave(&mut w, start, Ok(()))?;
     let f = w.lift(Func::Sync, sync_opts(A), script![Op::Mark(1)])?;
+    // The instance is entered until the start function is left.
+    assert_eq!(w.call(f, 0), Err(Trap::CannotEnter.into()));
+    start_leave(&mut w, start, Ok(()))?;
     w.call(f, 0)?;
     w.done()
 }
