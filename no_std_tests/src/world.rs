@@ -234,19 +234,29 @@ impl<P: Profile> World<P> {
 
     /// The same, where the memory of each instance has addresses of its own type.
     pub fn with_addresses(parents: &[Option<u32>], addresses: fn(u32) -> PtrType) -> Result<Self, Error> {
-        Self::built(parents, addresses, P::LIMITS)
+        Self::linked(Store::with_limits(P::LIMITS), parents, addresses)
     }
 
     /// The same, with other limits.
     pub fn with_limits(parents: &[Option<u32>], change: impl FnOnce(&mut Limits)) -> Result<Self, Error> {
         let mut limits = P::LIMITS;
         change(&mut limits);
-        Self::built(parents, |_| PtrType::I32, limits)
+        Self::linked(Store::with_limits(limits), parents, |_| PtrType::I32)
     }
 
-    fn built(parents: &[Option<u32>], addresses: fn(u32) -> PtrType, limits: Limits) -> Result<Self, Error> {
+    /// The same again, in the same store, which is reset.
+    pub fn again(mut self, parents: &[Option<u32>]) -> Result<Self, Error> {
+        self.store.reset();
+        Self::linked(self.store, parents, |_| PtrType::I32)
+    }
+
+    fn linked(
+        store: Store<P>,
+        parents: &[Option<u32>],
+        addresses: fn(u32) -> PtrType,
+    ) -> Result<Self, Error> {
         let mut w = Self {
-            store: Store::with_limits(limits),
+            store,
             frames: [None; FRAMES],
             starts: [None; FRAMES],
             funcs: [None; FUNCS],

@@ -24,7 +24,6 @@ cases! {
     lower_missing_arguments_count_as_zero,
     lower_many_parameters_are_allocated_anew needs TypeItems,
     lower_sync_by_the_host_is_misuse,
-    set_host_of_a_guest_is_misuse,
 }
 
 const POLL: Builtin = WaitableSetPoll(memory(A));
@@ -246,12 +245,5 @@ fn lower_sync_by_the_host_is_misuse<P: Profile>() -> Result<(), Error> {
     assert!(w.marks().is_empty());
     assert_eq!(w.host(low(1), &[])?, 2);
     assert_eq!(w.marks(), [1]);
-    w.done()
-}
-
-fn set_host_of_a_guest_is_misuse<P: Profile>() -> Result<(), Error> {
-    let mut w = World::<P>::new(&[None])?;
-    assert!(matches!(w.store.set_host(async_opts(A)), Err(Error::Misuse(_))));
-    assert_eq!(w.store.host(), Some(sync_opts(HOST)));
     w.done()
 }
