@@ -24,6 +24,7 @@ cases! {
     lower_missing_arguments_count_as_zero,
     lower_many_parameters_are_allocated_anew needs TypeItems,
     lower_sync_by_the_host_is_misuse,
+    lift_of_the_host_called_by_the_host_gets_its_arguments,
 }
 
 const POLL: Builtin = WaitableSetPoll(memory(A));
@@ -245,5 +246,18 @@ fn lower_sync_by_the_host_is_misuse<P: Profile>() -> Result<(), Error> {
     assert!(w.marks().is_empty());
     assert_eq!(w.host(low(1), &[])?, 2);
     assert_eq!(w.marks(), [1]);
+    w.done()
+}
+
+/// Nothing has to be moved: the arguments are the host's on both sides.
+fn lift_of_the_host_called_by_the_host_gets_its_arguments<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None])?;
+    const TAKES: Script =
+        &[Op::Eq(R0, k(1)), Op::Eq(R1, k(2)), Op::Eq(R4, k(5)), Op::Eq(R5, k(0)), Op::Mark(1)];
+    let f = w.lift(Func::Async5, sync_opts(HOST), TAKES)?;
+    w.set_args(&[1, 2, 3, 4, 5, 6]);
+    w.call(f, 0)?;
+    assert_eq!(w.marks(), [1]);
+    assert_eq!(w.ended(0), Ended::Returned(0));
     w.done()
 }
