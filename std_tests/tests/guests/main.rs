@@ -6,6 +6,7 @@ mod cancel;
 mod command;
 mod compose;
 mod crowd;
+mod deep;
 mod host_cancel;
 mod ledger;
 mod logs;
