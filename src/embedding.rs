@@ -95,11 +95,14 @@ pub trait Embedding {
         true
     }
 
-    /// Whether the native stack has room for one more call between components, with all that it may run. Asked before each such call
-    /// is begun, besides [`Limits::depth`](crate::Limits::depth): where it is not, that is a limit error, and nothing has changed. By default there is, and the
-    /// limit alone counts.
-    fn has_native_stack(&self) -> bool {
-        true
+    /// Whether the engine has room for one more call between components, with all that it may run: native stack, a stack for
+    /// the guest. Asked before each such call is begun, besides [`Limits::depth`](crate::Limits::depth), so that only the
+    /// caller fails. By default it has, and the limit alone counts.
+    ///
+    /// # Errors
+    /// `Capacity`; nothing has changed.
+    fn check_call(&mut self) -> Result<(), Error> {
+        Ok(())
     }
 
     /// A host call's task starts: write its flat arguments (as `flatten_functype` in the `lift` context has

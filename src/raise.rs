@@ -37,6 +37,11 @@ impl Raiser {
         self.0
     }
 
+    /// Whether a limit was reached.
+    pub(crate) fn is_capacity(&self, _: Raised) -> bool {
+        matches!(self.0, Error::Capacity(_))
+    }
+
     /// Whether it is a bug.
     pub(crate) fn is_bug(&self, _: Raised) -> bool {
         matches!(self.0, Error::Bug(_))

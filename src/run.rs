@@ -10,7 +10,7 @@
 
 use crate::canon::{self, Builtin, lift, resolve};
 use crate::embedding::{Embedding, Outcome, Then};
-use crate::error::{Error, Resource, Trap};
+use crate::error::{Error, Trap};
 use crate::event::event;
 use crate::id::{HostCall, InstanceId, LiftId, OptsId, TaskId, ThreadId};
 use crate::message::{Bug, Misuse};
@@ -34,8 +34,8 @@ impl Entry<'_> {
 
 /// `Thread.resume`: runs a thread, and the ones that it switches to, until one blocks without a successor or exits.
 pub(crate) fn run<E: Embedding + ?Sized>(e: &mut E, first: ThreadId, entry: &Entry<'_>) -> Raises {
-    check_depth(e)?;
     let store = e.store();
+    store.check_depth()?;
     store.depth = store.depth.saturating_add(1);
     let outer = core::mem::replace(&mut store.current, Current::None);
     let result = run_chain(e, first, entry);
@@ -45,11 +45,9 @@ pub(crate) fn run<E: Embedding + ?Sized>(e: &mut E, first: ThreadId, entry: &Ent
     result
 }
 
-/// Room for one more [`run`] on the native stack, before anything is changed.
+/// Room for one more call between components, before anything is changed.
 pub(crate) fn check_depth<E: Embedding + ?Sized>(e: &mut E) -> Raises {
-    if !e.has_native_stack() {
-        return e.store().raiser.raise(Resource::NativeStack);
-    }
+    e.check_call().raising(&mut e.store().raiser)?;
     e.store().check_depth()
 }
 

@@ -135,9 +135,12 @@ pub(crate) fn reallocate<E: Embedding + ?Sized>(
         }
         Err(raised) => Err(raised),
     };
-    if checked.is_err() {
-        // Whoever's turn it was: this instance's code is at fault.
-        e.store().blame(instance);
+    if let Err(raised) = checked {
+        let store = e.store();
+        // Whoever's turn it was: this instance's code is at fault, unless the engine had no room to run it.
+        if !store.raiser.is_capacity(raised) {
+            store.blame(instance);
+        }
     }
     checked
 }

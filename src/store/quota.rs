@@ -7,9 +7,9 @@
 //! arguments that wait: else a guest would fill its neighbour's quota with calls. The host's own instances
 //! are not counted.
 
-use super::{Store, instance_in};
+use super::{Current, Store, instance_in};
 use crate::error::{Error, LimitReached, Resource};
-use crate::id::InstanceId;
+use crate::id::{InstanceId, ThreadId};
 use crate::message::Misuse;
 use crate::raise::Raises;
 use crate::state::{InstanceKind, Kind, Quota, Thread, Usage, Waitable};
@@ -19,6 +19,29 @@ use crate::storage::{Limits, Profile, Slots as _};
 pub(crate) type Need = (Resource, u32);
 
 impl<P: Profile> Store<P> {
+    /// The root component whose code runs now; `None` if none does, or the host's. O(1).
+    pub fn running_root(&self) -> Option<InstanceId> {
+        let instance = match self.current {
+            Current::Thread(thread) => self.threads.get(thread)?.instance(),
+            Current::Leaf(instance) => instance,
+            Current::None | Current::Host(_) => return None,
+        };
+        self.guest_root(instance)
+    }
+
+    /// The root component that pays for a thread: its caller's, of a task's implicit thread that a guest's call began; else
+    /// its own. `None` for the host, and for a thread that has exited. O(1).
+    pub fn payer_of(&self, thread: ThreadId) -> Option<InstanceId> {
+        let entry = self.threads.get(thread)?;
+        let task = self.tasks.get(entry.task()).filter(|_| entry.is_implicit());
+        self.guest_root(task.map_or(entry.instance(), |task| task.payer()))
+    }
+
+    fn guest_root(&self, instance: InstanceId) -> Option<InstanceId> {
+        let entry = self.get_instance(instance)?;
+        (entry.kind() == InstanceKind::Guest).then(|| entry.root())
+    }
+
     /// Sets the quotas of each root instance that has none of its own: the most of the store's tasks,
     /// threads, waitables, sets, streams, error contexts, queued calls and lends that it may hold, and the
     /// most handles in all its instances together. Other fields are ignored. What a root holds already stays,

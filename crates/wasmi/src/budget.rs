@@ -4,27 +4,34 @@
 //! |---|---|
 //! | linear memories | their bytes: wasmi zeroes them by hand, so they are committed when they grow |
 //! | tables | 8 bytes an element |
-//! | stacks of guests that run or are suspended | [`Config::max_stack_bytes`](crate::Config::max_stack_bytes) each, since wasmi does not say how much of one is in use |
+//! | stacks of guests that run or are suspended | the most that each may get, since wasmi does not say how much is in use |
 //! | values on their way to the host and from it | the bytes of the host's memory |
 //! | what the Component Model keeps | [`Store::heap_bytes`](canon_async::Store::heap_bytes) |
 //!
-//! Where that count is over the budget, a meter decides ([`Config::memory_meter`](crate::Config::memory_meter)), which on an operating system is
-//! the process's resident memory: ten thousand suspended guests that each take a kilobyte are let in. A reading is good for
-//! as many guests as could then take all that is left, so it is taken once for many.
+//! Memories, tables and stacks also count to their root component, which gets a part of the whole: a component that takes
+//! all that it can leaves its neighbours theirs.
+//!
+//! If stacks are over the budget by that count, a meter decides ([`Config::memory_meter`](crate::Config::memory_meter)), which on an
+//! operating system is the process's resident memory: ten thousand suspended guests that each take a kilobyte are let in.
+//! A reading is good for as many guests as could then take all that is left, so it is taken once for many. A root that is
+//! within its part by count is let in as long as the whole has room; one that is not, as long as its part would have.
 
+use alloc::vec::Vec;
+
+use canon_async::id::InstanceId;
 use canon_async::{Error, Resource};
 use wasmi::ResourceLimiter;
 use wasmi::errors::{MemoryError, TableError};
 
 use crate::state::State;
 
-/// How many bytes of memory the program has in use.
-pub type MemoryMeter = fn() -> usize;
+/// How many bytes of memory the program has in use; `None` if the system does not say.
+pub type MemoryMeter = fn() -> Option<usize>;
 
-/// The memory of this process that is resident; as much as there could be where the system does not say.
+/// The memory of this process that is resident.
 #[cfg(feature = "std")]
-pub(crate) fn resident() -> usize {
-    memory_stats::memory_stats().map_or(usize::MAX, |stats| stats.physical_mem)
+pub(crate) fn resident() -> Option<usize> {
+    memory_stats::memory_stats().map(|stats| stats.physical_mem)
 }
 
 /// What a table's element takes in wasmi.
@@ -35,6 +42,8 @@ const ELEMENT_BYTES: usize = 8;
 pub(crate) struct Limits {
     /// Bytes of everything.
     pub total: usize,
+    /// Bytes of one root component.
+    pub root: usize,
     /// Bytes of all linear memories.
     pub memory: usize,
     /// Bytes of all stacks.
@@ -49,8 +58,19 @@ pub(crate) struct Limits {
 #[derive(Clone, Copy, Debug)]
 enum Growth {
     None,
-    Memory(usize),
-    Table(usize),
+    Memory(Payer, usize),
+    Table(Payer, usize),
+}
+
+/// The root component that something counts to; `None` for the host.
+pub(crate) type Payer = Option<InstanceId>;
+
+/// What one root has taken.
+#[derive(Clone, Copy, Debug, Default)]
+struct Share {
+    /// Of memories and tables.
+    bytes: usize,
+    stacks: usize,
 }
 
 /// What guests have taken.
@@ -58,13 +78,17 @@ enum Growth {
 pub(crate) struct Budget {
     limits: Limits,
     /// What the meter said when the store was made.
-    base: usize,
-    /// How many guests may run or be suspended before the meter is read again.
+    base: Option<usize>,
+    /// How many stacks roots that are over their part may still get before the meter is read again.
     credit: usize,
+    /// What was left when the meter was read last.
+    seen_left: usize,
     memory_bytes: usize,
     table_elements: usize,
     /// Stacks of guests that run or are suspended.
     stacks: usize,
+    /// By the root's index.
+    shares: Vec<Share>,
     growth: Growth,
     /// Which limit refused the growth that was asked for last.
     refusal: Resource,
@@ -74,14 +98,16 @@ pub(crate) struct Budget {
 
 impl Budget {
     pub(crate) fn new(limits: Limits) -> Self {
-        let base = limits.meter.map_or(0, |meter| meter());
+        let base = limits.meter.and_then(|meter| meter());
         Self {
             limits,
             base,
             credit: 0,
+            seen_left: usize::MAX,
             memory_bytes: 0,
             table_elements: 0,
             stacks: 0,
+            shares: Vec::new(),
             growth: Growth::None,
             refusal: Resource::GuestBytes,
             table_grow_starved: false,
@@ -90,69 +116,98 @@ impl Budget {
 
     /// What is counted here. The rest is what the core and the host's memory have allocated.
     fn counted(&self) -> usize {
-        let tables = self.table_elements.saturating_mul(ELEMENT_BYTES);
-        self.memory_bytes.saturating_add(tables).saturating_add(self.stack_bytes(self.stacks))
+        self.counted_without_stacks().saturating_add(self.stack_bytes(self.stacks))
+    }
+
+    fn counted_without_stacks(&self) -> usize {
+        self.memory_bytes.saturating_add(self.table_elements.saturating_mul(ELEMENT_BYTES))
     }
 
     fn stack_bytes(&self, stacks: usize) -> usize {
         stacks.saturating_mul(self.limits.stack)
     }
 
-    /// What is left for the core and the host's memory. With a meter, that is what is not for stacks: those wait for it.
-    pub(crate) fn left(&self) -> usize {
-        let stacks = if self.limits.meter.is_some() { self.stack_bytes(self.stacks) } else { 0 };
-        self.limits.total.saturating_sub(self.counted().saturating_sub(stacks))
+    fn share(&self, payer: Payer) -> Share {
+        payer.and_then(|root| self.shares.get(root.index())).copied().unwrap_or_default()
     }
 
-    fn metered_left(&self) -> usize {
-        let Some(meter) = self.limits.meter else { return 0 };
-        self.limits.total.saturating_sub(meter().saturating_sub(self.base))
+    fn change(&mut self, payer: Payer, change: impl FnOnce(&mut Share)) {
+        let Some(root) = payer else { return };
+        if self.shares.len() <= root.index() {
+            self.shares.resize(root.index().saturating_add(1), Share::default());
+        }
+        self.shares.get_mut(root.index()).map(change).unwrap_or_default();
+    }
+
+    /// What is left for the core and the host's memory.
+    pub(crate) fn left(&self) -> usize {
+        let counted =
+            if self.limits.meter.is_some() { self.counted_without_stacks() } else { self.counted() };
+        self.limits.total.saturating_sub(counted).min(self.seen_left)
+    }
+
+    /// How many of `most` bytes are left by the meter; none without one.
+    fn metered_left(&mut self, most: usize) -> usize {
+        let now = self.limits.meter.and_then(|meter| meter());
+        let (Some(now), Some(base)) = (now, self.base) else { return 0 };
+        let used = now.saturating_sub(base);
+        self.seen_left = self.limits.total.saturating_sub(used);
+        most.saturating_sub(used)
     }
 
     /// Whether so many bytes more fit, where the core and the host's memory have `others`.
-    fn fits(&self, others: usize, more: usize) -> bool {
-        self.counted().saturating_add(others).saturating_add(more) <= self.limits.total
-    }
-
-    /// Whether one more guest may take all of a stack, by the meter.
-    fn draw_credit(&mut self) -> bool {
-        if self.credit == 0 {
-            self.credit = self.metered_left().checked_div(self.limits.stack.max(1)).unwrap_or(0);
+    fn fits(&mut self, others: usize, more: usize) -> bool {
+        let fits = self.counted().saturating_add(others).saturating_add(more) <= self.limits.total;
+        if fits {
+            self.seen_left = usize::MAX;
         }
-        let drawn = self.credit > 0;
-        self.credit = self.credit.saturating_sub(1);
-        drawn
+        fits
     }
 
-    /// A guest gets a stack.
+    /// A guest gets a stack, which counts to `payer`.
     ///
     /// # Errors
     /// `Capacity`; nothing was taken.
-    pub(crate) fn take_stack(&mut self, others: usize) -> Result<(), Error> {
-        self.admit(others, self.stacks.saturating_add(1))?;
+    pub(crate) fn take_stack(&mut self, payer: Payer, others: usize) -> Result<(), Error> {
+        self.admit(payer, others, 1)?;
         self.stacks = self.stacks.saturating_add(1);
+        self.change(payer, |share| share.stacks = share.stacks.saturating_add(1));
         Ok(())
     }
 
-    /// A guest is to be suspended: its stack may have grown since it began, which only the meter sees.
+    /// Whether `new` stacks more may be there. With 0, of a guest that is to be suspended: its stack may have grown since
+    /// it began, which only the meter sees.
     ///
     /// # Errors
     /// `Capacity`.
-    pub(crate) fn check_stack(&mut self, others: usize) -> Result<(), Error> {
-        self.admit(others, self.stacks)
-    }
-
-    fn admit(&mut self, others: usize, stacks: usize) -> Result<(), Error> {
-        let within = self.stack_bytes(stacks) <= self.limits.stacks;
-        let more = self.stack_bytes(stacks.saturating_sub(self.stacks));
+    pub(crate) fn admit(&mut self, payer: Payer, others: usize, new: usize) -> Result<(), Error> {
+        const REFUSED: Error = Error::capacity(Resource::GuestStacks);
         // A total for stacks alone is by count.
-        let admitted = within && (self.fits(others, more) || self.draw_credit());
-        if admitted { Ok(()) } else { Err(Error::capacity(Resource::GuestStacks)) }
+        if self.stack_bytes(self.stacks.saturating_add(new)) > self.limits.stacks {
+            return Err(REFUSED);
+        }
+        let share = self.share(payer);
+        let own = share.bytes.saturating_add(self.stack_bytes(share.stacks.saturating_add(new)));
+        let within = payer.is_none() || own <= self.limits.root;
+        if within && self.fits(others, self.stack_bytes(new)) {
+            return Ok(());
+        }
+        let stack = self.limits.stack.max(1);
+        if within {
+            let left = self.metered_left(self.limits.total);
+            return if left >= stack { Ok(()) } else { Err(REFUSED) };
+        }
+        if self.credit == 0 {
+            self.credit = self.metered_left(self.limits.root).checked_div(stack).unwrap_or(0);
+        }
+        self.credit = self.credit.checked_sub(1).ok_or(REFUSED)?;
+        Ok(())
     }
 
     /// A guest's stack is free again.
-    pub(crate) fn free_stack(&mut self) {
+    pub(crate) fn free_stack(&mut self, payer: Payer) {
         self.stacks = self.stacks.saturating_sub(1);
+        self.change(payer, |share| share.stacks = share.stacks.saturating_sub(1));
     }
 
     /// Which limit refused the memory or table that was asked for last.
@@ -160,53 +215,66 @@ impl Budget {
         self.refusal
     }
 
-    fn grows(&mut self, others: usize, more: usize) -> bool {
+    /// Whether memories and tables may grow by so many bytes.
+    fn grows(&mut self, payer: Payer, others: usize, more: usize) -> bool {
+        let share = self.share(payer);
+        let stacks = if self.limits.meter.is_none() { self.stack_bytes(share.stacks) } else { 0 };
+        let own = share.bytes.saturating_add(stacks).saturating_add(more);
+        if payer.is_some() && own > self.limits.root {
+            return false;
+        }
         if self.fits(others, more) {
             return true;
         }
         // What grows is not there for stacks.
         self.credit = 0;
-        self.metered_left() >= more && self.fits_without_stacks(others, more)
+        let counted = self.counted_without_stacks().saturating_add(others).saturating_add(more);
+        counted <= self.limits.total && self.metered_left(self.limits.total) >= more
     }
 
-    fn fits_without_stacks(&self, others: usize, more: usize) -> bool {
-        let counted = self.counted().saturating_sub(self.stack_bytes(self.stacks));
-        counted.saturating_add(others).saturating_add(more) <= self.limits.total
-    }
-
-    fn grow_memory(&mut self, others: usize, more: usize) -> bool {
+    fn grow_memory(&mut self, payer: Payer, others: usize, more: usize) -> bool {
         let bytes = self.memory_bytes.saturating_add(more);
         let within = bytes <= self.limits.memory;
         self.refusal = if within { Resource::GuestBytes } else { Resource::LinearMemory };
-        let fits = within && self.grows(others, more);
+        let grows = within && self.grows(payer, others, more);
         self.growth = Growth::None;
-        if fits {
+        if grows {
             self.memory_bytes = bytes;
-            self.growth = Growth::Memory(more);
+            self.change(payer, |share| share.bytes = share.bytes.saturating_add(more));
+            self.growth = Growth::Memory(payer, more);
         }
-        fits
+        grows
     }
 
-    fn grow_table(&mut self, others: usize, more: usize) -> bool {
+    fn grow_table(&mut self, payer: Payer, others: usize, more: usize) -> bool {
         let elements = self.table_elements.saturating_add(more);
+        let bytes = more.saturating_mul(ELEMENT_BYTES);
         let within = elements <= self.limits.table_elements;
         self.refusal = if within { Resource::GuestBytes } else { Resource::TableElements };
-        let fits = within && self.grows(others, more.saturating_mul(ELEMENT_BYTES));
+        let grows = within && self.grows(payer, others, bytes);
         self.growth = Growth::None;
-        if fits {
+        if grows {
             self.table_elements = elements;
-            self.growth = Growth::Table(more);
+            self.change(payer, |share| share.bytes = share.bytes.saturating_add(bytes));
+            self.growth = Growth::Table(payer, more);
         }
-        fits
+        grows
     }
 
     /// The growth that was allowed last did not happen: what it took is free again.
     fn growth_failed(&mut self) {
-        match core::mem::replace(&mut self.growth, Growth::None) {
-            Growth::None => {}
-            Growth::Memory(bytes) => self.memory_bytes = self.memory_bytes.saturating_sub(bytes),
-            Growth::Table(elements) => self.table_elements = self.table_elements.saturating_sub(elements),
-        }
+        let (payer, bytes) = match core::mem::replace(&mut self.growth, Growth::None) {
+            Growth::None => return,
+            Growth::Memory(payer, bytes) => {
+                self.memory_bytes = self.memory_bytes.saturating_sub(bytes);
+                (payer, bytes)
+            }
+            Growth::Table(payer, elements) => {
+                self.table_elements = self.table_elements.saturating_sub(elements);
+                (payer, elements.saturating_mul(ELEMENT_BYTES))
+            }
+        };
+        self.change(payer, |share| share.bytes = share.bytes.saturating_sub(bytes));
     }
 }
 
@@ -225,7 +293,7 @@ impl<T> ResourceLimiter for State<T> {
     ) -> LimiterResult<bool> {
         let others = self.other_bytes();
         let more = desired.saturating_sub(current);
-        let grows = !above(desired, maximum) && self.budget.grow_memory(others, more);
+        let grows = !above(desired, maximum) && self.budget.grow_memory(self.grower(), others, more);
         self.settle();
         Ok(grows)
     }
@@ -238,7 +306,7 @@ impl<T> ResourceLimiter for State<T> {
     ) -> LimiterResult<bool> {
         let others = self.other_bytes();
         let more = desired.saturating_sub(current);
-        let grows = !above(desired, maximum) && self.budget.grow_table(others, more);
+        let grows = !above(desired, maximum) && self.budget.grow_table(self.grower(), others, more);
         self.settle();
         Ok(grows)
     }
@@ -273,78 +341,111 @@ impl<T> ResourceLimiter for State<T> {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits =
-        Limits { total: 1000, memory: 950, stacks: 600, stack: 100, table_elements: 50, meter: None };
+    const LIMITS: Limits = Limits {
+        total: 1000,
+        root: 800,
+        memory: 950,
+        stacks: usize::MAX,
+        stack: 100,
+        table_elements: 50,
+        meter: None,
+    };
+    const REFUSED: Result<(), Error> = Err(Error::capacity(Resource::GuestStacks));
+    const A: Payer = Some(InstanceId::from_index(1));
+    const B: Payer = Some(InstanceId::from_index(2));
 
     #[test]
-    fn a_growth_that_fails_gives_back_what_it_took() {
-        let mut budget = Budget::new(LIMITS);
-        assert!(budget.grow_memory(0, 900));
-        assert!(!budget.grow_memory(0, 51));
+    fn a_growth_that_fails_releases_what_it_took() {
+        let mut budget = Budget::new(Limits { root: 1000, ..LIMITS });
+        assert!(budget.grow_memory(A, 0, 900));
+        assert!(!budget.grow_memory(A, 0, 51));
         // What was refused took nothing.
         budget.growth_failed();
         assert_eq!(budget.memory_bytes, 900);
-        assert!(budget.grow_memory(0, 50));
+        assert!(budget.grow_memory(A, 0, 50));
         budget.growth_failed();
-        assert_eq!(budget.memory_bytes, 900);
-        assert!(budget.grow_table(0, 12));
+        assert!(budget.grow_table(A, 0, 12));
         budget.growth_failed();
         budget.growth_failed();
-        assert_eq!((budget.memory_bytes, budget.table_elements), (900, 0));
+        assert_eq!((budget.memory_bytes, budget.table_elements, budget.share(A).bytes), (900, 0, 900));
     }
 
     #[test]
     fn everything_counts_to_one_total_which_says_what_it_refused() {
         let mut budget = Budget::new(LIMITS);
-        assert!(budget.grow_table(0, 50), "400 bytes");
-        assert!(!budget.grow_table(0, 1));
+        assert!(budget.grow_table(A, 0, 50), "400 bytes");
+        assert!(!budget.grow_table(B, 0, 1));
         assert_eq!(budget.refusal(), Resource::TableElements);
-        assert!(!budget.grow_memory(0, 951));
+        assert!(!budget.grow_memory(B, 0, 951));
         assert_eq!(budget.refusal(), Resource::LinearMemory);
-        budget.take_stack(100).unwrap();
-        budget.take_stack(100).unwrap();
-        assert!(!budget.grow_memory(100, 301));
+        budget.take_stack(A, 100).unwrap();
+        budget.take_stack(B, 100).unwrap();
+        assert!(!budget.grow_memory(B, 100, 301));
         assert_eq!(budget.refusal(), Resource::GuestBytes);
-        assert!(budget.grow_memory(100, 300));
-        assert_eq!(budget.take_stack(100), Err(Error::capacity(Resource::GuestStacks)));
+        assert!(budget.grow_memory(B, 100, 300));
+        assert_eq!(budget.take_stack(B, 100), REFUSED);
         assert_eq!(budget.left(), 100);
-        budget.free_stack();
-        budget.take_stack(100).unwrap();
+        budget.free_stack(A);
+        budget.take_stack(B, 100).unwrap();
+    }
+
+    #[test]
+    fn a_root_that_takes_its_part_leaves_the_others_theirs() {
+        let mut budget = Budget::new(LIMITS);
+        assert!(budget.grow_memory(A, 0, 500));
+        assert!(!budget.grow_memory(A, 0, 301));
+        for _ in 0..3 {
+            budget.take_stack(A, 0).unwrap();
+        }
+        assert_eq!(budget.take_stack(A, 0), REFUSED);
+        budget.take_stack(B, 0).unwrap();
+        budget.take_stack(B, 0).unwrap();
+        assert_eq!(budget.take_stack(B, 0), REFUSED, "the total");
     }
 
     #[test]
     fn stacks_have_a_total_of_their_own() {
-        let mut budget = Budget::new(LIMITS);
+        let mut budget = Budget::new(Limits { stacks: 600, ..LIMITS });
         for _ in 0..6 {
-            budget.take_stack(0).unwrap();
+            budget.take_stack(None, 0).unwrap();
         }
-        assert_eq!(budget.take_stack(0), Err(Error::capacity(Resource::GuestStacks)));
+        assert_eq!(budget.take_stack(None, 0), REFUSED);
         assert_eq!(budget.stacks, 6);
     }
 
     #[test]
     fn a_meter_decides_where_the_count_is_over_the_budget() {
-        let limits = Limits { meter: Some(|| 500), stacks: usize::MAX, ..LIMITS };
-        let mut budget = Budget::new(limits);
+        let mut budget = Budget::new(Limits { meter: Some(|| Some(500)), ..LIMITS });
         for _ in 0..100 {
-            budget.take_stack(0).unwrap();
+            budget.take_stack(A, 0).unwrap();
         }
         // As if 950 bytes had been allocated since.
-        budget.base = 0;
-        budget.limits.meter = Some(|| 950);
-        assert!(!budget.grow_memory(0, 51));
-        assert!(budget.grow_memory(0, 50));
-        assert_eq!(
-            budget.check_stack(0),
-            Err(Error::capacity(Resource::GuestStacks)),
-            "less than a stack is left"
-        );
-        budget.limits.meter = Some(|| 700);
+        budget.base = Some(0);
+        budget.limits.meter = Some(|| Some(950));
+        budget.credit = 0;
+        assert_eq!(budget.take_stack(A, 0), REFUSED, "its part has no more");
+        assert_eq!(budget.take_stack(B, 0), REFUSED, "there is less than a stack");
+        assert!(!budget.grow_memory(B, 0, 51));
+        assert!(budget.grow_memory(B, 0, 50));
+        budget.limits.meter = Some(|| Some(850));
+        assert_eq!(budget.take_stack(A, 0), REFUSED);
+        budget.take_stack(B, 0).unwrap();
+        assert_eq!(budget.left(), 150);
         // A reading is good for three.
-        budget.check_stack(0).unwrap();
-        budget.limits.meter = Some(|| 1000);
-        budget.check_stack(0).unwrap();
-        budget.take_stack(0).unwrap();
-        assert_eq!(budget.take_stack(0), Err(Error::capacity(Resource::GuestStacks)));
+        budget.limits.meter = Some(|| Some(500));
+        budget.take_stack(A, 0).unwrap();
+        budget.limits.meter = Some(|| Some(1000));
+        budget.admit(A, 0, 0).unwrap();
+        budget.take_stack(A, 0).unwrap();
+        assert_eq!(budget.take_stack(A, 0), REFUSED);
+    }
+
+    #[test]
+    fn a_meter_that_does_not_know_lets_nothing_in() {
+        let mut budget = Budget::new(Limits { meter: Some(|| None), ..LIMITS });
+        for _ in 0..8 {
+            budget.take_stack(A, 0).unwrap();
+        }
+        assert_eq!(budget.take_stack(A, 0), REFUSED);
     }
 }

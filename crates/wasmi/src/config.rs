@@ -27,6 +27,7 @@ pub struct Config {
     plan_limits: PlanLimits,
     host_bytes: u32,
     guest_bytes: usize,
+    root_bytes: Option<usize>,
     memory_bytes: Option<usize>,
     table_elements: usize,
     stack_bytes_total: Option<usize>,
@@ -67,7 +68,7 @@ impl Stack {
 }
 
 /// Far below what a PC has, and a part of what a 32-bit address space has.
-const GUEST_BYTES: usize = if usize::BITS >= 64 { 1 << 30 } else { 256 << 20 };
+const GUEST_BYTES: usize = if usize::BITS >= 64 { 2 << 30 } else { 256 << 20 };
 /// An interpreter's 4,000 frames; a list of 100,000 nodes that drops itself recursively.
 const STACK_BYTES: usize = if usize::BITS >= 64 { 16 << 20 } else { 512 << 10 };
 
@@ -95,6 +96,7 @@ impl Default for Config {
             plan_limits: PlanLimits::default(),
             host_bytes: 64 << 20,
             guest_bytes: GUEST_BYTES,
+            root_bytes: None,
             memory_bytes: None,
             table_elements: 10_000_000,
             stack_bytes_total: None,
@@ -169,11 +171,19 @@ impl Config {
     /// The most bytes that the guests of a store may cause to be allocated, all told: linear memories, tables, stacks of guests,
     /// values on their way to the host, and what the Component Model keeps. `memory.grow` above it answers -1, and a component
     /// whose memories begin above it is not instantiated; all else is a `limit reached` that names this option. Default:
-    /// 1 GiB (256 MiB where addresses have 32 bits).
+    /// 2 GiB (256 MiB where addresses have 32 bits).
     ///
     /// wasmi fills memories with zeros when they grow, so they are committed then, touched or not.
     pub fn guest_bytes(&mut self, bytes: usize) -> &mut Self {
         self.guest_bytes = bytes;
+        self
+    }
+
+    /// The most bytes of memories, tables and stacks of one root component, within [`Config::guest_bytes`]: one that takes all
+    /// that it can leaves its neighbours theirs. A store with a single guest may give it all. Default: half of
+    /// `guest_bytes`.
+    pub fn root_bytes(&mut self, bytes: usize) -> &mut Self {
+        self.root_bytes = Some(bytes);
         self
     }
 
@@ -288,15 +298,23 @@ impl Config {
         self
     }
 
+    /// Bytes that one root may take.
+    fn root(&self) -> usize {
+        self.root_bytes.unwrap_or(self.guest_bytes.div_ceil(2)).min(self.guest_bytes)
+    }
+
+    /// Stacks, of which one takes an eighth of what its root may take at most: else a small budget would let nobody in.
+    fn stack(&self) -> Stack {
+        Stack { max: self.stack.max.min(self.root() / 8), ..self.stack }
+    }
+
     fn wasmi(&self) -> wasmi::Config {
+        let stack = self.stack();
         let mut config = wasmi::Config::default();
         // In this order wasmi finds no minimum above its maximum, which would be a panic.
-        let max = self.stack.values();
-        config
-            .set_min_stack_height(0)
-            .set_max_stack_height(max)
-            .set_min_stack_height(self.stack.min.min(max));
-        config.set_max_recursion_depth(self.stack.depth()).set_max_cached_stacks(self.stack.cached);
+        let max = stack.values();
+        config.set_min_stack_height(0).set_max_stack_height(max).set_min_stack_height(stack.min.min(max));
+        config.set_max_recursion_depth(stack.depth()).set_max_cached_stacks(stack.cached);
         let metered = self.fuel || self.interruptible;
         config.consume_fuel(metered);
         // What the translation lets pass and wasmi has switched off.
@@ -375,7 +393,7 @@ impl Engine {
     }
 
     pub(crate) fn max_stack_bytes(&self) -> usize {
-        self.0.config.stack.max
+        self.0.config.stack().max
     }
 
     pub(crate) fn host_bytes(&self) -> u32 {
@@ -386,9 +404,10 @@ impl Engine {
         let config = &self.0.config;
         budget::Limits {
             total: config.guest_bytes,
+            root: config.root(),
             memory: config.memory_bytes.unwrap_or(usize::MAX),
             stacks: config.stack_bytes_total.unwrap_or(usize::MAX),
-            stack: config.stack.max,
+            stack: config.stack().max,
             table_elements: config.table_elements,
             meter: config.memory_meter,
         }
@@ -397,7 +416,7 @@ impl Engine {
     /// A limit of this crate's in words: what it is, its value, and what raises it.
     pub(crate) fn limit_text(&self, resource: Resource) -> Option<String> {
         let budget = self.budget();
-        let (total, stack) = (Bytes(budget.total), Bytes(budget.stack));
+        let (total, root, stack) = (Bytes(budget.total), Bytes(budget.root), Bytes(budget.stack));
         Some(match resource {
             Resource::GuestStacks if self.0.config.stack_bytes_total.is_some() => {
                 let stacks = Bytes(budget.stacks);
@@ -405,17 +424,14 @@ impl Engine {
                     "limit reached: stacks of guests, {stacks} of {stack} each (Config::stack_bytes_total, Config::max_stack_bytes)"
                 )
             }
-            Resource::GuestStacks if budget.meter.is_some() => {
-                format!("limit reached: stacks of guests, with all else {total} (Config::guest_bytes)")
-            }
             Resource::GuestStacks => {
                 format!(
-                    "limit reached: stacks of guests, {stack} each, with all else {total} (Config::max_stack_bytes, Config::guest_bytes)"
+                    "limit reached: stacks of guests, {stack} each at most, with all else {root} for a component and {total} for all (Config::max_stack_bytes, Config::root_bytes, Config::guest_bytes)"
                 )
             }
             Resource::GuestBytes | Resource::HeapBytes => {
                 format!(
-                    "limit reached: memory that guests cause to be allocated, {total} (Config::guest_bytes)"
+                    "limit reached: memory that guests cause to be allocated, {root} for a component and {total} for all (Config::root_bytes, Config::guest_bytes)"
                 )
             }
             Resource::LinearMemory => {

@@ -11,6 +11,7 @@ use wasmi::{Func, ResumableCall, ResumableCallHostTrap, ResumableCallOutOfFuel, 
 #[cfg(feature = "std")]
 use wasmi::{TypedResumableCall, TypedResumableCallHostTrap, TypedResumableCallOutOfFuel};
 
+use crate::budget::Payer;
 use crate::embedding::to_bits;
 use crate::later::{Answer, Due, Later};
 use crate::state::State;
@@ -123,7 +124,8 @@ impl Ran {
 
 /// What is kept for a thread that does not run.
 pub(crate) enum Parked {
-    Frames(Frames),
+    /// With the root that its stack counts to.
+    Frames(Frames, Payer),
     /// A function that was not called yet.
     Func(Func),
     /// A host function that has not answered.

@@ -14,11 +14,12 @@ use canon_async::canon::Builtin;
 use canon_async::id::{FuncRef, HostCall, MemoryRef, TableRef, TaskId, ThreadId};
 use canon_async::run;
 use canon_async::spec::{MAX_CORE_PARAMS, PtrType};
-use canon_async::{Embedding, Error, Heap, Outcome, Store, Trap};
+use canon_async::{Embedding, Error, Heap, Outcome, Resource, Store, Trap};
 use canon_async_component::Val;
 use canon_async_component::plan::{CoreFuncType, CoreType};
 use wasmi::{AsContextMut as _, Nullable, Ref, StoreContextMut, TrapCode, Val as CoreVal};
 
+use crate::budget::Payer;
 #[cfg(feature = "std")]
 use crate::config::{DEPTH, NATIVE_RESERVE};
 use crate::continuation::{Frames, Parked, Ran};
@@ -125,7 +126,7 @@ impl<T> Wx<'_, T> {
     /// The core's error with its text.
     pub(crate) fn explain(&mut self, error: Error) -> crate::Error {
         if let Error::Capacity(reached) = error
-            && let Some(text) = self.state().engine.limit_text(reached.resource())
+            && let Some(text) = self.state().limit_text(reached.resource())
         {
             return crate::Error::Trap { error, text };
         }
@@ -185,21 +186,29 @@ impl<T> Wx<'_, T> {
         }
     }
 
+    /// A stack for a thread that begins, which counts to the root that pays for the thread: that.
+    fn take_stack_for(&mut self, thread: ThreadId) -> Result<Payer, Error> {
+        let payer = self.state().core.payer_of(thread);
+        self.state_mut().take_stack(payer)?;
+        Ok(payer)
+    }
+
     /// Runs wasm that can be set aside, for a thread: on a new stack, or that of its frames, which counts already.
     fn run(
         &mut self,
         thread: ThreadId,
+        payer: Payer,
         run: impl FnOnce(StoreContextMut<'_, State<T>>) -> Result<Ran, wasmi::Error>,
     ) -> Result<Outcome, Error> {
-        let outcome = self.run_slices(false, run).and_then(|ended| self.ran(thread, ended));
+        let outcome = self.run_slices(false, run).and_then(|ended| self.ran(thread, payer, ended));
         if !matches!(outcome, Ok(Outcome::Blocked)) {
-            self.state_mut().free_stack();
+            self.state_mut().free_stack(payer);
         }
         outcome
     }
 
     /// What came of a stretch of wasm; of a thread that blocks, the frames are kept, and its stack goes on counting.
-    fn ran(&mut self, thread: ThreadId, ended: Ended) -> Result<Outcome, Error> {
+    fn ran(&mut self, thread: ThreadId, payer: Payer, ended: Ended) -> Result<Outcome, Error> {
         match ended {
             Ended::Returned(bits) => Ok(Outcome::Returned(bits)),
             Ended::Stopped(frames) => {
@@ -207,8 +216,8 @@ impl<T> Wx<'_, T> {
                     return Err(self.error_of(frames.host_error()));
                 }
                 let state = self.state_mut();
-                state.budget.check_stack(state.other_bytes())?;
-                state.parked.park(thread, Parked::Frames(frames))?;
+                state.budget.admit(payer, state.other_bytes(), 0)?;
+                state.parked.park(thread, Parked::Frames(frames, payer))?;
                 Ok(Outcome::Blocked)
             }
         }
@@ -219,9 +228,10 @@ impl<T> Wx<'_, T> {
         &mut self,
         run: impl FnOnce(StoreContextMut<'_, State<T>>) -> Result<Ran, wasmi::Error>,
     ) -> Result<u64, Error> {
-        self.state_mut().take_stack()?;
+        let payer = self.state().grower();
+        self.state_mut().take_stack(payer)?;
         let ended = self.run_slices(true, run);
-        self.state_mut().free_stack();
+        self.state_mut().free_stack(payer);
         match ended? {
             Ended::Returned(bits) => Ok(bits),
             Ended::Stopped(frames) => Err(self.error_of(frames.host_error())),
@@ -254,6 +264,8 @@ impl<T> Wx<'_, T> {
     }
 
     fn call_host(&mut self, thread: ThreadId, entry: &HostEntry<T>, args: &[u64]) -> Result<Outcome, Error> {
+        // The core's tables may have grown since: what is left is for the arguments.
+        self.state_mut().settle();
         self.look()?;
         let args = self.with_meter(|State { host_memory, meter, .. }| {
             Ok(entry.sig.decode_args(args, host_memory, meter))
@@ -344,8 +356,8 @@ impl<T> Embedding for Wx<'_, T> {
             #[cfg(feature = "std")]
             Target::Typed(typed) => {
                 let mut fits = true;
-                self.state_mut().take_stack()?;
-                let outcome = self.run(thread, |ctx| {
+                let payer = self.take_stack_for(thread)?;
+                let outcome = self.run(thread, payer, |ctx| {
                     let ran = typed.call_resumable(ctx, args);
                     fits = ran.is_some();
                     ran.unwrap_or(Ok(Ran::Returned(0)))
@@ -356,8 +368,8 @@ impl<T> Embedding for Wx<'_, T> {
                 let mut vals = NO_ARGS;
                 self.core_args(func, args, &mut vals);
                 let vals = vals.get(..params).unwrap_or(&[]);
-                self.state_mut().take_stack()?;
-                self.run(thread, |ctx| Ran::of(result, |out| wasm.call_resumable(ctx, vals, out)))
+                let payer = self.take_stack_for(thread)?;
+                self.run(thread, payer, |ctx| Ran::of(result, |out| wasm.call_resumable(ctx, vals, out)))
             }
             Target::Host(entry) => self.call_host(thread, &entry, args),
             Target::HostRealloc => Err(NO_HOST_CALL),
@@ -366,7 +378,7 @@ impl<T> Embedding for Wx<'_, T> {
 
     fn resume(&mut self, thread: ThreadId, value: u64) -> Result<Outcome, Error> {
         match self.state_mut().parked.take(thread)? {
-            Parked::Frames(frames) => self.run(thread, |ctx| frames.resume(ctx, value)),
+            Parked::Frames(frames, payer) => self.run(thread, payer, |ctx| frames.resume(ctx, value)),
             Parked::Answer(answer, due) => self.host_answer(answer, &due).map(Outcome::Returned),
             Parked::Func(_) | Parked::Later(_) => {
                 Err(Error::Bug("a thread was resumed that has not started, or not answered"))
@@ -409,8 +421,8 @@ impl<T> Embedding for Wx<'_, T> {
 
     fn discard(&mut self, thread: ThreadId) {
         // Nothing there is nothing to do.
-        if let Ok(Parked::Frames(_)) = self.state_mut().parked.take(thread) {
-            self.state_mut().free_stack();
+        if let Ok(Parked::Frames(_, payer)) = self.state_mut().parked.take(thread) {
+            self.state_mut().free_stack(payer);
         }
     }
 
@@ -440,8 +452,8 @@ impl<T> Embedding for Wx<'_, T> {
                     [wasmi::ValType::I64] => [CoreVal::I64(arg as i64)],
                     _ => [CoreVal::I32(arg as u32 as i32)],
                 };
-                self.state_mut().take_stack()?;
-                self.run(thread, |ctx| Ran::of(false, |out| func.call_resumable(ctx, &arg, out)))
+                let payer = self.take_stack_for(thread)?;
+                self.run(thread, payer, |ctx| Ran::of(false, |out| func.call_resumable(ctx, &arg, out)))
             }
             _ => Err(Error::Bug("a thread was started twice")),
         }
@@ -451,12 +463,20 @@ impl<T> Embedding for Wx<'_, T> {
         !self.state().plain
     }
 
-    #[cfg(feature = "std")]
-    fn has_native_stack(&self) -> bool {
-        match stacker::remaining_stack() {
-            Some(left) => left >= NATIVE_RESERVE,
-            None => self.state().core.nesting() < DEPTH,
+    fn check_call(&mut self) -> Result<(), Error> {
+        #[cfg(feature = "std")]
+        {
+            let has_room = match stacker::remaining_stack() {
+                Some(left) => left >= NATIVE_RESERVE,
+                None => self.state().core.nesting() < DEPTH,
+            };
+            if !has_room {
+                return Err(Error::capacity(Resource::NativeStack));
+            }
         }
+        let state = self.state_mut();
+        let payer = state.core.running_root();
+        state.budget.admit(payer, state.other_bytes(), 1)
     }
 
     fn host_args(&mut self, call: HostCall, args: &mut [u64]) -> Result<(), Error> {

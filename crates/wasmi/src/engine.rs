@@ -54,11 +54,15 @@ impl<T> Engine for Wx<'_, T> {
         });
         let externs = wanted.collect::<Result<Vec<_>, _>>()?;
         // For its start function.
-        self.state_mut().take_stack()?;
-        let plain = core::mem::replace(&mut self.state_mut().plain, true);
+        let payer = self.state().core.instance(instance).ok().map(|instance| instance.root());
+        self.state_mut().take_stack(payer)?;
+        let state = self.state_mut();
+        let plain = core::mem::replace(&mut state.plain, true);
+        let outer = core::mem::replace(&mut state.instantiating, payer);
         let made = Instance::new(&mut self.0, module, &externs);
-        self.state_mut().plain = plain;
-        self.state_mut().free_stack();
+        let state = self.state_mut();
+        (state.plain, state.instantiating) = (plain, outer);
+        state.free_stack(payer);
         let made = made.map_err(|error| self.instantiation_error(&error))?;
         self.run_start(made)?;
         if self.state().places.is_some() {

@@ -4,18 +4,19 @@
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use canon_async::ambient;
 use canon_async::id::{FuncRef, MemoryRef};
-use canon_async::{Error, Heap};
+use canon_async::{Error, Heap, Resource};
 use canon_async_component::plan::CoreFuncType;
 use canon_async_component::{HostCalls, HostMemory, HostSig};
 use wasmi::{Global, Memory, Module, Table, TypedFunc};
 
-use crate::budget::Budget;
+use crate::budget::{Budget, Payer};
 use crate::component::Component;
 use crate::config::Engine;
 use crate::continuation::Continuations;
@@ -64,6 +65,8 @@ pub struct State<T: 'static> {
     pub(crate) meter: Meter,
     /// The component that is being instantiated, whose modules are compiled.
     pub(crate) linking: Option<Component>,
+    /// The root that a core instance is made for now.
+    pub(crate) instantiating: Payer,
     /// The ambient store's own memory, while `core` is that store; else one without bytes.
     pub(crate) ambient_memory: ambient::HostMemory,
     /// In the store that runs the ambient one's guests: where their functions are.
@@ -132,6 +135,7 @@ impl<T> State<T> {
             budget: Budget::new(engine.budget()),
             meter: Meter::new(engine),
             linking: None,
+            instantiating: None,
             ambient_memory: ambient::HostMemory::new(),
             places: None,
         }
@@ -151,19 +155,30 @@ impl<T> State<T> {
         self.host_memory.set_limit(host.min(self.engine.host_bytes()));
     }
 
-    /// A guest gets a stack, which counts until [`State::free_stack`].
+    /// A limit in words. The host's memory may have less than its own limit because the whole has no more.
+    pub(crate) fn limit_text(&self, resource: Resource) -> Option<String> {
+        let cut = resource == Resource::HostBytes && self.host_memory.limit() < self.engine.host_bytes();
+        self.engine.limit_text(if cut { Resource::GuestBytes } else { resource })
+    }
+
+    /// The root that memories and tables which grow now count to.
+    pub(crate) fn grower(&self) -> Payer {
+        self.instantiating.or_else(|| self.core.running_root())
+    }
+
+    /// A guest gets a stack, which counts to `payer` until [`State::free_stack`].
     ///
     /// # Errors
     /// `Capacity`; nothing was taken.
-    pub(crate) fn take_stack(&mut self) -> Result<(), Error> {
-        self.budget.take_stack(self.other_bytes())?;
+    pub(crate) fn take_stack(&mut self, payer: Payer) -> Result<(), Error> {
+        self.budget.take_stack(payer, self.other_bytes())?;
         self.settle();
         Ok(())
     }
 
     /// A guest's stack is free again.
-    pub(crate) fn free_stack(&mut self) {
-        self.budget.free_stack();
+    pub(crate) fn free_stack(&mut self, payer: Payer) {
+        self.budget.free_stack(payer);
         self.settle();
     }
 

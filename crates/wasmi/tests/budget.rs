@@ -89,13 +89,61 @@ fn a_meter_lets_guests_sleep_that_take_little_and_stops_those_that_take_much() {
     static HANDED_OUT: AtomicUsize = AtomicUsize::new(0);
     let mut config = Config::new();
     config.max_stack_bytes(64 << 10).guest_bytes(1 << 20);
-    config.memory_meter(Some(|| HANDED_OUT.load(Ordering::Relaxed)));
+    config.memory_meter(Some(|| Some(HANDED_OUT.load(Ordering::Relaxed))));
     let (mut store, instance) = linked(&config, SLEEPERS).unwrap();
-    // By count, there is room for 15.
+    // By count, there is room for 8.
     assert_eq!(call_u32(&mut store, &instance, "crowd", &[1000, 0]).unwrap(), 1000);
     HANDED_OUT.store(1 << 20, Ordering::Relaxed);
     let error = call_u32(&mut store, &instance, "crowd", &[100, 0]).unwrap_err();
-    limited(error, "limit reached: stacks of guests, with all else 1 MiB (Config::guest_bytes)");
+    limited(
+        error,
+        "limit reached: stacks of guests, 64 KiB each at most, with all else 512 KiB for a component and 1 MiB for all (Config::max_stack_bytes, Config::root_bytes, Config::guest_bytes)",
+    );
+}
+
+/// `hog()` takes all the memory that it gets, and then stacks until it is refused; `ping()` needs a stack and a `realloc`.
+const HOG: &str = r#"(component
+  (component $Sleeper
+    (core func $suspend (canon thread.suspend))
+    (core module $M (import "" "suspend" (func $suspend (result i32)))
+      (func (export "sleep") (drop (call $suspend))))
+    (core instance $m (instantiate $M (with "" (instance (export "suspend" (func $suspend))))))
+    (func (export "sleep") async (canon lift (core func $m "sleep") async)))
+  (instance $sleeper (instantiate $Sleeper))
+  (core func $sleep (canon lower (func $sleeper "sleep") async))
+  (core module $M
+    (import "" "sleep" (func $sleep (result i32)))
+    (memory (export "mem") 1)
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
+    (func (export "hog") (param i32)
+      (loop (br_if 0 (i32.ne (memory.grow (i32.const 1)) (i32.const -1))))
+      (loop (drop (call $sleep)) (br_if 0 (local.get 0))))
+    (func (export "ping") (param i32 i32) (result i32) (local.get 1)))
+  (core instance $m (instantiate $M (with "" (instance (export "sleep" (func $sleep))))))
+  (func (export "hog") (param "for-ever" bool) (canon lift (core func $m "hog")))
+  (func (export "ping") (param "text" string) (result u32)
+    (canon lift (core func $m "ping") (memory (core memory $m "mem")) (realloc (core func $m "realloc")))))"#;
+
+#[test]
+fn a_component_that_takes_all_the_memory_that_it_gets_leaves_its_neighbours_alive() {
+    for meter in [None, Some((|| Some(0)) as fn() -> Option<usize>)] {
+        let mut config = Config::new();
+        config.max_stack_bytes(64 << 10).guest_bytes(8 << 20).memory_meter(meter);
+        let engine = Engine::new(&config);
+        let hog = component(&engine, HOG);
+        let mut store = Store::new(&engine, ());
+        let linker = Linker::new(&engine);
+        let [victim, hog] = [0; 2].map(|_| linker.instantiate(&mut store, &hog).unwrap());
+        let ping = [Val::String("x".repeat(1000))];
+        assert_eq!(call(&mut store, &victim, "ping", &ping).unwrap(), Some(Val::U32(1000)));
+        // Without a meter its memory is its whole part, so its stack is what it has no more for.
+        let taken = call(&mut store, &hog, "hog", &[Val::Bool(false)]);
+        assert_eq!(taken.is_ok(), meter.is_some(), "{taken:?}");
+        for _ in 0..3 {
+            assert_eq!(call(&mut store, &victim, "ping", &ping).unwrap(), Some(Val::U32(1000)));
+        }
+        store.core().check().unwrap();
+    }
 }
 
 const MEMORIES: &str = r#"(component
@@ -109,7 +157,7 @@ const MEMORIES: &str = r#"(component
 #[test]
 fn memories_and_tables_share_the_total() {
     let mut config = Config::new();
-    config.max_stack_bytes(1 << 16).guest_bytes(20 << 16).memory_meter(None);
+    config.max_stack_bytes(1 << 16).guest_bytes(20 << 16).root_bytes(20 << 16).memory_meter(None);
     let (mut store, instance) = linked(&config, MEMORIES).unwrap();
     // 65,536 bytes are its first page, as many its stack; the core's own tables take less than one.
     assert_eq!(call_u32(&mut store, &instance, "grow-table", &[4 << 13]).unwrap(), 1);
@@ -124,7 +172,10 @@ fn a_component_that_begins_above_the_total_is_refused() {
     config.guest_bytes(1 << 24).max_stack_bytes(1 << 16).table_elements(100);
     let large = r#"(component (core module $M (memory 1000)) (core instance (instantiate $M)))"#;
     let error = linked(&config, large).unwrap_err();
-    limited(error, "limit reached: memory that guests cause to be allocated, 16 MiB (Config::guest_bytes)");
+    limited(
+        error,
+        "limit reached: memory that guests cause to be allocated, 8 MiB for a component and 16 MiB for all (Config::root_bytes, Config::guest_bytes)",
+    );
     config.memory_bytes(1 << 20);
     let error = linked(&config, large).unwrap_err();
     limited(error, "limit reached: linear memories, 1 MiB (Config::memory_bytes)");
@@ -141,7 +192,7 @@ fn a_default_store_does_not_commit_what_one_line_of_text_asks_for() {
     );
     limited(
         error.unwrap_err(),
-        "limit reached: memory that guests cause to be allocated, 1 GiB (Config::guest_bytes)",
+        "limit reached: memory that guests cause to be allocated, 1 GiB for a component and 2 GiB for all (Config::root_bytes, Config::guest_bytes)",
     );
 }
 

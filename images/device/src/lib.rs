@@ -57,6 +57,8 @@ pub fn config() -> Config {
         .host_bytes(4 * 1024)
         .memory_bytes(LINEAR)
         .guest_bytes(LINEAR + RESERVE)
+        // There is one guest.
+        .root_bytes(LINEAR + RESERVE)
         .table_elements(256)
         .min_stack_bytes(0)
         .max_stack_bytes(STACK)
