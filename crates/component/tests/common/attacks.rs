@@ -58,6 +58,7 @@ pub fn all() -> Vec<Attack> {
         attack("branches-times-operands", "core_operands", 150_000, |size| {
             in_component(&wide_branches(size))
         }),
+        attack("returns-times-types", "core_operands", 320_000, |size| in_component(&typed_returns(size))),
     ]
 }
 
@@ -367,6 +368,28 @@ fn wide(count: u32, instruction: &Instruction<'_>) -> Module {
             body.instruction(&Instruction::I32Const(0));
         }
         body.instruction(instruction);
+    }
+    body.instruction(&Instruction::End);
+    let mut code = CodeSection::new();
+    code.function(&body);
+    module.section(&types).section(&functions).section(&code);
+    module
+}
+
+/// As many returns as there are types, of which one is wide: a look at all types for each is quadratic.
+fn typed_returns(count: u32) -> Module {
+    let mut module = Module::new();
+    let mut types = TypeSection::new();
+    types.ty().function([], []);
+    types.ty().function([ValType::I64; 65], []);
+    for _ in 0..count {
+        types.ty().function([], []);
+    }
+    let mut functions = FunctionSection::new();
+    functions.function(0);
+    let mut body = Function::new([]);
+    for _ in 0..count {
+        body.instruction(&Instruction::Return);
     }
     body.instruction(&Instruction::End);
     let mut code = CodeSection::new();

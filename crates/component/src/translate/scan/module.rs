@@ -24,9 +24,9 @@ pub(super) struct Module {
     pub items: u64,
     /// What an instance of it has.
     pub core_items: u64,
-    /// Parameters and results of each type, and whether one of them is wide.
+    /// Parameters and results of each type, and of the widest one.
     types: Vec<u32>,
-    is_wide: bool,
+    widest: u32,
     /// The type of each function, if a type is wide.
     funcs: Vec<u32>,
 }
@@ -40,6 +40,11 @@ pub(super) struct Totals {
 }
 
 impl Module {
+    /// Whether the code that uses its types is counted.
+    fn is_wide(&self) -> bool {
+        self.widest > WIDE
+    }
+
     /// Parameters and results of a type.
     fn operands(&self, ty: u32) -> u32 {
         self.types.get(ty as usize).copied().unwrap_or(0)
@@ -70,7 +75,8 @@ impl<'a> Scan<'a> {
                     let names = name(import.module).saturating_add(name(import.name));
                     module.items = module.items.saturating_add(names);
                     self.charge(names)?;
-                    if let (true, TypeRef::Func(ty) | TypeRef::FuncExact(ty)) = (module.is_wide, import.ty) {
+                    if let (true, TypeRef::Func(ty) | TypeRef::FuncExact(ty)) = (module.is_wide(), import.ty)
+                    {
                         module.funcs.push(ty);
                     }
                 }
@@ -79,7 +85,7 @@ impl<'a> Scan<'a> {
                 self.at = section.range().start;
                 self.core.functions = self.core.functions.saturating_add(section.count().into());
                 self.check(self.limits.core_functions(), "core functions", self.core.functions)?;
-                if module.is_wide {
+                if module.is_wide() {
                     for ty in section {
                         module.funcs.push(ty?);
                     }
@@ -122,7 +128,7 @@ impl<'a> Scan<'a> {
                     _ => 0,
                 };
                 let operands = u32::try_from(operands).unwrap_or(u32::MAX);
-                module.is_wide |= operands > WIDE;
+                module.widest = module.widest.max(operands);
                 module.types.push(operands);
             }
         }
@@ -136,7 +142,7 @@ impl<'a> Scan<'a> {
             self.core.locals = self.core.locals.saturating_add(count.into());
         }
         self.check(self.limits.core_locals(), "locals of core functions", self.core.locals)?;
-        match module.is_wide {
+        match module.is_wide() {
             true => self.operators(module, body),
             false => Ok(()),
         }
@@ -153,7 +159,6 @@ impl<'a> Scan<'a> {
         };
         for operator in body.get_operators_reader()?.into_iter_with_offsets() {
             let (operator, offset) = operator?;
-            let widest = || module.types.iter().copied().max().unwrap_or(0);
             let operands: u64 = match operator {
                 Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
                     module.func_operands(function_index).into()
@@ -169,7 +174,7 @@ impl<'a> Scan<'a> {
                 }
                 Operator::TryTable { ref try_table } => {
                     blocks.push(module.block_operands(try_table.ty));
-                    widest().into()
+                    module.widest.into()
                 }
                 Operator::End => {
                     blocks.pop();
@@ -179,13 +184,13 @@ impl<'a> Scan<'a> {
                 | Operator::BrIf { relative_depth }
                 | Operator::BrOnNull { relative_depth }
                 | Operator::BrOnNonNull { relative_depth } => {
-                    label(&blocks, relative_depth).unwrap_or_else(widest).into()
+                    label(&blocks, relative_depth).unwrap_or(module.widest).into()
                 }
                 Operator::BrTable { ref targets } => {
-                    let each = label(&blocks, targets.default()).unwrap_or_else(widest);
+                    let each = label(&blocks, targets.default()).unwrap_or(module.widest);
                     u64::from(targets.len()).saturating_add(1).saturating_mul(each.into())
                 }
-                Operator::Return => widest().into(),
+                Operator::Return => module.widest.into(),
                 _ => continue,
             };
             self.at = offset;
