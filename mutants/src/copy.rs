@@ -3,9 +3,9 @@
 use crate::find::{self, Site};
 use crate::rewrite::{Number, Numbered, mutant_at, rewrite};
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::io::Error;
+use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -13,6 +13,8 @@ use std::process::{Command, Stdio};
 const MUTATED: [&str; 5] = ["src/state", "src/canon", "src/store", "src/run.rs", "src/abi"];
 /// What is not: the oracle of the tests.
 const ORACLE: &str = "src/store/check.rs";
+/// What the copy has besides: the switch for mutants.
+const SWITCH: &str = "src/mutant.rs";
 
 /// A mutant of the sources.
 #[derive(Clone, Debug)]
@@ -85,6 +87,9 @@ impl Copy {
             .output()?;
         let listed =
             String::from_utf8(listed.stdout).map_err(|_| failed("git lists names that are not UTF-8"))?;
+        let there =
+            listed.split('\0').filter(|path| repository.join(path).is_file()).map(|path| root.join(path));
+        remove_others(&root, &there.chain([root.join(SWITCH)]).collect())?;
         let mut copy = Self { root, target, sources: Vec::new(), refused: Vec::new() };
         let mut next: Number = 1;
         for path in listed.split('\0').filter(|path| !path.is_empty()) {
@@ -104,7 +109,7 @@ impl Copy {
             }
             copy.sources.push(Source { path: path.to_owned(), text, sites });
         }
-        put(&copy.root.join("src/mutant.rs"), include_bytes!("mutant.rs"))?;
+        put(&copy.root.join(SWITCH), include_bytes!("mutant.rs"))?;
         Ok(copy)
     }
 
@@ -291,4 +296,56 @@ fn put(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         fs::create_dir_all(parent)?;
     }
     fs::write(path, bytes)
+}
+
+/// Removes the files below a directory that are not to be kept, and directories without files: tests that the
+/// repository no longer has would go on catching mutants.
+fn remove_others(directory: &Path, keep: &HashSet<PathBuf>) -> Result<(), Error> {
+    let entries = match fs::read_dir(directory) {
+        // There was no run yet.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let path = entry.path();
+        if entry.file_type()?.is_dir() {
+            remove_others(&path, keep)?;
+            if fs::read_dir(&path)?.next().is_none() {
+                fs::remove_dir(&path)?;
+            }
+        } else if !keep.contains(&path) {
+            fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copy_of_a_repository_loses_what_that_has_lost() -> Result<(), Error> {
+        let directory = std::env::temp_dir().join(format!("mutants-copy-{}", std::process::id()));
+        let repository = directory.join("repository");
+        for path in ["src/lib.rs", "tests/kept.rs", "tests/deleted.rs", "old/renamed.rs"] {
+            put(&repository.join(path), b"")?;
+        }
+        let git = |arguments: &[&str]| {
+            Command::new("git").args(arguments).current_dir(&repository).stdout(Stdio::null()).status()
+        };
+        assert!(git(&["init", "--quiet"])?.success() && git(&["add", "."])?.success());
+        Copy::new(&repository, &directory)?;
+        let there = |path: &str| directory.join("tree").join(path).is_file();
+        assert!(there("tests/deleted.rs") && there("old/renamed.rs"));
+        // One that git still lists, and one that it does not.
+        fs::remove_file(repository.join("tests/deleted.rs"))?;
+        assert!(git(&["mv", "old", "new"])?.success());
+        Copy::new(&repository, &directory)?;
+        assert!(!there("tests/deleted.rs") && !there("old/renamed.rs"));
+        assert!(!directory.join("tree/old").exists());
+        assert!(there("tests/kept.rs") && there("new/renamed.rs") && there("src/lib.rs") && there(SWITCH));
+        fs::remove_dir_all(directory)
+    }
 }
