@@ -1,2 +1,3 @@
+//! [`canon_async_fuzz::guests`] with libFuzzer.
 #![no_main]
 libfuzzer_sys::fuzz_target!(|data: &[u8]| canon_async_fuzz::guests::run(data));
