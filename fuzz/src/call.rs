@@ -3,14 +3,14 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use canon_async::id::ResourceId;
 use canon_async::{Error as CoreError, Trap};
 use canon_async_component::Plan;
 use canon_async_component::types::{Origin, TypeTable};
 use canon_async_wasmi::{
-    AsContextMut as _, Call, Choose, Component, Config, Engine, Error, Func, HostFunc, Instance, Limits,
-    Linker, Store, Val,
+    AsContextMut as _, Call, Component, Engine, Error, Func, HostFunc, Instance, Linker, Store, Val,
 };
 
 use crate::host::{Host, define, drop_held};
@@ -27,68 +27,6 @@ const INSTANCES: usize = 10;
 const MAKERS: usize = 3;
 /// The most things that the host does.
 const STEPS: usize = 96;
-/// Few enough that a run is short, and enough that limits are not all that is found.
-const ROOMY: Limits = Limits {
-    instances: 32,
-    handles: 200,
-    thread_indices: 40,
-    tasks: 60,
-    threads: 60,
-    waitables: 200,
-    sets: 30,
-    streams: 60,
-    error_contexts: 30,
-    message_bytes: 32,
-    queued: 20,
-    lends: 40,
-    types: 2_000,
-    type_items: 8_000,
-    resources: 50,
-    functions: 1_000,
-    depth: 10,
-};
-const TIGHT: Limits = Limits {
-    handles: 12,
-    thread_indices: 5,
-    tasks: 6,
-    threads: 7,
-    waitables: 10,
-    sets: 3,
-    streams: 4,
-    error_contexts: 3,
-    queued: 2,
-    lends: 2,
-    depth: 4,
-    ..ROOMY
-};
-
-/// An engine with small limits; the tape says how small, and how the scheduler chooses.
-pub fn engine(tape: &mut Tape) -> Engine {
-    let how = tape.byte();
-    let choose = match how % 8 {
-        4 => Choose::Spec,
-        5 => Choose::Barging,
-        6 | 7 => Choose::Seeded(u64::from(tape.byte())),
-        _ => Choose::Eager,
-    };
-    let mut config = Config::new();
-    config
-        .fuel(true)
-        .limits(if how < 240 { ROOMY } else { TIGHT })
-        .root_limits(if how < 224 { ROOMY } else { TIGHT })
-        .choose(choose)
-        .strict(how & 0x18 == 0x18)
-        .host_bytes(1 << 16)
-        .guest_bytes(8 << 20)
-        .memory_bytes(4 << 20)
-        // It would read what the process has in use, which is no function of the input.
-        .memory_meter(None)
-        .table_elements(1 << 10)
-        .max_stack_bytes(64 << 10)
-        .max_call_depth(100);
-    Engine::new(&config)
-}
-
 /// No input may lead to a bug of ours; all other errors are fine here.
 ///
 /// # Panics
@@ -121,6 +59,8 @@ pub struct World {
     /// One of each instance that traps, where there is such a one.
     dies: Vec<Option<Func>>,
     calls: Vec<Call>,
+    /// What came of each call and step, and the fuel that was left.
+    log: Vec<String>,
 }
 
 impl World {
@@ -135,6 +75,7 @@ impl World {
             resources: Vec::new(),
             dies: Vec::new(),
             calls: Vec::new(),
+            log: Vec::new(),
         }
     }
 
@@ -241,7 +182,7 @@ impl World {
         verify(self.store.set_fuel(FUEL.1).err().as_ref());
         let tape = &mut self.store.data_mut().tape;
         let (what, sel) = (tape.byte(), tape.below(256));
-        match what % 16 {
+        match what % 18 {
             0..=2 => self.call(sel),
             3..=5 => self.start(sel),
             6..=8 => self.tick(1 + sel % 8),
@@ -263,13 +204,27 @@ impl World {
             13 => self.store.data().events.happen(sel),
             14 => self.handles(sel),
             15 => drop_held(&mut self.store),
+            16 => {
+                let handle = self.store.interrupt_handle();
+                handle.interrupt();
+                self.start(sel);
+                handle.clear();
+            }
+            17 => {
+                // One that has passed: later ones would be a matter of time.
+                verify(self.store.set_deadline(Some(Duration::ZERO)).err().as_ref());
+                self.start(sel);
+                verify(self.store.set_deadline(None).err().as_ref());
+            }
             _ => {}
         }
         self.check();
+        self.log.push(format!("{what} {sel} fuel {:?}", self.store.fuel().ok()));
     }
 
     fn keep(&mut self, result: Result<Option<Val>, Error>) {
         verify(result.as_ref().err());
+        self.log.push(format!("{result:?}"));
         if result.is_ok() {
             outcomes::note(|| "ok".into());
         }
@@ -406,9 +361,11 @@ impl World {
 
     /// Ends all: each root's `die` traps, so that nothing of a guest may be left.
     ///
+    /// Returns what came of all, for comparison.
+    ///
     /// # Panics
     /// Where something is.
-    pub fn end(mut self) {
+    pub fn end(mut self) -> Vec<String> {
         for call in std::mem::take(&mut self.calls) {
             call.forget(&mut self.store);
         }
@@ -433,6 +390,7 @@ impl World {
             let left = (counts.tasks, counts.threads, counts.queued, counts.sets);
             assert_eq!(left, (0, 0, 0, 0), "left of the dead: {counts:?}");
         }
+        self.log
     }
 }
 

@@ -8,7 +8,7 @@
 //! | [`plan`] | a plan |
 //!
 //! The rest serves these: [`tape`] reads choices from bytes, [`values`] makes component values, [`host`] has
-//! the host functions, [`call`] links and calls what was translated.
+//! the host functions, [`setup`] says how an input is run, [`call`] links and calls what was translated.
 #![forbid(unsafe_code)]
 
 pub mod builtins;
@@ -17,6 +17,7 @@ pub mod guests;
 pub mod host;
 pub mod outcomes;
 pub mod plan;
+pub mod setup;
 pub mod tape;
 pub mod translate;
 pub mod values;

@@ -5,7 +5,8 @@ use canon_async_component::plan::{FORMAT, MAGIC, Plan, PlanError};
 use canon_async_wasmi::{Component, Linker};
 use crc::{CRC_32_ISO_HDLC, Crc};
 
-use crate::call::{World, engine, verify};
+use crate::call::{World, verify};
+use crate::setup::{Metered, engine};
 use crate::tape::Tape;
 
 const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
@@ -43,7 +44,8 @@ pub fn run(bytes: &[u8]) {
     assert!(again == plan);
     let _ = canon_async_component::inspect::inspect(&plan).to_string();
     let mut tape = Tape::reversed(bytes);
-    let engine = engine(&mut tape);
+    let metered = Metered::ways(&mut tape).first().copied().unwrap_or(Metered::Fuel);
+    let engine = engine(&mut tape, metered);
     let component = match Component::from_plan(&engine, plan) {
         Ok(component) => component,
         Err(error) => return verify(Some(&error)),
@@ -54,5 +56,5 @@ pub fn run(bytes: &[u8]) {
     if world.instantiate(&linker, &component).is_some() {
         world.play();
     }
-    world.end();
+    let _ = world.end();
 }

@@ -3,7 +3,8 @@
 use canon_async_component::{TranslateOptions, translate};
 use canon_async_wasmi::{Component, Linker};
 
-use crate::call::{World, engine, verify};
+use crate::call::{World, verify};
+use crate::setup::{Metered, engine};
 use crate::tape::Tape;
 
 /// Translates, links and calls.
@@ -17,7 +18,8 @@ pub fn run(bytes: &[u8]) {
     assert!(plan.steps.len() <= options.limits.steps as usize);
     let _ = canon_async_component::inspect::inspect(&plan).to_string();
     let mut tape = Tape::reversed(bytes);
-    let engine = engine(&mut tape);
+    let metered = Metered::ways(&mut tape).first().copied().unwrap_or(Metered::Fuel);
+    let engine = engine(&mut tape, metered);
     let component = match Component::from_plan(&engine, plan) {
         Ok(component) => component,
         Err(error) => return verify(Some(&error)),
@@ -28,5 +30,5 @@ pub fn run(bytes: &[u8]) {
     if world.instantiate(&linker, &component).is_some() {
         world.play();
     }
-    world.end();
+    let _ = world.end();
 }

@@ -14,8 +14,9 @@ mod values;
 use canon_async_wasmi::instance::Extern;
 use canon_async_wasmi::{Component, Instance, Linker};
 
-use crate::call::{World, engine, verify};
+use crate::call::{World, verify};
 use crate::host::Host;
+use crate::setup::{Metered, each_way, engine};
 use crate::tape::Tape;
 use component::Spec;
 use types::Types;
@@ -29,8 +30,11 @@ const LONGEST: usize = 4096;
 /// Where a promise is broken.
 pub fn run(bytes: &[u8]) {
     let bytes = bytes.get(..LONGEST).unwrap_or(bytes);
-    let mut tape = Tape::reversed(bytes);
-    let engine = engine(&mut tape);
+    each_way(bytes, |tape, metered| play(bytes, tape, metered));
+}
+
+fn play(bytes: &[u8], mut tape: Tape, metered: Metered) -> Vec<String> {
+    let engine = engine(&mut tape, metered);
     let mut world = World::new(&engine, tape);
     let mut linker = Linker::new(&engine);
     let (components, has_home) = components(bytes);
@@ -53,7 +57,7 @@ pub fn run(bytes: &[u8]) {
         }
     }
     world.play();
-    world.end();
+    world.end()
 }
 
 /// A component, and what is known of it.
