@@ -31,6 +31,8 @@ pub struct Mutant {
     pub change: String,
     /// The source line.
     pub text: String,
+    /// The line before it.
+    pub before: String,
 }
 
 /// A file that is mutated.
@@ -120,7 +122,10 @@ impl Copy {
             for (site, first) in &source.sites {
                 let before = source.text.get(..site.range.start).unwrap_or("");
                 let line = before.matches('\n').count() + 1;
-                let text = source.text.lines().nth(line - 1).unwrap_or("").trim().to_owned();
+                let line_at = |at: Option<usize>| {
+                    at.and_then(|at| source.text.lines().nth(at)).unwrap_or("").trim().to_owned()
+                };
+                let (text, before) = (line_at(Some(line - 1)), line_at(line.checked_sub(2)));
                 mutants.extend((*first..).zip(&site.mutants).map(|(number, (_, change))| Mutant {
                     number,
                     file: source.path.clone(),
@@ -128,6 +133,7 @@ impl Copy {
                     function: site.function.clone(),
                     change: change.clone(),
                     text: text.clone(),
+                    before: before.clone(),
                 }));
             }
         }

@@ -119,6 +119,7 @@ fn measure(repository: &Path, options: &Options) -> Result<bool, Error> {
     copy.check()?;
     let all = copy.mutants();
     println!("{} mutants; {} more do not compile", all.len(), copy.refused());
+    equivalents.print_stale(&all);
     let total = all.len();
     let matching = all
         .into_iter()

@@ -21,10 +21,23 @@ pub struct Equivalent {
     function: Option<String>,
     /// The source line, without what it is indented by; without it, all of the function.
     line: Option<String>,
+    /// The line before it, if there are several such lines in the function.
+    after: Option<String>,
     /// What is changed, as reports have it; without it, whatever is changed.
     change: Option<String>,
     /// Why nothing can notice.
     reason: String,
+}
+
+impl Equivalent {
+    fn is(&self, mutant: &Mutant) -> bool {
+        let is = |listed: &Option<String>, found: &str| listed.as_ref().is_none_or(|listed| listed == found);
+        self.file == mutant.file
+            && is(&self.function, &mutant.function)
+            && is(&self.line, &mutant.text)
+            && is(&self.after, &mutant.before)
+            && is(&self.change, &mutant.change)
+    }
 }
 
 /// The list of equivalent mutants.
@@ -42,13 +55,14 @@ impl Equivalents {
     }
 
     fn find(&self, mutant: &Mutant) -> Option<&Equivalent> {
-        let is = |listed: &Option<String>, found: &str| listed.as_ref().is_none_or(|listed| listed == found);
-        self.mutant.iter().find(|of| {
-            of.file == mutant.file
-                && is(&of.function, &mutant.function)
-                && is(&of.line, &mutant.text)
-                && is(&of.change, &mutant.change)
-        })
+        self.mutant.iter().find(|of| of.is(mutant))
+    }
+
+    /// Prints the entries that are of no mutant, as of a source that has changed.
+    pub fn print_stale(&self, mutants: &[Mutant]) {
+        for of in self.mutant.iter().filter(|of| !mutants.iter().any(|mutant| of.is(mutant))) {
+            println!("listed as equivalent, and not in the sources: {of:?}");
+        }
     }
 }
 
@@ -135,7 +149,7 @@ fn parse(line: &str) -> Option<(u32, Outcome)> {
 
 /// A mutant in one line.
 pub fn describe(mutant: &Mutant) -> String {
-    let Mutant { number, file, line, function, change, text } = mutant;
+    let Mutant { number, file, line, function, change, text, .. } = mutant;
     format!("{file}:{line} {function}: {change}  [{number}]\n        {text}")
 }
 
