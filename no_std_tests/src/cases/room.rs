@@ -21,6 +21,7 @@ cases! {
     stream_read_bad_element_kills_the_writer,
     stream_read_bad_element_by_the_host_kills_the_writer,
     lower_bad_argument_after_borrows_frees_them needs Lends,
+    resource_lent_by_the_host_until_the_task_resolves,
 }
 
 const NO_ROOM: Error = Error::capacity(Resource::Handles);
@@ -213,4 +214,25 @@ fn lower_bad_argument_after_borrows_frees_them<P: Profile>() -> Result<(), Error
     // All of C's table is free.
     w.call(lives, 1)?;
     Ok(())
+}
+
+// on_resolve of the host's call: what it lent is its own again, though the task goes on.
+fn resource_lent_by_the_host_until_the_task_resolves<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None, None, None])?;
+    const OF_OWN: Builtin = TaskReturn { result: Some(ValType::Defined(OWN)), options: sync_opts(B) };
+    let gives = script![call(RNEW, &[k(77)], 0), run(OF_OWN, &[R0])];
+    let gives = lift_as(&mut w, (&[], Some(ValType::Defined(OWN)), true), async_opts(B), gives)?;
+    const TAKES: Script =
+        &[run(ThreadYield, &[]), run(RDROP, &[R0]), run(task_return(C), &[]), run(ThreadYield, &[])];
+    let takes = w.lift(Func::AsyncBorrow, async_opts(C), TAKES)?;
+    w.call(gives, 0)?;
+    assert_eq!(w.ended(0), Ended::Returned(1));
+    w.set_args(&[1]);
+    w.call(takes, 1)?;
+    assert_eq!(w.host(RDROP, &[1]), Err(Trap::ResourceLent.into()));
+    w.tick()?;
+    assert_eq!(w.ended(1), Ended::Returned(0));
+    w.host(RDROP, &[1])?;
+    assert_eq!(w.ticks()?, 1);
+    w.done()
 }
