@@ -2,7 +2,7 @@
 //! all that the walk over a value needs.
 
 use canon_async::abi::types::{NewType, TypeItem, ValType};
-use canon_async::abi::{Context, Dest, Scope, Source, transfer};
+use canon_async::abi::{Context, Dest, Scope, Source, copy_in_chunks, transfer};
 use canon_async::id::{FuncRef, HostCall, InstanceId, MemoryRef, TableRef, ThreadId};
 use canon_async::spec::PtrType;
 use canon_async::state::{Options, StringEncoding};
@@ -43,6 +43,8 @@ pub struct Memories {
     pub charged: Vec<(usize, u32)>,
     /// How often a charge is accepted.
     pub charges_left: usize,
+    /// What copies between memories fail with.
+    pub copy_fails: Option<Trap>,
     /// The two sides.
     pub contexts: [Context; 2],
     /// Their instances.
@@ -89,6 +91,13 @@ impl Embedding for Memories {
         let (from, to) = (old as usize, pointer as usize);
         self.memories[side].copy_within(from..from + old_size as usize, to);
         Ok(pointer.into())
+    }
+
+    fn copy(&mut self, to: (MemoryRef, usize), from: (MemoryRef, usize), len: usize) -> Result<(), Error> {
+        match self.copy_fails {
+            Some(trap) => Err(trap.into()),
+            None => copy_in_chunks(self, to, from, len),
+        }
     }
 
     fn charge(&mut self, bytes: usize, elements: u32) -> Result<(), Error> {
@@ -144,6 +153,7 @@ impl Memories {
             next: [64; 2],
             realloc: Realloc::Bump,
             log: Vec::new(),
+            copy_fails: None,
             charged: Vec::new(),
             charges_left: usize::MAX,
             contexts,

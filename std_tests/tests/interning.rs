@@ -111,30 +111,38 @@ fn intern_nested_to_the_last_level_and_no_further() -> Result<(), Error> {
     Ok(())
 }
 
-/// `alignment` and `elem_size` of what is one core value, in memories of both widths.
+/// `alignment` and `elem_size` of what holds no pointer, in memories of both widths.
 #[test]
-fn layouts_of_handles_and_flags_are_those_of_the_spec() -> Result<(), Error> {
+fn layouts_are_those_of_the_spec() -> Result<(), Error> {
     let mut store = roomy();
     let types = store.types_mut();
     let resource = ResourceId::from_index(0);
-    for (new, size) in [
-        (NewType::Flags(1), 1),
-        (NewType::Flags(8), 1),
-        (NewType::Flags(9), 2),
-        (NewType::Flags(16), 2),
-        (NewType::Flags(17), 4),
-        (NewType::Flags(32), 4),
-        (NewType::Own(resource), 4),
-        (NewType::Borrow(resource), 4),
-        (NewType::Stream(None), 4),
-        (NewType::Stream(Some(ValType::U64)), 4),
-        (NewType::Future(None), 4),
-        (NewType::Future(Some(ValType::U64)), 4),
+    for (new, size, align) in [
+        (NewType::Flags(1), 1, 1),
+        (NewType::Flags(8), 1, 1),
+        (NewType::Flags(9), 2, 2),
+        (NewType::Flags(16), 2, 2),
+        (NewType::Flags(17), 4, 4),
+        (NewType::Flags(32), 4, 4),
+        (NewType::Own(resource), 4, 4),
+        (NewType::Borrow(resource), 4, 4),
+        (NewType::Stream(None), 4, 4),
+        (NewType::Stream(Some(ValType::U64)), 4, 4),
+        (NewType::Future(None), 4, 4),
+        (NewType::Future(Some(ValType::U64)), 4, 4),
+        (NewType::Variant(&[None; 2]), 1, 1),
+        (NewType::Variant(&[None; 256]), 1, 1),
+        (NewType::Variant(&[None; 257]), 2, 2),
+        (NewType::Variant(&[None, Some(ValType::U8)]), 2, 1),
+        (NewType::Variant(&[Some(ValType::U64), Some(ValType::U8)]), 16, 8),
+        (NewType::Record(&[]), 0, 1),
+        (NewType::Record(&[Some(ValType::U8), Some(ValType::U16), Some(ValType::U8)]), 6, 2),
+        (NewType::FixedList(ValType::U16, 3), 6, 2),
     ] {
         let ty = ValType::Defined(types.intern(new, 0)?);
         let layout = types.layout(ty).expect("it was interned");
         for pointers in [PtrType::I32, PtrType::I64] {
-            assert_eq!((layout.size(pointers), layout.align(pointers)), (size, size), "{new:?}");
+            assert_eq!((layout.size(pointers), layout.align(pointers)), (size, align), "{new:?}");
         }
     }
     Ok(())

@@ -11,6 +11,7 @@ use canon_async::storage::Profile;
 
 cases! {
     lower_queued_callee_realloc_traps_caller_lives,
+    call_queued_callee_realloc_traps_call_is_lost,
     task_return_bad_return_pointer_kills_the_caller,
     subtask_cancel_callee_takes_the_event_traps,
     subtask_cancel_callee_drops_the_subtask_traps,
@@ -231,4 +232,22 @@ fn lower_refused_work_kills_the_caller<P: Profile>() -> Result<(), Error> {
     assert_eq!(w.ended(1), Ended::Returned(0));
     assert_eq!(w.call(a, 2), Err(Trap::CannotEnter.into()));
     Ok(())
+}
+
+/// The same, where the host called: its call is lost, and it is told.
+fn call_queued_callee_realloc_traps_call_is_lost<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None, None])?;
+    let bad = w.func(B, script![Op::Trap(9)]);
+    let options = w.options(async_opts(B), |o| o.realloc = Some(bad))?;
+    let f = w.lift(Func::AsyncString, options, script![run(task_return(B), &[])])?;
+    let inc = w.lift(Func::Async, async_opts(B), INC)?;
+    let dec = w.lift(Func::Sync, sync_opts(B), DEC)?;
+    w.call(inc, 0)?;
+    w.set_args(&[0, 4]);
+    w.call(f, 1)?;
+    w.call(dec, 2)?;
+    assert_eq!(w.tick(), Err(Trap::Engine(9).into()));
+    assert_eq!(w.ended(1), Ended::Lost);
+    assert_eq!(w.call(inc, 3), Err(Trap::CannotEnter.into()));
+    w.done()
 }

@@ -49,10 +49,13 @@ fn lift_sync_result_and_post_return<P: Profile>() -> Result<(), Error> {
     let post: FuncRef = w.func(A, script![Op::Eq(R0, k(42)), Op::Mark(2)]);
     let options = w.options(sync_opts(A), |o| o.post_return = Some(post))?;
     let f = w.lift(Func::SyncU32, options, script![Op::Eq(R0, k(5)), Op::Mark(1), Op::Ret(k(42))])?;
+    let leaves = w.lift(Func::Sync, sync_opts(A), script![call(WaitableSetNew, &[], 0), run(WaitableSetDrop, &[R0])])?;
     w.set_args(&[5]);
     w.call(f, 0)?;
     assert_eq!(w.ended(0), Ended::Returned(42));
     assert_eq!(w.marks(), [1, 2]);
+    // The instance may be left again.
+    w.call(leaves, 1)?;
     w.done()
 }
 

@@ -24,6 +24,8 @@ cases! {
     lower_missing_arguments_count_as_zero,
     lower_many_parameters_are_allocated_anew needs TypeItems,
     lower_sync_by_the_host_is_misuse,
+    lower_async_in_a_sync_task_strict_goes_on,
+    copies_of_another_kind_of_type_are_misuse,
     lift_of_the_host_called_by_the_host_gets_its_arguments,
 }
 
@@ -259,5 +261,27 @@ fn lift_of_the_host_called_by_the_host_gets_its_arguments<P: Profile>() -> Resul
     w.call(f, 0)?;
     assert_eq!(w.marks(), [1]);
     assert_eq!(w.ended(0), Ended::Returned(0));
+    w.done()
+}
+
+/// Strict: what does not wait is no reason to trap.
+fn lower_async_in_a_sync_task_strict_goes_on<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None, None])?;
+    w.store.set_strict(true);
+    let callee = w.lift(Func::Async, async_opts(B), script![run(task_return(B), &[])])?;
+    let sync = w.lift(Func::Sync, sync_opts(B), script![Op::Mark(1)])?;
+    w.lower(callee, async_opts(A))?;
+    w.lower(sync, sync_opts(A))?;
+    let f = w.lift(Func::Sync, sync_opts(A), script![run(low(0), &[]), run(low(1), &[]), Op::Mark(2)])?;
+    w.call(f, 0)?;
+    assert_eq!(w.marks(), [1, 2]);
+    w.done()
+}
+
+fn copies_of_another_kind_of_type_are_misuse<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None])?;
+    for builtin in [StreamNew(FUTURE), FutureNew(STREAM), StreamNew(TypeId::from_index(0))] {
+        assert!(matches!(w.host(builtin, &[]), Err(Error::Misuse(_))), "{builtin:?}");
+    }
     w.done()
 }

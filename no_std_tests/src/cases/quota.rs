@@ -7,7 +7,7 @@ use crate::world::*;
 use canon_async::canon::Builtin::*;
 use canon_async::error::{Error, Resource};
 use canon_async::id::{InstanceId, TableRef};
-use canon_async::storage::Profile;
+use canon_async::storage::{Profile, Slots};
 use canon_async::{LimitOwner, LimitReached, Limits, Store, Trap};
 
 cases! {
@@ -160,6 +160,10 @@ fn quota_by_default_is_half_rounded_up<P: Profile>() -> Result<(), Error> {
         assert_eq!(store.root_usage(inside, what), Some((0, most)));
         assert_eq!(store.root_usage(host, what), None);
     }
+    // Each instance has handles of its own, which share the storage on a heap alone.
+    let instances = P::Instances::CAPACITY as u32;
+    let handles = P::LIMITS.handles.min((P::Handles::CAPACITY as u32).saturating_mul(instances));
+    assert_eq!(store.root_usage(root, Resource::Handles), Some((0, handles.div_ceil(2))));
     // Roots follow the store's limits.
     store.set_limits(Limits { sets: 2, tasks: 3, ..store.limits() });
     assert_eq!(store.root_usage(root, Resource::WaitableSets), Some((0, 1)));

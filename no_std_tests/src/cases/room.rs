@@ -22,6 +22,7 @@ cases! {
     stream_read_bad_element_by_the_host_kills_the_writer,
     lower_bad_argument_after_borrows_frees_them needs Lends,
     resource_lent_by_the_host_until_the_task_resolves,
+    resource_lent_by_the_host_until_the_task_dies,
 }
 
 const NO_ROOM: Error = Error::capacity(Resource::Handles);
@@ -216,23 +217,37 @@ fn lower_bad_argument_after_borrows_frees_them<P: Profile>() -> Result<(), Error
     Ok(())
 }
 
-// on_resolve of the host's call: what it lent is its own again, though the task goes on.
-fn resource_lent_by_the_host_until_the_task_resolves<P: Profile>() -> Result<(), Error> {
+/// The host holds handle 1 of a resource and lends it to this function of C's.
+fn lent_by_the_host<P: Profile>(takes: Script) -> Result<World<P>, Error> {
     let mut w = World::<P>::new(&[None, None, None])?;
     const OF_OWN: Builtin = TaskReturn { result: Some(ValType::Defined(OWN)), options: sync_opts(B) };
     let gives = script![call(RNEW, &[k(77)], 0), run(OF_OWN, &[R0])];
     let gives = lift_as(&mut w, (&[], Some(ValType::Defined(OWN)), true), async_opts(B), gives)?;
-    const TAKES: Script =
-        &[run(ThreadYield, &[]), run(RDROP, &[R0]), run(task_return(C), &[]), run(ThreadYield, &[])];
-    let takes = w.lift(Func::AsyncBorrow, async_opts(C), TAKES)?;
+    let takes = w.lift(Func::AsyncBorrow, async_opts(C), takes)?;
     w.call(gives, 0)?;
     assert_eq!(w.ended(0), Ended::Returned(1));
     w.set_args(&[1]);
     w.call(takes, 1)?;
     assert_eq!(w.host(RDROP, &[1]), Err(Trap::ResourceLent.into()));
+    Ok(w)
+}
+
+// on_resolve of the host's call: the lend ends, though the task goes on.
+fn resource_lent_by_the_host_until_the_task_resolves<P: Profile>() -> Result<(), Error> {
+    const TAKES: Script =
+        &[run(ThreadYield, &[]), run(RDROP, &[R0]), run(task_return(C), &[]), run(ThreadYield, &[])];
+    let mut w = lent_by_the_host::<P>(TAKES)?;
     w.tick()?;
     assert_eq!(w.ended(1), Ended::Returned(0));
     w.host(RDROP, &[1])?;
     assert_eq!(w.ticks()?, 1);
+    w.done()
+}
+
+fn resource_lent_by_the_host_until_the_task_dies<P: Profile>() -> Result<(), Error> {
+    let mut w = lent_by_the_host::<P>(script![run(ThreadYield, &[]), Op::Trap(3)])?;
+    assert_eq!(w.tick(), Err(Trap::Engine(3).into()));
+    assert_eq!(w.ended(1), Ended::Lost);
+    w.host(RDROP, &[1])?;
     w.done()
 }

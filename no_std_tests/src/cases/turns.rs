@@ -20,12 +20,15 @@ cases! {
     lift_entry_with_lock_enters_when_its_holder_waits,
     lift_entry_without_lock_not_behind_one_that_needs_it,
     lift_entry_told_then_backpressure_again_stays,
+    lift_entry_told_then_backpressure_again_stays_the_first,
     thread_sync_typed_loop_skips_entry_waiters,
     thread_sync_typed_loop_skips_the_holder_of_the_lock,
     waitable_set_wait_event_there_deterministic_profile_lets_others_run,
     thread_yield_deterministic_profile_goes_to_the_end_of_the_queue,
     lift_exclusive_barging_lets_the_holder_run_first,
     lift_exclusive_barging_behind_backpressure_queues,
+    lift_without_lock_barging_does_not_run_the_holder,
+    call_behind_one_that_waits_queues_without_room,
     run_until_asks_for_answers_while_a_guest_yields,
     tick_seeded_every_order_comes_up,
 }
@@ -449,4 +452,63 @@ fn tick_seeded_every_order_comes_up<P: Profile>() -> Result<(), Error> {
     };
     assert_eq!(outcomes(told)?, [true; 2]);
     Ok(())
+}
+
+fn lift_without_lock_barging_does_not_run_the_holder<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None])?;
+    w.store.set_choose(Choose::Barging);
+    let holds = script![Op::Mark(1), run(ThreadYield, &[]), Op::Mark(2)];
+    let holds = w.lift(Func::Async, sync_opts(A), holds)?;
+    let free = w.lift(Func::Async, async_opts(A), script![Op::Mark(3), RETURN])?;
+    w.call(holds, 0)?;
+    w.call(free, 1)?;
+    assert_eq!(w.marks(), [1, 3]);
+    w.ticks()?;
+    w.done()
+}
+
+/// Backpressure is over, and the first call that waited for it waits for room now: the next one waits behind it.
+fn call_behind_one_that_waits_queues_without_room<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::with_limits(&[None], |limits| limits.thread_indices = 1)?;
+    const FIRST: Script = &[
+        run(BackpressureInc, &[]),
+        run(ThreadYield, &[]),
+        run(BackpressureDec, &[]),
+        run(ThreadYield, &[]),
+        Op::Mark(1),
+        RETURN,
+    ];
+    let first = w.lift(Func::Async, async_opts(A), FIRST)?;
+    let second = w.lift(Func::Async, async_opts(A), script![Op::Mark(2), RETURN])?;
+    let third = w.lift(Func::Async, async_opts(A), script![Op::Mark(3), RETURN])?;
+    w.call(first, 0)?;
+    w.call(second, 1)?;
+    assert!(w.tick()?);
+    w.call(third, 2)?;
+    w.ticks()?;
+    assert_eq!(w.marks(), [1, 2, 3]);
+    w.done()
+}
+
+fn lift_entry_told_then_backpressure_again_stays_the_first<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None])?;
+    const HOLDS: Script = &[
+        run(BackpressureInc, &[]),
+        run(ThreadYield, &[]),
+        run(BackpressureDec, &[]),
+        run(BackpressureInc, &[]),
+        run(ThreadYield, &[]),
+        Op::Mark(1),
+        run(BackpressureDec, &[]),
+        RETURN,
+    ];
+    let holds = w.lift(Func::Async, async_opts(A), HOLDS)?;
+    let second = w.lift(Func::Async, async_opts(A), script![Op::Mark(2), RETURN])?;
+    let third = w.lift(Func::Async, async_opts(A), script![Op::Mark(3), RETURN])?;
+    w.call(holds, 0)?;
+    w.call(second, 1)?;
+    w.call(third, 2)?;
+    w.ticks()?;
+    assert_eq!(w.marks(), [1, 2, 3]);
+    w.done()
 }

@@ -206,3 +206,12 @@ fn charges_that_are_refused_end_a_string_in_each_pass() {
     e.charges_left = usize::MAX;
     e.flat::<2>(&[1000, text.len() as u64], ValType::String).unwrap();
 }
+
+#[test]
+fn charges_of_latin1_are_of_the_copy_alone() {
+    let mut e = Memories::new([4096; 2], [StringEncoding::Latin1Utf16; 2]);
+    e.put(8, b"abc");
+    assert_eq!(e.flat(&[8, 3], ValType::String), Ok([64, 3]));
+    // Any bytes are Latin-1: there is nothing to validate.
+    assert_eq!(e.charged, [(3, 0)]);
+}

@@ -122,3 +122,14 @@ fn copies_out_of_bounds_write_nothing() {
     assert_eq!(copy_in_chunks(&mut e, (B, 2000), (A, 3000), 0), Ok(()));
     assert!(copy_in_chunks(&mut e, (MemoryRef::from_index(9), 0), (A, 0), 0).is_err());
 }
+
+#[test]
+fn a_copy_in_which_the_engine_fails_is_its_error() {
+    let mut e = Memories::plain();
+    let list = e.intern(NewType::List(ValType::U8));
+    e.put(8, b"abc");
+    e.copy_fails = Some(Trap::Engine(6));
+    for ty in [list, ValType::String] {
+        assert_eq!(e.flat::<2>(&[8, 3], ty), trap(Trap::Engine(6)));
+    }
+}
