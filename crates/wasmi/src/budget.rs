@@ -50,6 +50,8 @@ pub(crate) struct Limits {
     pub stacks: usize,
     /// Bytes of one stack.
     pub stack: usize,
+    /// Stacks that are not in use and kept by the engine, at most.
+    pub cached: usize,
     pub table_elements: usize,
     pub meter: Option<MemoryMeter>,
 }
@@ -87,6 +89,10 @@ pub(crate) struct Budget {
     table_elements: usize,
     /// Stacks of guests that run or are suspended.
     stacks: usize,
+    /// The most that there ever were at once: of those the engine keeps some.
+    most_stacks: usize,
+    /// Of core instances.
+    instance_bytes: usize,
     /// By the root's index.
     shares: Vec<Share>,
     growth: Growth,
@@ -107,6 +113,8 @@ impl Budget {
             memory_bytes: 0,
             table_elements: 0,
             stacks: 0,
+            most_stacks: 0,
+            instance_bytes: 0,
             shares: Vec::new(),
             growth: Growth::None,
             refusal: Resource::GuestBytes,
@@ -116,11 +124,13 @@ impl Budget {
 
     /// What is counted here. The rest is what the core and the host's memory have allocated.
     fn counted(&self) -> usize {
-        self.counted_without_stacks().saturating_add(self.stack_bytes(self.stacks))
+        let kept = self.most_stacks.min(self.limits.cached);
+        self.counted_without_stacks().saturating_add(self.stack_bytes(self.stacks.max(kept)))
     }
 
     fn counted_without_stacks(&self) -> usize {
-        self.memory_bytes.saturating_add(self.table_elements.saturating_mul(ELEMENT_BYTES))
+        let tables = self.table_elements.saturating_mul(ELEMENT_BYTES);
+        self.memory_bytes.saturating_add(tables).saturating_add(self.instance_bytes)
     }
 
     fn stack_bytes(&self, stacks: usize) -> usize {
@@ -171,7 +181,21 @@ impl Budget {
     pub(crate) fn take_stack(&mut self, payer: Payer, others: usize) -> Result<(), Error> {
         self.admit(payer, others, 1)?;
         self.stacks = self.stacks.saturating_add(1);
+        self.most_stacks = self.most_stacks.max(self.stacks);
         self.change(payer, |share| share.stacks = share.stacks.saturating_add(1));
+        Ok(())
+    }
+
+    /// A core instance takes so many bytes for as long as there is the store.
+    ///
+    /// # Errors
+    /// `Capacity`; nothing was taken.
+    pub(crate) fn take_bytes(&mut self, payer: Payer, others: usize, bytes: usize) -> Result<(), Error> {
+        if !self.grows(payer, others, bytes) {
+            return Err(Error::capacity(Resource::GuestBytes));
+        }
+        self.instance_bytes = self.instance_bytes.saturating_add(bytes);
+        self.change(payer, |share| share.bytes = share.bytes.saturating_add(bytes));
         Ok(())
     }
 
@@ -189,7 +213,9 @@ impl Budget {
         let share = self.share(payer);
         let own = share.bytes.saturating_add(self.stack_bytes(share.stacks.saturating_add(new)));
         let within = payer.is_none() || own <= self.limits.root;
-        if within && self.fits(others, self.stack_bytes(new)) {
+        let kept = self.most_stacks.min(self.limits.cached);
+        let more = self.stack_bytes(self.stacks.saturating_add(new).saturating_sub(self.stacks.max(kept)));
+        if within && self.fits(others, more) {
             return Ok(());
         }
         let stack = self.limits.stack.max(1);
@@ -223,11 +249,11 @@ impl Budget {
         if payer.is_some() && own > self.limits.root {
             return false;
         }
+        // What grows is not there for stacks.
+        self.credit = 0;
         if self.fits(others, more) {
             return true;
         }
-        // What grows is not there for stacks.
-        self.credit = 0;
         let counted = self.counted_without_stacks().saturating_add(others).saturating_add(more);
         counted <= self.limits.total && self.metered_left(self.limits.total) >= more
     }
@@ -347,6 +373,7 @@ mod tests {
         memory: 950,
         stacks: usize::MAX,
         stack: 100,
+        cached: 0,
         table_elements: 50,
         meter: None,
     };
@@ -401,6 +428,21 @@ mod tests {
         budget.take_stack(B, 0).unwrap();
         budget.take_stack(B, 0).unwrap();
         assert_eq!(budget.take_stack(B, 0), REFUSED, "the total");
+    }
+
+    #[test]
+    fn stacks_that_the_engine_keeps_count_on() {
+        let mut budget = Budget::new(Limits { cached: 2, root: 1000, ..LIMITS });
+        for _ in 0..5 {
+            budget.take_stack(A, 0).unwrap();
+        }
+        (0..5).for_each(|_| budget.free_stack(A));
+        assert!(!budget.grow_memory(A, 0, 801));
+        assert!(budget.grow_memory(A, 0, 800));
+        // They are what the next ones get.
+        budget.take_stack(A, 0).unwrap();
+        budget.take_stack(A, 0).unwrap();
+        assert_eq!(budget.take_stack(A, 0), REFUSED);
     }
 
     #[test]

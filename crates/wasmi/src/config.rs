@@ -408,6 +408,7 @@ impl Engine {
             memory: config.memory_bytes.unwrap_or(usize::MAX),
             stacks: config.stack_bytes_total.unwrap_or(usize::MAX),
             stack: config.stack().max,
+            cached: config.stack.cached,
             table_elements: config.table_elements,
             meter: config.memory_meter,
         }

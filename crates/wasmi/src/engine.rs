@@ -55,6 +55,7 @@ impl<T> Engine for Wx<'_, T> {
         let externs = wanted.collect::<Result<Vec<_>, _>>()?;
         // For its start function.
         let payer = self.state().core.instance(instance).ok().map(|instance| instance.root());
+        self.state_mut().take_instance(payer, module)?;
         self.state_mut().take_stack(payer)?;
         let state = self.state_mut();
         let plain = core::mem::replace(&mut state.plain, true);
@@ -194,24 +195,17 @@ impl<T> Wx<'_, T> {
 
     /// The same reference for the same memory: the core compares them.
     fn add_memory(&mut self, memory: Memory) -> Option<MemoryRef> {
-        let known = self.state().memories.iter().position(|known| self.same(known, &memory));
-        let index = match known {
-            Some(index) => index,
-            None => {
-                self.state_mut().memories.push(memory);
-                self.state().memories.len().saturating_sub(1)
-            }
-        };
+        // wasmi's handles can't be compared, but by what they look like.
+        let name = format!("{memory:?}");
+        let state = self.state_mut();
+        let next = state.memories.len();
+        let index = *state.memory_names.entry(name).or_insert(next);
+        if index == next {
+            state.memories.push(memory);
+        }
         let addresses = if memory.ty(&self.0).is_64() { PtrType::I64 } else { PtrType::I32 };
         let index = i32::try_from(index).ok()?.checked_add(1)?;
         Some(MemoryRef::from_index(index.unsigned_abs()).with_addresses(addresses))
-    }
-
-    /// wasmi's handles can't be compared. Bytes at one address are one memory's; an empty memory has none,
-    /// and is told by what its handle looks like.
-    fn same(&self, a: &Memory, b: &Memory) -> bool {
-        let at = |memory: &Memory| (memory.data_ptr(&self.0), memory.data_size(&self.0));
-        at(a) == at(b) && (at(a).1 > 0 || format!("{a:?}") == format!("{b:?}"))
     }
 
     fn extern_of(&self, item: CoreExtern) -> Option<Extern> {

@@ -193,6 +193,9 @@ pub(crate) fn copy<T>(
     abi::copy_in_chunks(wx, (to, to_at), (from, from_at), len)
 }
 
+/// How many pairs of memories get a copier, each of about a kilobyte, since guests choose the pairs.
+const MAX_COPIERS: usize = 256;
+
 fn copy_slices((to, to_at): (&mut [u8], usize), (from, from_at): (&[u8], usize), len: usize) -> Option<()> {
     let to = to.get_mut(to_at..)?.get_mut(..len)?;
     to.copy_from_slice(from.get(from_at..)?.get(..len)?);
@@ -203,6 +206,9 @@ fn copy_slices((to, to_at): (&mut [u8], usize), (from, from_at): (&[u8], usize),
 fn copier<T>(wx: &mut Wx<'_, T>, to: MemoryRef, from: MemoryRef) -> Option<Copier> {
     if let Some(copier) = wx.state().copiers.get(&(to, from)) {
         return Some(*copier);
+    }
+    if wx.state().copiers.len() >= MAX_COPIERS {
+        return None;
     }
     let memories = [wx.state().wasm_memory(to)?, wx.state().wasm_memory(from)?].map(Extern::Memory);
     let module = encode_copier(to.ptr_type(), from.ptr_type())?;

@@ -47,6 +47,8 @@ pub struct State<T: 'static> {
     pub(crate) funcs: Vec<CoreFunc<T>>,
     /// By [`MemoryRef`] less one: the host's memory comes first.
     pub(crate) memories: Vec<Memory>,
+    /// Where in `memories` each is.
+    pub(crate) memory_names: BTreeMap<String, usize>,
     pub(crate) tables: Vec<Table>,
     pub(crate) globals: Vec<Global>,
     pub(crate) host_memory: HostMemory,
@@ -110,6 +112,10 @@ pub(crate) fn is_host(memory: MemoryRef) -> bool {
     memory == HOST_MEMORY || memory == ambient::MEMORY
 }
 
+/// About what wasmi keeps of a core instance, and of an export beside its name.
+const INSTANCE_BYTES: usize = 512;
+const EXPORT_BYTES: usize = 96;
+
 impl<T> State<T> {
     pub(crate) fn new(engine: &Engine, data: T) -> Self {
         let mut core = canon_async::Store::with_limits(engine.limits());
@@ -123,6 +129,7 @@ impl<T> State<T> {
             wakeups: Arc::default(),
             funcs: Vec::from([CoreFunc::HostRealloc]),
             memories: Vec::new(),
+            memory_names: BTreeMap::new(),
             tables: Vec::new(),
             globals: Vec::new(),
             host_memory: HostMemory::new(engine.host_bytes()),
@@ -164,6 +171,18 @@ impl<T> State<T> {
     /// The root that memories and tables which grow now count to.
     pub(crate) fn grower(&self) -> Payer {
         self.instantiating.or_else(|| self.core.running_root())
+    }
+
+    /// A core instance is made of a module: what wasmi keeps of its exports, with their names.
+    ///
+    /// # Errors
+    /// `Capacity`; nothing was taken.
+    pub(crate) fn take_instance(&mut self, payer: Payer, module: &Module) -> Result<(), Error> {
+        let exports = module.exports().map(|export| export.name().len().saturating_add(EXPORT_BYTES));
+        let bytes = exports.fold(INSTANCE_BYTES, usize::saturating_add);
+        let taken = self.budget.take_bytes(payer, self.other_bytes(), bytes);
+        self.settle();
+        taken
     }
 
     /// A guest gets a stack, which counts to `payer` until [`State::free_stack`].
