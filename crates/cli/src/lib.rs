@@ -10,8 +10,7 @@
 //! | `inspect` | `canon inspect` |
 //! | `wave` | values as WAVE text |
 //! | `input` | files |
-//! | `limits` | what a component may take |
-//! | `time_limits` | how long it may run |
+//! | `limits` | what components may take, and how long they may run |
 //! | [`wrap`] | core modules that carry a component type |
 //! | `console` | what is printed, and exit codes |
 #![forbid(unsafe_code)]
@@ -22,7 +21,6 @@ mod input;
 mod inspect;
 mod limits;
 mod run;
-mod time_limits;
 pub mod wast;
 mod wave;
 pub mod wrap;

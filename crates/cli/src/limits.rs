@@ -1,46 +1,83 @@
-//! What a component may take: options, and what their errors say.
+//! What components may take, and how long they may run: options, and what errors say of them.
 
-use canon_async_wasmi::{Config, Error};
+use std::time::Duration;
+
+use canon_async::Resource;
+use canon_async_wasmi::{Config, Error, Stopped, Store};
 use clap::Args;
 
-/// The stack of the thread that the command runs on: calls between components nest as deep as it allows. It is
-/// reserved, and committed as it is used.
+/// The stack of the thread that the command runs on: calls between components nest as deep as it allows. It
+/// is reserved, and committed as it is used.
 pub const NATIVE_STACK: usize = 256 << 20;
 
-/// What a component may take.
-#[derive(Args, Clone, Copy, Debug, Default)]
+/// What components may take, and how long they may run.
+#[derive(Args, Clone, Copy, Debug)]
 pub struct Limits {
     /// The most memory that components may cause to be allocated, all told: 512M, 4G. Default: 1G
     #[arg(long, value_name = "SIZE", value_parser = size)]
-    memory: Option<usize>,
+    pub memory: Option<usize>,
     /// The most stack of one guest, which bounds its recursion. Default: 16M
     #[arg(long, value_name = "SIZE", value_parser = size)]
-    stack: Option<usize>,
+    pub stack: Option<usize>,
+    /// Let components use N of fuel: about one for an instruction, and one for 64 bytes or a value that they
+    /// pass. Without this option: as much as they like
+    #[arg(long, value_name = "N")]
+    pub fuel: Option<u64>,
+    /// Let components run for SECONDS (fractions allowed), from when the first is instantiated. Without this
+    /// option: as long as they like
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Option<Duration>,
 }
 
 impl Limits {
-    /// The engine's configuration.
-    pub fn config(&self) -> Config {
-        let mut config = Config::new();
+    /// What engines need for these limits.
+    pub fn configure(self, config: &mut Config) -> &mut Config {
         if let Some(bytes) = self.stack {
             config.max_stack_bytes(bytes);
         }
         if let Some(bytes) = self.memory {
             config.guest_bytes(bytes);
         }
-        config
+        config.fuel(self.fuel.is_some()).interruptible(self.timeout.is_some())
+    }
+
+    /// From now on fuel and time are those of a store.
+    ///
+    /// # Errors
+    /// `Misuse`: its engine's configuration does not have them.
+    pub fn start<T>(self, store: &mut Store<T>) -> Result<(), Error> {
+        if let Some(fuel) = self.fuel {
+            store.set_fuel(fuel)?;
+        }
+        store.set_deadline(self.timeout)
+    }
+
+    /// An error in words, with the option that raises the limit where it is one.
+    pub fn explain(self, error: &Error) -> String {
+        match (error.stopped(), self.fuel, self.timeout) {
+            (Some(Stopped::Fuel), Some(fuel), _) => format!("{error}: {fuel} (--fuel raises the limit)"),
+            (Some(Stopped::Deadline), _, Some(timeout)) => {
+                format!("deadline passed: {} s (--timeout raises the limit)", timeout.as_secs_f64())
+            }
+            _ => format!("{error}{}", option(error)),
+        }
     }
 }
 
-/// Which option of the command raises the limit that an error names.
-pub fn option(error: &Error) -> &'static str {
-    let text = error.to_string();
-    match () {
-        () if !text.contains("limit reached") => "",
-        () if text.contains("Config::guest_bytes") => "; --memory raises it",
-        () if text.contains("Config::max_stack_bytes") => "; --stack raises it",
-        () => "",
+/// Which option raises the limit of memory that an error names.
+fn option(error: &Error) -> &'static str {
+    let Some(canon_async::Error::Capacity(reached)) = error.core() else { return "" };
+    match reached.resource() {
+        // A stack counts as the most that it may get: a larger one would be no help.
+        Resource::GuestStacks => "; --memory raises it, or a smaller --stack makes room",
+        Resource::GuestBytes | Resource::HeapBytes => "; --memory raises it",
+        _ => "",
     }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_string())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
 /// A number of bytes: `1000`, `64K`, `512M`, `4G`.

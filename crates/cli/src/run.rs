@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 use canon_async_component::Plan;
 use canon_async_component::inspect::{self, Escaped};
 use canon_async_component::plan::{Export, ExportItem, Func};
-use canon_async_wasmi::{Component, Engine, Error, Instance, Linker, Store, Val};
+use canon_async_wasmi::{Component, Config, Engine, Error, Instance, Linker, Store, Val};
 use clap::Args;
 
 use crate::console::{self, Failure};
 use crate::input;
 use crate::limits::Limits;
-use crate::time_limits::TimeLimits;
 use crate::wave::{self, Invocation};
 
 const AFTER_HELP: &str = "\
@@ -53,8 +52,6 @@ pub struct Run {
     #[command(flatten)]
     limits: Limits,
     #[command(flatten)]
-    time_limits: TimeLimits,
-    #[command(flatten)]
     files: input::FileLimits,
 }
 
@@ -77,8 +74,7 @@ pub fn run(args: &Run) -> Result<(), Failure> {
     let vals = invocation
         .args(&plan.types, ty)
         .map_err(|message| Failure::usage(format_args!("--invoke: \"{}\": {message}", target.export)))?;
-    let limits = (args.limits, args.time_limits);
-    let (result, nanos) = call(limits, providers, plan, &target, &vals)?;
+    let (result, nanos) = call(args.limits, providers, plan, &target, &vals)?;
     if let Some(result) = result {
         console::line(wave::to_text(&result));
     }
@@ -106,7 +102,7 @@ impl Target {
     }
 
     /// The call failed.
-    fn call_failed(&self, error: &Error, limits: TimeLimits) -> Failure {
+    fn call_failed(&self, error: &Error, limits: Limits) -> Failure {
         let text = limits.explain(error);
         Failure::component(format_args!("{}: export \"{}\": {text}", self.name, self.export))
     }
@@ -123,7 +119,7 @@ fn instantiate(
     store: &mut Store<()>,
     name: &str,
     plan: Plan,
-    limits: TimeLimits,
+    limits: Limits,
 ) -> Result<Instance, Failure> {
     let component = Component::from_plan(store.engine(), plan).map_err(|error| failed(name, error))?;
     linker.instantiate(store, &component).map_err(|error| match error {
@@ -135,27 +131,27 @@ fn instantiate(
 /// Links the component, after those that provide what it imports, and calls the export; the result, and the call's CPU
 /// time.
 fn call(
-    (limits, time_limits): (Limits, TimeLimits),
+    limits: Limits,
     providers: Vec<(String, Plan)>,
     plan: Plan,
     target: &Target,
     args: &[Val],
 ) -> Result<(Option<Val>, Option<u128>), Failure> {
-    let engine = Engine::new(time_limits.configure(&mut limits.config()));
+    let engine = Engine::new(limits.configure(&mut Config::new()));
     let mut store = Store::new(&engine, ());
-    time_limits.start(&mut store).map_err(|error| target.failed(error))?;
+    limits.start(&mut store).map_err(|error| target.failed(error))?;
     let mut linker = Linker::new(&engine);
     for (name, plan) in providers {
-        let instance = instantiate(&linker, &mut store, &name, plan, time_limits)?;
+        let instance = instantiate(&linker, &mut store, &name, plan, limits)?;
         for export in instance.exports().keys() {
             linker.export(&store, export, &instance, export).map_err(|error| failed(&name, error))?;
         }
     }
-    let instance = instantiate(&linker, &mut store, &target.name, plan, time_limits)?;
+    let instance = instantiate(&linker, &mut store, &target.name, plan, limits)?;
     let func = instance.func(&store, &target.export);
     let func = func.ok_or_else(|| target.failed(format_args!("the export \"{}\" is lost", target.export)))?;
     let start = thread_time();
-    let result = func.call(&mut store, args).map_err(|error| target.call_failed(&error, time_limits))?;
+    let result = func.call(&mut store, args).map_err(|error| target.call_failed(&error, limits))?;
     let nanos = match (start, thread_time()) {
         (Some(start), Some(end)) => end.checked_sub(start),
         _ => None,

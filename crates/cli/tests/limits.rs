@@ -1,10 +1,11 @@
-//! `--fuel` and `--timeout`: what ends components that don't end by themselves.
+//! `--fuel` and `--timeout`: what ends components that don't end by themselves. `--memory` and `--stack`: what
+//! they may take.
 
 mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{canon, fails, file, root};
+use common::{canon, fails, file, returns, root};
 
 /// A file of the hostile guests of `canon-async-wasmi`.
 fn hostile(name: &str) -> String {
@@ -112,4 +113,63 @@ fn wast_gives_each_file_its_own_limits() {
     assert!(time.out.ends_with("0 passed, 2 failed\n"), "{}", time.out);
     let said = "deadline passed: 0.4 s (--timeout raises the limit)";
     assert_eq!(time.out.matches(said).count(), 2, "{}", time.out);
+}
+
+/// A component of a memory of so many pages, and of a function that recurses so deep as it is told.
+fn greedy(pages: u32) -> String {
+    format!(
+        r#"(component
+          (core module $M
+            (memory {pages})
+            (func $f (export "f") (param i32) (result i32)
+              (if (result i32) (i32.eqz (local.get 0))
+                (then (i32.const 0))
+                (else (i32.add (i32.const 1) (call $f (i32.sub (local.get 0) (i32.const 1))))))))
+          (core instance $m (instantiate $M))
+          (func (export "f") (param "n" u32) (result u32) (canon lift (core func $m "f"))))"#
+    )
+}
+
+const MEMORY: &str = "limit reached: memory that guests cause to be allocated, 16 MiB for a component and 32 MiB \
+                      for all (Config::root_bytes, Config::guest_bytes); --memory raises it";
+
+#[test]
+fn run_above_its_memory_says_which_option_raises_it() {
+    let large = file("limits-large.wat", greedy(1024));
+    fails(&["run", &large, "--invoke", "f(1)", "--memory", "32M"], 1, &[MEMORY]);
+    returns(&["run", &large, "--invoke", "f(1)", "--memory", "256M"], "1\n");
+}
+
+#[test]
+fn run_of_more_stacks_than_memory_says_which_options_make_room() {
+    let bomb = root().join("std_tests/hostile/stackbomb.wat");
+    let said = "Config::guest_bytes); --memory raises it, or a smaller --stack makes room";
+    let texts = ["limit reached: stacks of guests", said];
+    fails(&["run", bomb.to_str().expect("UTF-8"), "--memory", "40M"], 1, &texts);
+}
+
+#[test]
+fn run_recurses_as_deep_as_its_stack() {
+    let deep = file("limits-deep.wat", greedy(0));
+    returns(&["run", &deep, "--invoke", "f(100000)"], "100000\n");
+    let said = "wasm trap: call stack exhausted";
+    fails(&["run", &deep, "--invoke", "f(100000)", "--stack", "64K"], 1, &[said]);
+}
+
+#[test]
+fn wast_has_the_memory_and_the_stack_that_it_is_given() {
+    let large = file(
+        "limits-large.wast",
+        format!("{}\n(assert_return (invoke \"f\" (u32.const 1)) (u32.const 1))", greedy(1024)),
+    );
+    let refused = canon(&["wast", &large, "--memory", "32M"]);
+    assert!(refused.code == Some(1) && refused.out.contains(MEMORY), "{}", refused.out);
+    let deep = file(
+        "limits-deep.wast",
+        format!("{}\n(assert_return (invoke \"f\" (u32.const 100000)) (u32.const 100000))", greedy(0)),
+    );
+    let exhausted = canon(&["wast", &deep, "--stack", "64K"]);
+    assert!(exhausted.code == Some(1) && exhausted.out.contains("call stack exhausted"), "{}", exhausted.out);
+    let plain = canon(&["wast", &large, &deep]);
+    assert!(plain.code == Some(0) && plain.out.ends_with("2 passed, 0 failed\n"), "{}", plain.out);
 }

@@ -26,7 +26,7 @@ use wast::parser::{self, ParseBuffer};
 
 use crate::console::Failure;
 use crate::input;
-use crate::time_limits::TimeLimits;
+use crate::limits::Limits;
 pub use report::Outcome;
 use report::Report;
 use runner::Runner;
@@ -43,7 +43,7 @@ Prints a line for each file, `ok PATH (N directives)` or `FAIL PATH:LINE reason`
 Directives: component, component definition, component instance, register, invoke, assert_return,
 assert_trap, assert_invalid, assert_malformed, assert_unlinkable. A component imports what earlier
 ones export by their names or registered names. An expected message has to be part of ours.
---fuel and --timeout are for each file.
+--memory, --fuel and --timeout are for each file.
 
 With --strict, a synchronous function traps before it calls what may block, and a component may not call one
 around it or inside it: so do the reference tests of the pinned commit in three files, and Wasmtime.
@@ -74,7 +74,7 @@ pub(crate) struct Wast {
     #[arg(long)]
     through_plans: bool,
     #[command(flatten)]
-    limits: TimeLimits,
+    limits: Limits,
 }
 
 /// How a file is run.
@@ -91,6 +91,16 @@ pub struct Options {
     pub strict: bool,
     /// Whether what is instantiated has been a plan's bytes before.
     pub through_plans: bool,
+    /// The most bytes that a file's components may cause to be allocated; `None`: the default of
+    /// [`Config::guest_bytes`].
+    ///
+    /// [`Config::guest_bytes`]: canon_async_wasmi::Config::guest_bytes
+    pub memory: Option<usize>,
+    /// The most bytes of one guest's stack; `None`: the default of
+    /// [`Config::max_stack_bytes`].
+    ///
+    /// [`Config::max_stack_bytes`]: canon_async_wasmi::Config::max_stack_bytes
+    pub stack: Option<usize>,
     /// The fuel that all of a file's components may use together; `None`: as much as they like.
     pub fuel: Option<u64>,
     /// How long a file's directives may take together; `None`: as long as they like.
@@ -104,12 +114,14 @@ impl Options {
         whole_messages: false,
         strict: false,
         through_plans: false,
+        memory: None,
+        stack: None,
         fuel: None,
         timeout: None,
     };
 
-    fn limits(self) -> TimeLimits {
-        TimeLimits { fuel: self.fuel, timeout: self.timeout }
+    fn limits(self) -> Limits {
+        Limits { memory: self.memory, stack: self.stack, fuel: self.fuel, timeout: self.timeout }
     }
 }
 
@@ -125,8 +137,8 @@ impl Default for Options {
 /// A path that is not there: exit code 2.
 pub(crate) fn wast(args: &Wast) -> Result<ExitCode, Failure> {
     let files = input::files(&args.path, "wast")?;
-    let Wast { turns, strict, through_plans, limits: TimeLimits { fuel, timeout }, .. } = *args;
-    let options = Options { turns, strict, through_plans, fuel, timeout, ..Options::DEFAULT };
+    let Wast { turns, strict, through_plans, limits: Limits { memory, stack, fuel, timeout }, .. } = *args;
+    let options = Options { turns, strict, through_plans, memory, stack, fuel, timeout, ..Options::DEFAULT };
     let mut report = Report::new(args.json);
     for path in files {
         report.file(&path, &run_file(&path, options));
