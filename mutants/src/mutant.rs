@@ -9,6 +9,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::env;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
+use std::format;
 use std::string::String;
 use std::sync::LazyLock;
 
@@ -44,7 +45,8 @@ fn seldom(number: u32) -> bool {
     if let Some(reached) = REACHED.get(number as usize)
         && !reached.swap(true, Relaxed)
     {
-        writeln!(trace, "{number}").expect("the trace can be written");
+        // At once: what other threads write must not come in between.
+        trace.write_all(format!("{number}\n").as_bytes()).expect("the trace can be written");
     }
     false
 }
