@@ -13,7 +13,8 @@ pub const NATIVE_STACK: usize = 256 << 20;
 /// What components may take, and how long they may run.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Limits {
-    /// The most memory that components may cause to be allocated, all told: 512M, 4G. Default: 1G
+    /// The most memory that a component may cause to be allocated, and twice as much for all of them: 512M, 4G.
+    /// Default: 1G
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub memory: Option<usize>,
     /// The most stack of one guest, which bounds its recursion. Default: 16M
@@ -36,7 +37,7 @@ impl Limits {
             config.max_stack_bytes(bytes);
         }
         if let Some(bytes) = self.memory {
-            config.guest_bytes(bytes);
+            config.root_bytes(bytes).guest_bytes(bytes.saturating_mul(2));
         }
         config.fuel(self.fuel.is_some()).interruptible(self.timeout.is_some())
     }
@@ -59,9 +60,16 @@ impl Limits {
             (Some(Stopped::Deadline), _, Some(timeout)) => {
                 format!("deadline passed: {} s (--timeout raises the limit)", timeout.as_secs_f64())
             }
+            _ if is_stack_overflow(error) => format!("{error} (--stack raises the limit)"),
             _ => format!("{error}{}", option(error)),
         }
     }
+}
+
+/// Whether a guest recursed deeper than its stack. wasmi says so by a trap like others.
+fn is_stack_overflow(error: &Error) -> bool {
+    matches!(error.core(), Some(canon_async::Error::Trap(_)))
+        && error.to_string().contains("call stack exhausted")
 }
 
 /// Which option raises the limit of memory that an error names.
@@ -76,8 +84,9 @@ fn option(error: &Error) -> &'static str {
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_string())?;
-    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+    const EXPECTED: &str = "expected a number of seconds, such as 0.5 or 10";
+    let seconds: f64 = text.parse().map_err(|_| EXPECTED)?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| EXPECTED.into())
 }
 
 /// A number of bytes: `1000`, `64K`, `512M`, `4G`.

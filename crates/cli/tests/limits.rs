@@ -130,7 +130,7 @@ fn greedy(pages: u32) -> String {
     )
 }
 
-const MEMORY: &str = "limit reached: memory that guests cause to be allocated, 16 MiB for a component and 32 MiB \
+const MEMORY: &str = "limit reached: memory that guests cause to be allocated, 32 MiB for a component and 64 MiB \
                       for all (Config::root_bytes, Config::guest_bytes); --memory raises it";
 
 #[test]
