@@ -148,6 +148,24 @@ fn run_of_more_stacks_than_memory_says_which_options_make_room() {
     fails(&["run", bomb.to_str().expect("UTF-8"), "--memory", "40M"], 1, &texts);
 }
 
+/// The host's values may take 64 MiB, but here the whole has less: it is the whole that has to be raised.
+#[test]
+fn run_of_host_values_above_its_memory_says_which_option_raises_it() {
+    let list = file(
+        "limits-list.wat",
+        r#"(component
+          (core module $M
+            (memory (export "memory") 32)
+            (func (export "run") (result i32)
+              (i32.store (i32.const 4) (i32.const 2000000))
+              (i32.const 0)))
+          (core instance $m (instantiate $M))
+          (func (export "run") (result (list bool))
+            (canon lift (core func $m "run") (memory (core memory $m "memory")))))"#,
+    );
+    fails(&["run", &list, "--memory", "32M"], 1, &[MEMORY]);
+}
+
 #[test]
 fn run_recurses_as_deep_as_its_stack() {
     let deep = file("limits-deep.wat", greedy(0));

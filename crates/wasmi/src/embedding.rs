@@ -125,8 +125,12 @@ impl<T> Wx<'_, T> {
 
     /// The core's error with its text.
     pub(crate) fn explain(&mut self, error: Error) -> crate::Error {
+        let error = match error {
+            Error::Capacity(reached) => self.state().reached(reached).into(),
+            error => error,
+        };
         if let Error::Capacity(reached) = error
-            && let Some(text) = self.state().limit_text(reached.resource())
+            && let Some(text) = self.state().engine.limit_text(reached.resource())
         {
             return crate::Error::Trap { error, text };
         }

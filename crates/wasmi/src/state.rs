@@ -4,14 +4,13 @@
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use canon_async::ambient;
 use canon_async::id::{FuncRef, MemoryRef};
-use canon_async::{Error, Heap, Resource};
+use canon_async::{Error, Heap, LimitReached, Resource};
 use canon_async_component::plan::CoreFuncType;
 use canon_async_component::{HostCalls, HostMemory, HostSig};
 use wasmi::{Global, Memory, Module, Table, TypedFunc};
@@ -162,10 +161,13 @@ impl<T> State<T> {
         self.host_memory.set_limit(host.min(self.engine.host_bytes()));
     }
 
-    /// A limit in words. The host's memory may have less than its own limit because the whole has no more.
-    pub(crate) fn limit_text(&self, resource: Resource) -> Option<String> {
-        let cut = resource == Resource::HostBytes && self.host_memory.limit() < self.engine.host_bytes();
-        self.engine.limit_text(if cut { Resource::GuestBytes } else { resource })
+    /// Which limit was reached. The host's memory may have less than its own because the whole has no more.
+    pub(crate) fn reached(&self, reached: LimitReached) -> LimitReached {
+        let is_cut = self.host_memory.limit() < self.engine.host_bytes();
+        match reached.resource() {
+            Resource::HostBytes if is_cut => LimitReached::new(Resource::GuestBytes),
+            _ => reached,
+        }
     }
 
     /// The root that memories and tables which grow now count to.
