@@ -14,7 +14,7 @@ use canon_async::canon::Builtin;
 use canon_async::id::{FuncRef, HostCall, MemoryRef, TableRef, TaskId, ThreadId};
 use canon_async::run;
 use canon_async::spec::{MAX_CORE_PARAMS, PtrType};
-use canon_async::{Embedding, Error, Heap, Outcome, Resource, Store, Trap};
+use canon_async::{Embedding, Error, Heap, Outcome, Store, Trap};
 use canon_async_component::Val;
 use canon_async_component::plan::{CoreFuncType, CoreType};
 use wasmi::{AsContextMut as _, Nullable, Ref, StoreContextMut, TrapCode, Val as CoreVal};
@@ -475,7 +475,7 @@ impl<T> Embedding for Wx<'_, T> {
                 None => self.state().core.nesting() < DEPTH,
             };
             if !has_room {
-                return Err(Error::capacity(Resource::NativeStack));
+                return Err(Error::capacity(canon_async::Resource::NativeStack));
             }
         }
         let state = self.state_mut();
