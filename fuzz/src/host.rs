@@ -31,7 +31,10 @@ pub struct Host {
 
 /// Things that happen, by number, and who waits for them.
 #[derive(Clone, Debug, Default)]
-pub struct Events(Arc<Mutex<Vec<(bool, Option<Waker>)>>>);
+pub struct Events(Arc<Mutex<Vec<Event>>>);
+
+/// Whether it has happened, and who waits for it.
+type Event = (bool, Option<Waker>);
 
 impl Events {
     /// One that has not happened.

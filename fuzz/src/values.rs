@@ -23,11 +23,10 @@ impl Held {
 
     /// Keeps every handle in a value.
     pub fn keep(&mut self, val: &Val) {
+        let room = self.handles.len() < Self::MOST;
         match val {
-            Val::Resource(_) | Val::Stream(_) | Val::Future(_) | Val::ErrorContext(_) => {
-                if self.handles.len() < Self::MOST {
-                    self.handles.push(val.clone());
-                }
+            Val::Resource(_) | Val::Stream(_) | Val::Future(_) | Val::ErrorContext(_) if room => {
+                self.handles.push(val.clone());
             }
             Val::List(items) | Val::Tuple(items) => items.iter().for_each(|item| self.keep(item)),
             Val::Record(fields) => fields.iter().for_each(|(_, field)| self.keep(field)),
