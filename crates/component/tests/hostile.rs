@@ -1,5 +1,8 @@
 //! Plans that no translation makes: each rule that the linker relies on, broken, is an error that names the field.
 
+#[path = "common/attacks.rs"]
+#[allow(dead_code, reason = "each test file uses a part")]
+mod attacks;
 mod common;
 
 use canon_async::spec::PtrType;
@@ -95,6 +98,27 @@ fn core_modules_have_no_more_functions_and_locals_than_an_engine_can_take() {
         bytes(1, whole[..end].to_vec())(&mut plan);
         assert!(plan.to_bytes().is_ok(), "{end}");
     }
+}
+
+/// Branches of four bytes, of each of which the engine makes two kilobytes. The sum of all modules counts.
+#[test]
+fn core_code_moves_no_more_operands_than_an_engine_can_take() {
+    let module = |branches| attacks::branches(branches, 64).finish();
+    let set = |plan: &mut Plan, index: usize, branches| plan.modules[index].bytes = module(branches).into();
+    let text = error(|plan| {
+        set(plan, 0, 90_000);
+        set(plan, 1, 90_000);
+    });
+    let expected =
+        ": 10000028 parameters and results of calls and branches with those before it, at most 10000000";
+    assert_eq!(text, format!("modules[1]{expected}"));
+    let mut plan = common::plan(plans::EVERYTHING);
+    set(&mut plan, 0, 90_000);
+    set(&mut plan, 1, 70_000);
+    assert!(plan.to_bytes().is_ok());
+    // A component is no core module: the engine refuses it.
+    plan.modules[0].bytes = b"\0asm\x0d\0\x01\0".as_slice().into();
+    assert!(plan.to_bytes().is_ok());
 }
 
 #[test]

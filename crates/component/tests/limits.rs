@@ -62,6 +62,56 @@ fn component_above_a_limit_is_translated_once_it_is_raised() {
     assert!(limited(3).is_ok());
 }
 
+/// Of each call, block, branch and function, four are free.
+#[test]
+fn operands_of_core_code_are_counted_beyond_four_of_each() {
+    let found = |code: &str| {
+        let text = format!(
+            "(component (core module
+               (type $i (func (param i32 i32 i32 i32) (result i32 i32)))
+               (import \"\" \"\" (func $i (type $i)))
+               (func $six (param i32 i32 i32) (result i32 i32 i32) unreachable)
+               (func $five (result i32 i32 i32 i32 i32) unreachable)
+               (table 1 funcref)
+               (func $main (result i32 i32 i32 i32 i32 i32) unreachable {code})))"
+        );
+        let bytes = wat::parse_str(text).expect("text");
+        let found = |core_operands| {
+            let limits = PlanLimits { core_operands, ..PlanLimits::default() };
+            match translate(&bytes, &TranslateOptions { limits, ..TranslateOptions::default() }) {
+                Ok(_) => None,
+                Err(TranslateError::TooLarge { field: "PlanLimits::core_operands", found, .. }) => {
+                    Some(found)
+                }
+                Err(error) => panic!("{code}: {error}"),
+            }
+        };
+        // The functions themselves have five.
+        assert_eq!(found(4), Some(5), "{code}");
+        (5..100).find(|limit| found(*limit).is_none()).expect(code) - 5
+    };
+    for (code, expected) in [
+        ("nop", 0),
+        ("call $i unreachable", 2),
+        ("call $six unreachable", 2),
+        ("call_indirect (type $i) unreachable", 2),
+        ("call $five unreachable", 1),
+        ("return_call $main", 2),
+        ("block (type $i) unreachable end unreachable", 2),
+        ("block (type $i) br 0 end unreachable", 2),
+        ("(block (result i32 i32 i32 i32 i32 i32) unreachable br_if 0 br_if 0) unreachable", 2 + 2 * 2),
+        ("(block (result i32 i32 i32 i32 i32 i32) unreachable br_table 0 0 0) unreachable", 2 + 3 * 2),
+        ("(block (result i32 i32 i32 i32 i32 i32) (block unreachable br 1) unreachable) unreachable", 2 + 2),
+        ("(loop (param i32 i32 i32 i32 i32) (result i32) br 0) unreachable", 2 + 1),
+        ("(if (type $i) (then unreachable) (else unreachable)) unreachable", 2),
+        ("return", 2),
+        ("br 0", 2),
+        ("i32.const 0 br_if 0", 2),
+    ] {
+        assert_eq!(found(code), expected, "{code}");
+    }
+}
+
 /// What wit-bindgen leaves in a core module is read by wit-component, which validates it.
 #[test]
 fn component_type_in_a_custom_section_is_scanned() {

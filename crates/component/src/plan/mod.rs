@@ -24,7 +24,7 @@ mod format;
 mod read;
 mod text;
 
-pub use check::{MAX_CORE_FUNCTIONS, MAX_CORE_ITEMS, MAX_CORE_LOCALS};
+pub use check::{MAX_CORE_FUNCTIONS, MAX_CORE_ITEMS, MAX_CORE_LOCALS, MAX_CORE_OPERANDS};
 pub use error::PlanError;
 pub use format::{FORMAT, MAGIC};
 

@@ -1,7 +1,7 @@
 //! The limits of a translation, and the error that names the one that was met.
 
 use super::TranslateError;
-use crate::plan::{MAX_CORE_FUNCTIONS, MAX_CORE_ITEMS, MAX_CORE_LOCALS};
+use crate::plan::{MAX_CORE_FUNCTIONS, MAX_CORE_ITEMS, MAX_CORE_LOCALS, MAX_CORE_OPERANDS};
 
 /// Limits of a plan, and of the work that it takes to make one. A component is small where its plan is not:
 /// thirty components that each instantiate the one before twice make 2^30 instances. A scan that is linear in
@@ -36,8 +36,9 @@ pub struct PlanLimits {
     /// Locals that the functions of all core modules together declare. A few bytes of code declare 50,000. A
     /// plan has [`MAX_CORE_LOCALS`] at most.
     pub core_locals: u32,
-    /// Parameters and results of all calls, and of the blocks, of core code in modules that have a function
-    /// type of more than 64 parameters or results. The engine's code of a call is as long as they are many.
+    /// Parameters and results of calls, blocks, branches and functions of core code beyond four of each, summed
+    /// up; each target of a `br_table` is a branch. The engine takes about 40 bytes for each. A plan has
+    /// [`MAX_CORE_OPERANDS`] at most, where it is read with the feature `translate`.
     pub core_operands: u32,
 }
 
@@ -54,7 +55,7 @@ impl Default for PlanLimits {
             core_functions: MAX_CORE_FUNCTIONS,
             core_items: MAX_CORE_ITEMS,
             core_locals: MAX_CORE_LOCALS,
-            core_operands: 20_000_000,
+            core_operands: MAX_CORE_OPERANDS,
         }
     }
 }

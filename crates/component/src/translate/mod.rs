@@ -26,6 +26,7 @@ mod values;
 pub use error::TranslateError;
 pub use features::CoreFeatures;
 pub use limits::PlanLimits;
+pub(crate) use scan::core_operands;
 
 use canon_async::spec::Features;
 use wasmparser::Validator;

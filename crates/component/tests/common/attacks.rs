@@ -56,7 +56,14 @@ pub fn all() -> Vec<Attack> {
         }),
         attack("calls-times-operands", "core_operands", 150_000, |size| in_component(&wide_calls(size))),
         attack("branches-times-operands", "core_operands", 150_000, |size| {
-            in_component(&wide_branches(size))
+            in_component(&branches(size, 1_000))
+        }),
+        attack("branches-of-few-operands", "core_operands", 200_000, |size| {
+            in_component(&branches(size, 64))
+        }),
+        attack("branch-tables", "core_operands", 200_000, |size| in_component(&branch_table(size))),
+        attack("functions-times-operands", "core_operands", 12_000, |size| {
+            in_component(&functions_of(&[ValType::I64; 1_000], size, &[]))
         }),
         attack("returns-times-types", "core_operands", 320_000, |size| in_component(&typed_returns(size))),
     ]
@@ -329,9 +336,13 @@ fn many_modules(size: u32) -> Vec<u8> {
 
 /// A module of functions with these locals.
 fn functions(count: u32, locals: &[(u32, ValType)]) -> Module {
+    functions_of(&[], count, locals)
+}
+
+fn functions_of(params: &[ValType], count: u32, locals: &[(u32, ValType)]) -> Module {
     let mut module = Module::new();
     let mut types = TypeSection::new();
-    types.ty().function([], []);
+    types.ty().function(params.iter().copied(), []);
     let (mut functions, mut code) = (FunctionSection::new(), CodeSection::new());
     for _ in 0..count {
         functions.function(0);
@@ -345,29 +356,41 @@ fn functions(count: u32, locals: &[(u32, ValType)]) -> Module {
 
 /// Calls of a function of 1,000 results, of which each makes the engine's code longer by as many.
 fn wide_calls(calls: u32) -> Module {
-    wide(calls, &Instruction::Call(0))
+    wide(1_000, calls, |body| {
+        body.instruction(&Instruction::Call(0));
+    })
 }
 
-/// Branches that take 1,000 results along.
-fn wide_branches(branches: u32) -> Module {
-    wide(branches, &Instruction::BrIf(0))
+/// Branches that take so many results along: four bytes each.
+pub fn branches(branches: u32, operands: usize) -> Module {
+    wide(operands, branches, |body| {
+        body.instruction(&Instruction::I32Const(0)).instruction(&Instruction::BrIf(0));
+    })
 }
 
-fn wide(count: u32, instruction: &Instruction<'_>) -> Module {
+/// Branches that take 64 results along, of a byte each.
+fn branch_table(targets: u32) -> Module {
+    wide(64, 1, |body| {
+        let targets: Vec<_> = (0..targets).map(|_| 0).collect();
+        body.instruction(&Instruction::I32Const(0));
+        body.instruction(&Instruction::BrTable(targets.into(), 0));
+    })
+}
+
+/// A function that takes so many operands and returns them, and does something with them on the stack.
+fn wide(operands: usize, count: u32, code: impl Fn(&mut Function)) -> Module {
     let mut module = Module::new();
     let mut types = TypeSection::new();
-    types.ty().function([ValType::I64; 1_000], [ValType::I64; 1_000]);
+    let operands = vec![ValType::I64; operands];
+    types.ty().function(operands.iter().copied(), operands.iter().copied());
     let mut functions = FunctionSection::new();
     functions.function(0);
     let mut body = Function::new([]);
-    for local in 0..1_000 {
+    for local in (0..).take(operands.len()) {
         body.instruction(&Instruction::LocalGet(local));
     }
     for _ in 0..count {
-        if let Instruction::BrIf(_) = instruction {
-            body.instruction(&Instruction::I32Const(0));
-        }
-        body.instruction(instruction);
+        code(&mut body);
     }
     body.instruction(&Instruction::End);
     let mut code = CodeSection::new();
@@ -381,13 +404,14 @@ fn typed_returns(count: u32) -> Module {
     let mut module = Module::new();
     let mut types = TypeSection::new();
     types.ty().function([], []);
-    types.ty().function([ValType::I64; 65], []);
+    types.ty().function([], [ValType::I64; 65]);
     for _ in 0..count {
         types.ty().function([], []);
     }
     let mut functions = FunctionSection::new();
-    functions.function(0);
+    functions.function(1);
     let mut body = Function::new([]);
+    body.instruction(&Instruction::Unreachable);
     for _ in 0..count {
         body.instruction(&Instruction::Return);
     }

@@ -12,7 +12,7 @@ mod types;
 
 use core::fmt::Display;
 
-pub use self::modules::{MAX_CORE_FUNCTIONS, MAX_CORE_ITEMS, MAX_CORE_LOCALS};
+pub use self::modules::{MAX_CORE_FUNCTIONS, MAX_CORE_ITEMS, MAX_CORE_LOCALS, MAX_CORE_OPERANDS};
 use self::steps::Made;
 use self::types::Facts;
 use super::{Plan, PlanError};

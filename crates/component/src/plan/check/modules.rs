@@ -1,4 +1,4 @@
-//! Core modules: what an engine spends on their functions before it looks at their code.
+//! Core modules: what an engine spends on their functions before it looks at their code, and on their code.
 //!
 //! The scan of components has the same limits by default; here no validator is at hand, so the sections that
 //! matter are read by hand. Whether the bytes are a module at all, the engine says.
@@ -19,6 +19,11 @@ pub const MAX_CORE_LOCALS: u32 = 20_000_000;
 /// engine makes something for each.
 pub const MAX_CORE_ITEMS: u32 = 5_000_000;
 
+/// The most parameters and results beyond four each that calls, blocks, branches and functions of all core
+/// modules move together. An engine's code has about 40 bytes for each. They are counted where the feature
+/// `translate` is on: without it, nothing is at hand that reads code.
+pub const MAX_CORE_OPERANDS: u32 = 10_000_000;
+
 /// The preamble of a module.
 const PREAMBLE: usize = 8;
 const IMPORT_SECTION: u8 = 2;
@@ -30,9 +35,12 @@ const CODE_SECTION: u8 = 10;
 /// A reference type whose heap type comes after it: nullable, or not.
 const REF_TYPES: [u8; 2] = [0x63, 0x64];
 
-/// Checks all core modules, in time linear in the number of their functions.
+/// Checks all core modules, in time linear in the number of their functions, or in their bytes if their
+/// code is read.
 pub(super) fn modules(plan: &Plan) -> Checked {
     let mut totals = Totals::default();
+    #[cfg(feature = "translate")]
+    let mut operands = 0;
     let mut items = Vec::with_capacity(plan.modules.len());
     for (index, module) in plan.modules.iter().enumerate() {
         totals.items = 0;
@@ -42,6 +50,12 @@ pub(super) fn modules(plan: &Plan) -> Checked {
         let path = format_args!("modules[{index}]");
         at_most(path, totals.functions, MAX_CORE_FUNCTIONS, "functions")?;
         at_most(path, totals.locals, MAX_CORE_LOCALS, "locals of functions")?;
+        #[cfg(feature = "translate")]
+        {
+            let most = MAX_CORE_OPERANDS;
+            crate::translate::core_operands(&module.bytes, &mut operands, most.into());
+            at_most(path, operands, most, "parameters and results of calls and branches")?;
+        }
     }
     let mut made: u64 = 0;
     for (index, step) in plan.steps.iter().enumerate() {

@@ -12,6 +12,7 @@
 
 mod component;
 mod module;
+mod operands;
 mod space;
 mod types;
 
@@ -20,6 +21,7 @@ use alloc::vec::Vec;
 use wasmparser::{Encoding, Parser, Payload, WasmFeatures};
 
 use self::module::Module;
+pub(crate) use self::operands::core_operands;
 use self::space::{Entry, Sig, Space};
 use super::limits::Limit;
 use super::{PlanLimits, TranslateError};
