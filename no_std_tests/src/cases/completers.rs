@@ -56,8 +56,11 @@ fn host_function_answers_later_call_returns<P: Profile>() -> Result<(), Error> {
     w.call(f, 0)?;
     assert_eq!(w.ticks()?, 0);
     assert_eq!(w.store.unanswered(), 1);
+    let thread = w.later[0].expect("it answers later");
     assert!(w.answer()?);
     assert_eq!(w.store.unanswered(), 0);
+    // An answer that is there already is not waited for.
+    assert!(!w.store.answer(thread)?);
     assert!(w.marks().is_empty());
     w.ticks()?;
     assert_eq!(w.marks(), [1]);

@@ -9,6 +9,7 @@ use canon_async::id::LiftId;
 use canon_async::storage::Profile;
 
 cases! {
+    enter_parent_after_its_child_returned_traps,
     enter_running_instance_traps,
     enter_parent_from_child_is_a_donut,
     enter_child_from_parent_runs,
@@ -192,5 +193,21 @@ fn enter_back_into_a_running_descendant_traps<P: Profile>() -> Result<(), Error>
     let c = w.lift(Func::Sync, sync_opts(C), script![run(low(1), &[])])?;
     assert_eq!(w.call(c, 0), Err(Trap::CannotEnter.into()));
     assert_eq!(w.marks(), [1]);
+    w.done()
+}
+
+/// The return of a child's call does not leave the parent, which still runs.
+fn enter_parent_after_its_child_returned_traps<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None, Some(A)])?;
+    const TARGET: canon_async::id::LiftId = canon_async::id::LiftId::from_index(0);
+    assert_eq!(w.lift(Func::Sync, sync_opts(A), script![Op::Mark(9)])?, TARGET);
+    let child = w.lift(Func::Sync, sync_opts(B), script![Op::Mark(1)])?;
+    let calls = script![Op::Invoke(TARGET, 5, Some(Error::Trap(Trap::CannotEnter))), Op::Mark(2)];
+    let host = w.lift(Func::Sync, sync_opts(HOST), calls)?;
+    w.lower(child, sync_opts(A))?;
+    w.lower(host, sync_opts(A))?;
+    let main = w.lift(Func::Sync, sync_opts(A), script![run(low(0), &[]), run(low(1), &[])])?;
+    w.call(main, 0)?;
+    assert_eq!(w.marks(), [1, 2]);
     w.done()
 }

@@ -3,6 +3,7 @@
 use crate::op::*;
 use crate::script;
 use crate::world::*;
+use canon_async::abi::types::NewType;
 use canon_async::canon::Builtin::*;
 use canon_async::error::Error;
 use canon_async::id::{FuncRef, FuncTypeId, HostCall, InstanceId, LiftId, LowerId, OptsId};
@@ -53,6 +54,7 @@ fn add_of_what_is_unknown_is_misuse<P: Profile>() -> Result<(), Error> {
 fn add_lift_async_options_of_a_sync_type_is_misuse<P: Profile>() -> Result<(), Error> {
     let mut w = World::<P>::new(&[None])?;
     assert!(is_misuse(w.lift(Func::Sync, async_opts(A), &[])));
+    assert!(is_misuse(w.store.types_mut().intern(NewType::Variant(&[]), 0)));
     w.done()
 }
 
