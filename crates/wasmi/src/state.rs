@@ -113,8 +113,8 @@ pub(crate) fn is_host(memory: MemoryRef) -> bool {
 }
 
 /// About what wasmi keeps of a core instance, and of an export beside its name.
-const INSTANCE_BYTES: usize = 512;
-const EXPORT_BYTES: usize = 96;
+const INSTANCE_BYTES: usize = size_of::<[usize; 64]>();
+const EXPORT_BYTES: usize = size_of::<[usize; 12]>();
 
 impl<T> State<T> {
     pub(crate) fn new(engine: &Engine, data: T) -> Self {
