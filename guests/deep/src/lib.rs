@@ -37,7 +37,9 @@ fn evaluate(expression: &Expression, frame: &Frame<'_>) -> Result<u32, String> {
     own.locals[0] = own.caller.map_or(0, |caller| caller.locals[0]).wrapping_add(1);
     match expression {
         Expression::Number(number) => Ok(*number),
-        Expression::Double(inner) => evaluate(inner, &own)?.checked_mul(2).ok_or_else(|| "too large".to_string()),
+        Expression::Double(inner) => {
+            evaluate(inner, &own)?.checked_mul(2).ok_or_else(|| "too large".to_string())
+        }
         Expression::Add(left, right) => {
             let (left, right) = (evaluate(left, &own)?, evaluate(right, &own)?);
             left.checked_add(right).ok_or_else(|| format!("{left} + {right} is too large"))
