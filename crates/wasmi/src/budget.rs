@@ -143,10 +143,15 @@ impl Budget {
 
     fn change(&mut self, payer: Payer, change: impl FnOnce(&mut Share)) {
         let Some(root) = payer else { return };
-        if self.shares.len() <= root.index() {
-            self.shares.resize(root.index().saturating_add(1), Share::default());
+        match self.shares.get_mut(root.index()) {
+            Some(share) => change(share),
+            None => {
+                let mut share = Share::default();
+                change(&mut share);
+                self.shares.resize(root.index(), Share::default());
+                self.shares.push(share);
+            }
         }
-        self.shares.get_mut(root.index()).map(change).unwrap_or_default();
     }
 
     /// What is left for the core and the host's memory.
@@ -154,6 +159,11 @@ impl Budget {
         let counted =
             if self.limits.meter.is_some() { self.counted_without_stacks() } else { self.counted() };
         self.limits.total.saturating_sub(counted).min(self.seen_left)
+    }
+
+    /// Whether stacks take from what [`Budget::left`] says.
+    pub(crate) fn counts_stacks(&self) -> bool {
+        self.limits.meter.is_none() || self.seen_left != usize::MAX
     }
 
     /// How many of `most` bytes are left by the meter; none without one.

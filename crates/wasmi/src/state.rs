@@ -194,14 +194,21 @@ impl<T> State<T> {
     /// `Capacity`; nothing was taken.
     pub(crate) fn take_stack(&mut self, payer: Payer) -> Result<(), Error> {
         self.budget.take_stack(payer, self.other_bytes())?;
-        self.settle();
+        self.settle_stacks();
         Ok(())
     }
 
     /// A guest's stack is free again.
     pub(crate) fn free_stack(&mut self, payer: Payer) {
         self.budget.free_stack(payer);
-        self.settle();
+        self.settle_stacks();
+    }
+
+    /// There are more stacks, or fewer. Each call comes here twice: if what is left does not depend on them, nothing is done.
+    fn settle_stacks(&mut self) {
+        if self.budget.counts_stacks() {
+            self.settle();
+        }
     }
 
     /// Adds a core function; `None` past 2^30 of them, where the ambient store's begin.
