@@ -155,9 +155,9 @@ fn run_of_host_values_above_its_memory_says_which_option_raises_it() {
         "limits-list.wat",
         r#"(component
           (core module $M
-            (memory (export "memory") 32)
+            (memory (export "memory") 40)
             (func (export "run") (result i32)
-              (i32.store (i32.const 4) (i32.const 2000000))
+              (i32.store (i32.const 4) (i32.const 2600000))
               (i32.const 0)))
           (core instance $m (instantiate $M))
           (func (export "run") (result (list bool))
