@@ -182,7 +182,7 @@ fn settle_limits(engine: &Engine) -> Result<(), Error> {
         })?);
     }
     let held = ambient::limits()?.core;
-    if engine.said_limits().is_some_and(|said| said != held) {
+    if engine.set_limits().is_some_and(|said| said != held) {
         return Err(Error::misuse(
             "Config::limits are others than those of the ambient store: ambient::configure",
         ));

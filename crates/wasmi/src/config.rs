@@ -16,7 +16,7 @@ use crate::budget::{self, MemoryMeter};
 /// What components may use and how much. The default is what a PC can give to code that it doesn't trust.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// `None`: nobody said any.
+    /// `None`: not set.
     limits: Option<Limits>,
     /// `None`: half of the limits.
     root_limits: Option<Limits>,
@@ -73,7 +73,8 @@ const GUEST_BYTES: usize = if usize::BITS >= 64 { 2 << 30 } else { 256 << 20 };
 const STACK_BYTES: usize = if usize::BITS >= 64 { 16 << 20 } else { 512 << 10 };
 
 /// A level takes 5 KiB of native stack, and 35 KiB unoptimised, beside what host functions take: this many fit
-/// the 2 MiB that Rust gives a thread. It is the limit where nobody knows how much there is.
+/// the 2 MiB that Rust gives a thread. It is the limit if the system does not say
+/// how much there is.
 pub(crate) const DEPTH: u32 = 40;
 /// What has to be left of the native stack where a call between components is begun: for one more level, with the values that it
 /// passes and the host function that it may end in.
@@ -125,7 +126,7 @@ impl Config {
     /// How much of everything that the Component Model keeps: tasks, handles, and so on. Default:
     /// [`Limits::HEAP`], with a `depth` that the native stack of the thread limits first: with the feature `std`, a call
     /// between components is refused where less than 128 KiB of it is left, which host functions can rely on. Without,
-    /// nobody knows, and the `depth` is 40.
+    /// the `depth` is 40, which takes about 200 KiB of native stack in an optimised build: set fewer on a device.
     pub fn limits(&mut self, limits: Limits) -> &mut Self {
         self.limits = Some(limits);
         self
@@ -169,7 +170,7 @@ impl Config {
     }
 
     /// The most bytes that the guests of a store may cause to be allocated, all told: linear memories, tables, stacks of guests,
-    /// values on their way to the host, and what the Component Model keeps. `memory.grow` above it answers -1, and a component
+    /// values on their way to the host, and what the Component Model keeps. `memory.grow` above it returns -1, and a component
     /// whose memories begin above it is not instantiated; all else is a `limit reached` that names this option. Default:
     /// 2 GiB (256 MiB where addresses have 32 bits).
     ///
@@ -187,7 +188,8 @@ impl Config {
         self
     }
 
-    /// The most bytes of all linear memories of a store together, within [`Config::guest_bytes`]; `memory.grow` above it answers -1.
+    /// The most bytes of all linear memories of a store together, within [`Config::guest_bytes`]; `memory.grow` above it
+    /// returns -1.
     /// Default: no limit but that.
     pub fn memory_bytes(&mut self, bytes: usize) -> &mut Self {
         self.memory_bytes = Some(bytes);
@@ -202,15 +204,17 @@ impl Config {
         self
     }
 
-    /// How many bytes of memory the program has in use, for many guests that are suspended at once: where stacks counted at their
-    /// most would be over [`Config::guest_bytes`], that is held against what has come into use since the store was made,
-    /// whoever uses it. Default: the process's resident memory, with the feature `std`; else none, and the count decides.
+    /// How many bytes of memory the program has in use, for many guests that are suspended at once. If stacks, each counted at
+    /// its most, are over what their root or the store may take, that part is held against what has come into use since
+    /// the store was made, also by other parts of the program, other stores among them; a guest is let in if a whole
+    /// stack would fit. Default: the process's resident memory, with the feature `std`; else none, and the count decides,
+    /// as it does if the meter returns `None`.
     pub fn memory_meter(&mut self, meter: Option<MemoryMeter>) -> &mut Self {
         self.memory_meter = meter;
         self
     }
 
-    /// The most elements of all tables of a store together; `table.grow` above it answers -1. Default: 10
+    /// The most elements of all tables of a store together; `table.grow` above it returns -1. Default: 10
     /// million.
     pub fn table_elements(&mut self, elements: usize) -> &mut Self {
         self.table_elements = elements;
@@ -303,7 +307,8 @@ impl Config {
         self.root_bytes.unwrap_or(self.guest_bytes.div_ceil(2)).min(self.guest_bytes)
     }
 
-    /// Stacks, of which one takes an eighth of what its root may take at most: else a small budget would let nobody in.
+    /// Stacks, of which one takes an eighth of what its root may take at most: else a small budget would
+    /// let no guest in.
     fn stack(&self) -> Stack {
         Stack { max: self.stack.max.min(self.root() / 8), ..self.stack }
     }
@@ -375,11 +380,11 @@ impl Engine {
     }
 
     pub(crate) fn limits(&self) -> Limits {
-        self.said_limits().unwrap_or(DEFAULT_LIMITS)
+        self.set_limits().unwrap_or(DEFAULT_LIMITS)
     }
 
-    /// The limits that somebody said.
-    pub(crate) fn said_limits(&self) -> Option<Limits> {
+    /// The limits that were set.
+    pub(crate) fn set_limits(&self) -> Option<Limits> {
         self.0.config.limits
     }
 

@@ -172,7 +172,7 @@ impl Meter {
     /// Looks at the flag and at the clock. An interrupt that is found is over.
     ///
     /// # Errors
-    /// `Trap(Engine)`: somebody wants what runs to end.
+    /// `Trap(Engine)`: an interrupt or the deadline ends what runs.
     fn look(&mut self) -> Result<(), Error> {
         if self.slice.is_none() {
             return Ok(());
@@ -302,12 +302,12 @@ impl<T> Wx<'_, T> {
         self.with_meter(|state| state.meter.charge(bytes, elements))
     }
 
-    /// Whether somebody wants what runs, or is about to, to end.
+    /// Whether an interrupt or the deadline ends what runs, or is about to.
     pub(crate) fn look(&mut self) -> Result<(), Error> {
         self.state_mut().meter.look().map_err(|error| self.with_text(error))
     }
 
-    /// [`Wx::look`] where no guest runs: an error is the host's call's, and poisons nobody.
+    /// [`Wx::look`] where no guest runs: an error is the host's call's, and poisons no instance.
     pub(crate) fn look_outside(&mut self) -> Result<(), crate::Error> {
         self.look().map_err(|error| self.explain(error))
     }
