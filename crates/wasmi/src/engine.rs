@@ -41,6 +41,8 @@ impl<T> Engine for Wx<'_, T> {
         module: &Module,
         imports: &[ImportArg<'_>],
     ) -> Result<Instance, EngineError> {
+        // A component may have thousands of core instances.
+        self.look()?;
         let mut given = BTreeMap::new();
         for import in imports {
             let item = self.extern_of(import.item).ok_or_else(|| refused(import.module, import.field))?;
@@ -92,6 +94,7 @@ impl<T> Engine for Wx<'_, T> {
     }
 
     fn builtin(&mut self, builtin: Builtin, ty: &CoreFuncType) -> Result<FuncRef, EngineError> {
+        self.look()?;
         let func = shim::function(self, builtin, ty)?;
         self.add_func(func)
     }

@@ -168,6 +168,24 @@ fn a_start_function_without_end_is_interrupted_as_any_code() {
 }
 
 #[test]
+fn a_component_of_thousands_of_core_instances_is_not_linked_past_the_deadline() {
+    const INSTANCES: usize = 4_000;
+    let engine = interruptible();
+    let mut wat = String::from("(component (core module $M (memory 0 1))\n");
+    wat.extend((0..INSTANCES).map(|_| "(core instance (instantiate $M))\n"));
+    wat.push(')');
+    let many = component(&engine, &wat);
+    let mut store = Store::new(&engine, ());
+    store.set_deadline(Some(Duration::from_millis(1))).unwrap();
+    let began = Instant::now();
+    let error = linker(&engine).instantiate(&mut store, &many).expect_err("it takes longer");
+    assert_eq!(error.stopped(), Some(Stopped::Deadline), "{error}");
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    store.set_deadline(None).unwrap();
+    linker(&engine).instantiate(&mut store, &many).unwrap();
+}
+
+#[test]
 fn a_start_function_that_ends_has_run_once_where_guests_can_be_interrupted() {
     for engine in [Engine::default(), interruptible()] {
         let component = component(
