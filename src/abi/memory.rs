@@ -137,7 +137,7 @@ pub(crate) fn reallocate<E: Embedding + ?Sized>(
     };
     if let Err(raised) = checked {
         let store = e.store();
-        // Whoever's turn it was: this instance's code is at fault, unless the engine had no room to run it.
+        // This instance's code is at fault, whichever thread runs, unless the engine had no room to run it.
         if !store.raiser.is_capacity(raised) {
             store.blame(instance);
         }

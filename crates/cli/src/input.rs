@@ -21,7 +21,7 @@ pub const STANDARD: &str = "-";
 const FIRST: u64 = 8;
 /// Editors on Windows begin text with it.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-/// Files of more bytes than this, and text of more than [`SLOW_TEXT`], take so long that a person is told.
+/// For files of more bytes than this, and text of more than [`SLOW_TEXT`], progress is printed.
 const SLOW_BINARY: usize = 16 << 20;
 const SLOW_TEXT: usize = 256 << 10;
 

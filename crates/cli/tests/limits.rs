@@ -115,7 +115,7 @@ fn wast_gives_each_file_its_own_limits() {
     assert_eq!(time.out.matches(said).count(), 2, "{}", time.out);
 }
 
-/// A component of a memory of so many pages, and of a function that recurses so deep as it is told.
+/// A component with a memory of `pages`, and a function that recurses as deep as its argument says.
 fn greedy(pages: u32) -> String {
     format!(
         r#"(component

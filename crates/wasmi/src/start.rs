@@ -44,7 +44,7 @@ impl<T> Wx<'_, T> {
             return Ok(());
         }
         let Some(Extern::Func(start)) = made.get_export(&self.0, NAME) else { return Ok(()) };
-        // Of a module that nobody has validated before.
+        // The module has not been validated before.
         let ty = start.ty(&self.0);
         if !ty.params().is_empty() || !ty.results().is_empty() {
             return Err(EngineError::Text("the start function has parameters or a result".to_string()));

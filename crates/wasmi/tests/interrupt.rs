@@ -141,7 +141,7 @@ fn a_deadline_ends_whatever_does_not_end_and_says_how_long_it_was() {
         assert_eq!(error.to_string(), "deadline passed: 0.05 s (Store::set_deadline)");
         let took = begin.elapsed();
         assert!(took >= Duration::from_millis(50) && took < Duration::from_secs(10), "{name}: {took:?}");
-        // Until there is another deadline, each call fails, and nobody dies of that.
+        // Until there is another deadline, each call fails, and poisons no instance.
         let error = call(&mut store, &other, "count", &[Val::U32(1)]).unwrap_err();
         assert_eq!(error.stopped(), Some(Stopped::Deadline), "{name}");
         assert_eq!(store.tick().unwrap_err().stopped(), Some(Stopped::Deadline));

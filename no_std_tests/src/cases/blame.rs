@@ -234,7 +234,7 @@ fn lower_refused_work_kills_the_caller<P: Profile>() -> Result<(), Error> {
     Ok(())
 }
 
-/// The same, where the host called: its call is lost, and it is told.
+/// The same for a call by the host: the call is lost, and `host_lost` is called.
 fn call_queued_callee_realloc_traps_call_is_lost<P: Profile>() -> Result<(), Error> {
     let mut w = World::<P>::new(&[None, None])?;
     let bad = w.func(B, script![Op::Trap(9)]);

@@ -422,7 +422,7 @@ fn tick_seeded_every_order_comes_up<P: Profile>() -> Result<(), Error> {
     };
     assert_eq!(outcomes(|w| first(w, A, THEN))?, [true; 2]);
     assert_eq!(outcomes(|w| first(w, B, OTHER))?, [true; 2]);
-    // Two reads of streams have an event: which one is told first. Readable ends are 1 and 3.
+    // Two reads of streams have an event: which one is delivered first. Readable ends are 1 and 3.
     const EVENTS: Script = &[
         run(StreamNew(STREAM), &[]),
         run(StreamNew(STREAM), &[]),
