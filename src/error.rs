@@ -7,11 +7,13 @@ pub use limit::{LimitOwner, LimitReached, Resource};
 use core::fmt;
 
 /// Why an operation failed. Small and `Copy`; an engine that knows more (a backtrace, a message) keeps it
-/// on its side and says so with [`Trap::Engine`].
+/// on its side and says so with [`Trap::Engine`]. Its text has that of its [`source`](core::error::Error::source), the
+/// [`Trap`] or the [`LimitReached`], so that printing the error itself is enough.
 // The tag is a word: an error is passed on by words then, and not by bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u32)]
+#[non_exhaustive]
 pub enum Error {
     /// The guest broke a rule of the spec. Its instance is poisoned: it is not entered again.
     Trap(Trap),
@@ -166,6 +168,7 @@ pub enum Trap {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[allow(missing_docs, reason = "each is what it is called")]
+#[non_exhaustive]
 pub enum HandleKind {
     Resource,
     Subtask,
@@ -182,6 +185,7 @@ pub enum HandleKind {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[allow(missing_docs, reason = "each is what it is called")]
+#[non_exhaustive]
 pub enum EndAction {
     Read,
     Write,
@@ -219,7 +223,17 @@ impl fmt::Display for Error {
     }
 }
 
-impl core::error::Error for Error {}
+impl core::error::Error for Error {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Error::Trap(trap) => Some(trap),
+            Error::Capacity(reached) => Some(reached),
+            _ => None,
+        }
+    }
+}
+
+impl core::error::Error for Trap {}
 
 impl fmt::Display for HandleKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -53,6 +53,7 @@ pub mod id;
 mod message;
 mod raise;
 pub mod run;
+mod setters;
 pub mod spec;
 pub mod state;
 pub mod storage;

@@ -1,6 +1,8 @@
 //! The spec that this crate implements: its pinned commit, its codes, its limits and its gates.
 //! Nothing else in the crate defines any of them.
 
+use crate::setters::setters;
+
 /// The commit of `WebAssembly/component-model` that the code is held against.
 pub const PINNED_COMMIT: &str = "6d28164";
 
@@ -88,6 +90,7 @@ impl PtrType {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u32)]
+#[non_exhaustive]
 pub enum EventCode {
     /// Nothing happened: the answer of a poll, or of a callback's YIELD.
     None = 0,
@@ -108,6 +111,7 @@ pub enum EventCode {
 /// `CallbackCode`: what an async function lifted with a callback answers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum CallbackCode {
     /// The task's implicit thread is done.
     Exit,
@@ -134,6 +138,7 @@ impl CallbackCode {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum CopyResult {
     /// Some or all elements were copied, and the other end is still there.
     Completed = 0,
@@ -147,6 +152,7 @@ pub enum CopyResult {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum SubtaskState {
     /// The callee has not started (backpressure).
     Starting = 0,
@@ -166,6 +172,7 @@ pub enum SubtaskState {
 /// name and the offset of its first use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub struct Features {
     /// 🚝: the async built-ins whose design may still change (`cancel-read` with `async` and its like).
     pub more_async_builtins: bool,
@@ -214,7 +221,33 @@ impl Features {
         values: true,
         forward: false,
     };
+
+    /// Nothing that has a gate.
+    pub const NONE: Self = Self {
+        more_async_builtins: false,
+        async_stackful: false,
+        threading: false,
+        shared_threading: false,
+        fixed_length_lists: false,
+        error_context: false,
+        memory64: false,
+        map: false,
+        implements: false,
+        nested_names: false,
+        canonical_names: false,
+        values: false,
+        forward: false,
+    };
 }
+
+setters!(Features:
+    with_more_async_builtins: more_async_builtins: bool, with_async_stackful: async_stackful: bool,
+    with_threading: threading: bool, with_shared_threading: shared_threading: bool,
+    with_fixed_length_lists: fixed_length_lists: bool, with_error_context: error_context: bool,
+    with_memory64: memory64: bool, with_map: map: bool, with_implements: implements: bool,
+    with_nested_names: nested_names: bool, with_canonical_names: canonical_names: bool, with_values: values: bool,
+    with_forward: forward: bool,
+);
 
 impl Default for Features {
     fn default() -> Self {

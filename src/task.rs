@@ -98,6 +98,7 @@ impl<T: Into<ComponentValue>> From<T> for TaskReturn {
 /// Where a task is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum TaskState {
     /// It is a call that has not started: its instance lets nobody in.
     Pending,
@@ -133,6 +134,7 @@ impl fmt::Display for TaskState {
 /// How a task has ended.
 #[derive(Clone, PartialEq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum TaskOutcome {
     /// It returned this.
     Completed(TaskReturn),
@@ -155,6 +157,7 @@ impl TaskOutcome {
 /// Why a task has failed.
 #[derive(Clone, PartialEq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum TaskFailure {
     /// The guest's function trapped, or another call in its instance did; or the core has no room.
     Error(Error),

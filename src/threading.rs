@@ -33,6 +33,7 @@ use core::time::Duration;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[allow(missing_docs, reason = "each is the type of that name")]
+#[non_exhaustive]
 pub enum ThreadValueType {
     I32,
     I64,

@@ -85,20 +85,18 @@ fn play<P: Profile>(
 fn tight(tape: &mut Tape) -> Limits {
     let mut figure = |least: usize, most: usize| (least + tape.below(most - least)) as u32;
     let threads = figure(2, 12);
-    Limits {
-        handles: figure(2, 16),
-        thread_indices: threads,
-        tasks: figure(2, 12),
-        threads,
-        waitables: figure(2, 16),
-        sets: figure(1, 5),
-        streams: figure(1, 8),
-        error_contexts: figure(1, 5),
-        queued: figure(1, 4),
-        lends: figure(1, 4),
-        message_bytes: 16,
-        ..Heap::LIMITS
-    }
+    Heap::LIMITS
+        .with_handles(figure(2, 16))
+        .with_thread_indices(threads)
+        .with_tasks(figure(2, 12))
+        .with_threads(threads)
+        .with_waitables(figure(2, 16))
+        .with_sets(figure(1, 5))
+        .with_streams(figure(1, 8))
+        .with_error_contexts(figure(1, 5))
+        .with_queued(figure(1, 4))
+        .with_lends(figure(1, 4))
+        .with_message_bytes(16)
 }
 
 /// A step: the first byte says which, about as often as the sequence tests do; most lead to an aim.

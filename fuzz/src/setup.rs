@@ -5,39 +5,36 @@ use canon_async_wasmi::{Choose, Config, Engine, Limits};
 use crate::tape::Tape;
 
 /// Few enough that a run is short, and enough that limits are not all that is found.
-const ROOMY: Limits = Limits {
-    instances: 32,
-    handles: 200,
-    thread_indices: 40,
-    tasks: 60,
-    threads: 60,
-    waitables: 200,
-    sets: 30,
-    streams: 60,
-    error_contexts: 30,
-    message_bytes: 32,
-    queued: 20,
-    lends: 40,
-    types: 2_000,
-    type_items: 8_000,
-    resources: 50,
-    functions: 1_000,
-    depth: 10,
-};
-const TIGHT: Limits = Limits {
-    handles: 12,
-    thread_indices: 5,
-    tasks: 6,
-    threads: 7,
-    waitables: 10,
-    sets: 3,
-    streams: 4,
-    error_contexts: 3,
-    queued: 2,
-    lends: 2,
-    depth: 4,
-    ..ROOMY
-};
+const ROOMY: Limits = Limits::STORAGE
+    .with_instances(32)
+    .with_handles(200)
+    .with_thread_indices(40)
+    .with_tasks(60)
+    .with_threads(60)
+    .with_waitables(200)
+    .with_sets(30)
+    .with_streams(60)
+    .with_error_contexts(30)
+    .with_message_bytes(32)
+    .with_queued(20)
+    .with_lends(40)
+    .with_types(2_000)
+    .with_type_items(8_000)
+    .with_resources(50)
+    .with_functions(1_000)
+    .with_depth(10);
+const TIGHT: Limits = ROOMY
+    .with_handles(12)
+    .with_thread_indices(5)
+    .with_tasks(6)
+    .with_threads(7)
+    .with_waitables(10)
+    .with_sets(3)
+    .with_streams(4)
+    .with_error_contexts(3)
+    .with_queued(2)
+    .with_lends(2)
+    .with_depth(4);
 
 /// How guests are metered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -17,6 +17,7 @@ use crate::storage::{Blank, Full, HeapBudget, Limit, Limits, Profile, Slots, Uni
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[allow(missing_docs, reason = "each is the spec's type of that name")]
+#[non_exhaustive]
 pub enum ValType {
     Bool,
     S8,
@@ -42,6 +43,7 @@ pub type TypeItem = Option<ValType>;
 /// list of pairs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum TypeDef {
     /// `record`, `tuple`, and the parameters of a function.
     Record(Items),
@@ -87,6 +89,7 @@ impl Items {
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[allow(missing_docs, reason = "see `TypeDef`")]
+#[non_exhaustive]
 pub enum NewType<'a> {
     Record(&'a [TypeItem]),
     Variant(&'a [TypeItem]),

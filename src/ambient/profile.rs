@@ -1,6 +1,7 @@
 //! How much the ambient store holds: the same figures on every tier.
 
 use crate::error::Error;
+use crate::setters::setters;
 #[cfg(feature = "alloc")]
 use crate::storage::Growable;
 #[cfg(feature = "alloc")]
@@ -141,6 +142,7 @@ mod bounded {
 /// What the ambient store may hold: what is the core's, and what is the host's alone. 0 is none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub struct Limits {
     /// The core's. Of some each root component may hold half: [`Store::set_root_limits`](crate::Store::set_root_limits) on
     /// [`core`](super::core)'s store changes that.
@@ -172,6 +174,14 @@ pub struct Limits {
     /// Signals that are armed: on every tier at most [`capacity::SIGNALS`].
     pub signals: u32,
 }
+
+setters!(Limits:
+    with_core: core: crate::Limits, with_text_bytes: text_bytes: u32, with_list_items: list_items: u32,
+    with_host_bytes: host_bytes: u32, with_contexts: contexts: u32, with_context_values: context_values: u32,
+    with_context_scopes: context_scopes: u32, with_host_waitables: host_waitables: u32,
+    with_stack_frames: stack_frames: u32, with_error_values: error_values: u32, with_host_tasks: host_tasks: u32,
+    with_task_metadata: task_metadata: u32, with_thread_locals: thread_locals: u32, with_signals: signals: u32,
+);
 
 impl Limits {
     /// The figures of [`capacity`].

@@ -53,6 +53,7 @@ use critical_section::{CriticalSection, Mutex};
 
 /// What is done once a signal was given, by who drives the store and while nobody does.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Reaction {
     /// Completes a future: [`FutureHandle::complete`]. Nothing where it is over.
     Complete(FutureHandle, Option<ComponentValue>),

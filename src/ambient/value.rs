@@ -96,6 +96,7 @@ pub(crate) fn primitive_layout(ty: ValueType) -> Option<Layout> {
 #[derive(Clone, PartialEq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[allow(missing_docs, reason = "each is a value of the spec's type of that name")]
+#[non_exhaustive]
 pub enum ComponentValue {
     Bool(bool),
     S8(i8),

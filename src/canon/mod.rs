@@ -49,6 +49,7 @@ use crate::state::Point;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[allow(missing_docs, reason = "each is the spec's built-in of that name")]
+#[non_exhaustive]
 pub enum Builtin {
     Lower(LowerId),
     ResourceNew(ResourceId),

@@ -21,6 +21,7 @@ pub struct LimitReached {
 /// Who a limit holds for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum LimitOwner {
     /// The whole store, or what the [`Resource`] says.
     Store,
@@ -73,6 +74,8 @@ impl LimitReached {
         }
     }
 }
+
+impl core::error::Error for LimitReached {}
 
 impl PartialEq for LimitReached {
     fn eq(&self, other: &Self) -> bool {

@@ -42,6 +42,7 @@ impl fmt::Display for ErrorSeverity {
 /// A place in a program, as far as it is known.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub struct StackFrame {
     /// The function's name.
     pub function: Text,

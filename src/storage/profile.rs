@@ -3,6 +3,7 @@
 use super::{Entry, Hashed, Slot, Slots};
 use crate::abi::types::{FuncType, ResourceType, TypeInfo, TypeItem};
 use crate::id::ThreadId;
+use crate::setters::setters;
 use crate::state::{
     ErrorContext, Handle, Instance, Lend, Lift, Lower, Options, QueuedArgs, Shared, Task, Thread, Waitable,
     WaitableSet,
@@ -38,8 +39,16 @@ pub trait Profile: Sized + 'static {
 
 /// How much of each role a store may hold. On the heap tier these are what bounds it; on a bounded tier they
 /// can lower the capacities of the profile, not raise them. 0 is none at all, `u32::MAX` as many as the storage has room for.
+///
+/// ```
+/// use canon_async::Limits;
+///
+/// let limits = Limits::STORAGE.with_tasks(100).with_depth(20);
+/// assert_eq!((limits.tasks, limits.depth), (100, 20));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub struct Limits {
     /// Component instances.
     pub instances: u32,
@@ -151,6 +160,14 @@ impl Limits {
     };
 }
 
+setters!(Limits:
+    with_instances: instances: u32, with_handles: handles: u32, with_thread_indices: thread_indices: u32,
+    with_tasks: tasks: u32, with_threads: threads: u32, with_waitables: waitables: u32, with_sets: sets: u32,
+    with_streams: streams: u32, with_error_contexts: error_contexts: u32, with_message_bytes: message_bytes: u32,
+    with_queued: queued: u32, with_lends: lends: u32, with_types: types: u32, with_type_items: type_items: u32,
+    with_resources: resources: u32, with_functions: functions: u32, with_depth: depth: u32,
+);
+
 /// Implements [`Profile`] with one generic storage for every role.
 #[cfg(feature = "alloc")]
 macro_rules! profile_impl {
@@ -245,7 +262,7 @@ macro_rules! bounded {
             type Options = $crate::storage::Fixed<$crate::state::Options, { $functions }>;
             type Lifts = $crate::storage::Fixed<$crate::state::Lift, { $functions }>;
             type Lowers = $crate::storage::Fixed<$crate::state::Lower, { $functions }>;
-            const LIMITS: $crate::Limits = $crate::Limits { depth: $depth, ..$crate::Limits::STORAGE };
+            const LIMITS: $crate::Limits = $crate::Limits::STORAGE.with_depth($depth);
         }
     };
 }

@@ -55,6 +55,7 @@ pub(crate) enum Current {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u32)]
+#[non_exhaustive]
 pub enum Choose {
     /// A wait whose event is there returns at once.
     #[default]

@@ -120,6 +120,7 @@ impl From<FutureHandle> for Future {
 /// How far a future is.
 #[derive(Clone, PartialEq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum FutureState {
     /// There is no value yet.
     Pending,
@@ -160,6 +161,7 @@ impl From<StreamHandle> for Stream {
 /// What came of a stream's last read or write.
 #[derive(Clone, PartialEq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum StreamState {
     /// Nothing yet.
     Pending,
@@ -199,6 +201,7 @@ impl Subtask {
 /// What a set can wait for.
 #[derive(Clone, PartialEq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum Waitable {
     /// A future: ready once, with its value.
     Future(Future),
@@ -231,6 +234,7 @@ impl Blank for WaitableEntry {
 #[derive(Clone, PartialEq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use]
+#[non_exhaustive]
 pub enum WaitResult {
     /// Something is ready.
     Ready(WaitableEntry),

@@ -139,7 +139,7 @@ fn limits_say_their_name_their_value_and_what_raises_them() {
     }
     let error = store.add_instance(None).unwrap_err();
     assert_eq!(text(error), "limit reached: component instances, 2 (Limits::instances)");
-    store.set_limits(Limits { instances: 1, ..store.limits() });
+    store.set_limits(store.limits().with_instances(1));
     let error = store.add_instance(None).unwrap_err();
     assert_eq!(text(error), "limit reached: component instances, 1 (Limits::instances)");
     // A value that is not known is left out.
@@ -147,7 +147,7 @@ fn limits_say_their_name_their_value_and_what_raises_them() {
     assert_eq!(Resource::Depth.field(), "Limits::depth");
 
     let (mut w, [a, _]) = two();
-    let limits = Limits { sets: 1, ..Limits::STORAGE };
+    let limits = Limits::STORAGE.with_sets(1);
     w.store().set_limits_of(InstanceId::from_index(A), limits).unwrap();
     let expected = "waitable sets of one root component, 1 (Limits::sets of Store::set_root_limits)";
     assert_eq!(text(w.call(a, 1).unwrap_err()), format!("limit reached: {expected}"));

@@ -29,7 +29,7 @@ fn unique_forty_thousand_entries_are_found_in_few_steps() {
 }
 
 fn roomy() -> Store<Heap> {
-    Store::with_limits(Limits { types: u32::MAX, type_items: u32::MAX, ..Limits::HEAP })
+    Store::with_limits(Limits::HEAP.with_types(u32::MAX).with_type_items(u32::MAX))
 }
 
 /// Types that differ little are what components are full of: records of one field, of three fields, lists of them.

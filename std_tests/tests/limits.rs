@@ -190,7 +190,7 @@ fn every_limit_of_what_is_linked_is_exact() {
 #[test]
 fn a_store_without_room_links_and_calls_nothing() {
     let none = ROLES.into_iter().fold(Heap::LIMITS, |limits, (_, set)| limited(limits, set, 0));
-    let none = Limits { thread_indices: 0, message_bytes: 0, ..none };
+    let none = none.with_thread_indices(0).with_message_bytes(0);
     for tape in tapes(8, 60) {
         let (trace, capacity) = play::<Nothing>(&tape, Nothing::LIMITS);
         assert_eq!(play::<Heap>(&tape, none), (trace.clone(), capacity));

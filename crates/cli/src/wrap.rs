@@ -7,6 +7,7 @@ use std::fmt;
 
 /// Why a core module could not be made a component.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum WrapError {
     /// It has no section `component-type`.
     NoType,

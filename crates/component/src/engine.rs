@@ -142,6 +142,7 @@ pub enum CoreExtern {
 
 /// Why the engine could not do what it was asked.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum EngineError {
     /// Running something failed: a trap, as a rule.
     Run(Error),
@@ -158,7 +159,14 @@ impl fmt::Display for EngineError {
     }
 }
 
-impl core::error::Error for EngineError {}
+impl core::error::Error for EngineError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Run(error) => Some(error),
+            _ => None,
+        }
+    }
+}
 
 impl From<Error> for EngineError {
     fn from(error: Error) -> Self {

@@ -252,6 +252,7 @@ impl HostSig {
 
 /// How far a call by the host is.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum CallState {
     /// It has not resolved.
     Pending,

@@ -16,6 +16,7 @@ use crate::types::{TypeDef, TypeTable};
 
 /// What there is to know about a plan. Its `Display` is the text of `canon inspect`.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Summary {
     /// The component's name.
     pub name: Option<String>,
@@ -39,6 +40,7 @@ pub struct Summary {
 /// What linking a plan takes of a store's link-time capacities: these many at most, besides what is there
 /// already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Needs {
     /// Component instances, the host among them.
     pub instances: u32,
@@ -122,14 +124,12 @@ impl Needs {
     pub fn raise(&self, limits: Limits) -> Limits {
         // 0 stands for the storage's own capacity.
         let raise = |limit: u32, need: u32| limit.max(need);
-        Limits {
-            instances: raise(limits.instances, self.instances),
-            types: raise(limits.types, self.types),
-            type_items: raise(limits.type_items, self.type_items),
-            functions: raise(limits.functions, self.functions),
-            resources: raise(limits.resources, self.resources),
-            ..limits
-        }
+        limits
+            .with_instances(raise(limits.instances, self.instances))
+            .with_types(raise(limits.types, self.types))
+            .with_type_items(raise(limits.type_items, self.type_items))
+            .with_functions(raise(limits.functions, self.functions))
+            .with_resources(raise(limits.resources, self.resources))
     }
 }
 

@@ -20,6 +20,7 @@ pub struct Instance<M> {
 
 /// What an instance exports.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Extern<M> {
     /// A function.
     Func(Func),

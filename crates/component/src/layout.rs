@@ -38,6 +38,7 @@ struct Layout {
 /// A core value that a type flattens to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is core wasm's type of that name")]
+#[non_exhaustive]
 pub enum FlatType {
     I32,
     I64,
@@ -70,6 +71,7 @@ pub fn pointer(pointers: PtrType) -> CoreType {
 
 /// Why a type is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TypeError {
     /// It is made of a type that is not before it in the table.
     Unknown,

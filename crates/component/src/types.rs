@@ -27,6 +27,7 @@ pub struct TypeTable {
 /// A value type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each is the spec's type of that name")]
+#[non_exhaustive]
 pub enum ValType {
     Bool,
     S8,
@@ -49,6 +50,7 @@ pub enum ValType {
 /// A value type that is not primitive.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each is the spec's type of that name")]
+#[non_exhaustive]
 pub enum TypeDef {
     Record(Vec<Field>),
     Variant(Vec<Case>),
@@ -115,6 +117,7 @@ pub struct Resource {
 
 /// Whose a resource type is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum Origin {
     /// Defined in this component instance.
     Defined {

@@ -11,21 +11,20 @@ use common::engine::{Closure, FakeEngine};
 use common::{everything, plan, try_plan};
 
 /// All gates shut.
-const SHUT: Features = Features {
-    more_async_builtins: false,
-    async_stackful: false,
-    threading: false,
-    shared_threading: false,
-    fixed_length_lists: false,
-    error_context: false,
-    memory64: false,
-    map: false,
-    implements: false,
-    nested_names: false,
-    canonical_names: false,
-    values: false,
-    forward: false,
-};
+const SHUT: Features = Features::NONE
+    .with_more_async_builtins(false)
+    .with_async_stackful(false)
+    .with_threading(false)
+    .with_shared_threading(false)
+    .with_fixed_length_lists(false)
+    .with_error_context(false)
+    .with_memory64(false)
+    .with_map(false)
+    .with_implements(false)
+    .with_nested_names(false)
+    .with_canonical_names(false)
+    .with_values(false)
+    .with_forward(false);
 
 /// One gate open.
 type Open = fn(&mut Features);
@@ -57,7 +56,7 @@ fn options(open: Option<Open>) -> TranslateOptions {
     if let Some(open) = open {
         open(&mut features);
     }
-    TranslateOptions { features, ..everything() }
+    everything().with_features(features)
 }
 
 const ASYNC: (&str, Open) = ("🚝 more async built-ins", |f| f.more_async_builtins = true);

@@ -53,8 +53,8 @@ fn component_of_an_attacks_kind_that_is_small_is_translated() {
 fn component_above_a_limit_is_translated_once_it_is_raised() {
     let bytes = wat::parse_str("(component (core module (func (local i32 i32 i32))))").expect("text");
     let limited = |core_locals| {
-        let limits = PlanLimits { core_locals, ..PlanLimits::default() };
-        translate(&bytes, &TranslateOptions { limits, ..TranslateOptions::default() })
+        let limits = PlanLimits::default().with_core_locals(core_locals);
+        translate(&bytes, &TranslateOptions::default().with_limits(limits))
     };
     let error = limited(2).expect_err("three locals").to_string();
     let expected = "3 locals of core functions, at most 2 (PlanLimits::core_locals), at offset 0x20";
@@ -77,8 +77,8 @@ fn operands_of_core_code_are_counted_beyond_four_of_each() {
         );
         let bytes = wat::parse_str(text).expect("text");
         let found = |core_operands| {
-            let limits = PlanLimits { core_operands, ..PlanLimits::default() };
-            match translate(&bytes, &TranslateOptions { limits, ..TranslateOptions::default() }) {
+            let limits = PlanLimits::default().with_core_operands(core_operands);
+            match translate(&bytes, &TranslateOptions::default().with_limits(limits)) {
                 Ok(_) => None,
                 Err(TranslateError::TooLarge { field: "PlanLimits::core_operands", found, .. }) => {
                     Some(found)
@@ -141,8 +141,8 @@ fn type_that_comes_by_an_alias_of_an_export_has_its_own_size() {
         );
         text
     };
-    let limits = PlanLimits { type_size: 30_000, ..PlanLimits::default() };
-    let options = TranslateOptions { limits, ..TranslateOptions::default() };
+    let limits = PlanLimits::default().with_type_size(30_000);
+    let options = TranslateOptions::default().with_limits(limits);
     let bytes = |uses: String| wat::parse_str(text(6) + &uses + ")").expect("text");
     let uses = |ty: &str| (0..100).map(|at| format!("(export \"e{at}\" (type ${ty}))")).collect::<String>();
     assert_eq!(check_size(&bytes(uses("small")), &options), Ok(()));

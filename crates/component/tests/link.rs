@@ -328,25 +328,25 @@ fn a_start_function_that_traps_fails_the_link_and_poisons() {
 fn a_store_that_is_too_small_says_of_what() {
     let plan = plan(IMPORTS);
     for (limits, what) in [
-        (Limits { instances: 1, ..Limits::STORAGE }, Resource::Instances),
-        (Limits { functions: 1, ..Limits::STORAGE }, Resource::Functions),
-        (Limits { types: 1, ..Limits::STORAGE }, Resource::Types),
+        (Limits::STORAGE.with_instances(1), Resource::Instances),
+        (Limits::STORAGE.with_functions(1), Resource::Functions),
+        (Limits::STORAGE.with_types(1), Resource::Types),
     ] {
         let error = link(&mut FakeEngine::with_limits(limits), &plan, &hosts()).unwrap_err();
         assert_eq!(error, LinkError::Store(Error::capacity(what)));
     }
     // What `inspect` says is enough, and one less of anything is not.
     let needs = canon_async_component::inspect::needs(&plan);
-    let limits = needs.raise(Limits {
-        instances: 1,
-        types: 1,
-        type_items: 1,
-        functions: 1,
-        resources: 1,
-        ..Limits::STORAGE
-    });
+    let limits = needs.raise(
+        Limits::STORAGE
+            .with_instances(1)
+            .with_types(1)
+            .with_type_items(1)
+            .with_functions(1)
+            .with_resources(1),
+    );
     assert!(link(&mut FakeEngine::with_limits(limits), &plan, &hosts()).is_ok(), "{needs:?}");
-    let less = Limits { type_items: limits.type_items - 1, ..limits };
+    let less = limits.with_type_items(limits.type_items - 1);
     assert!(link(&mut FakeEngine::with_limits(less), &plan, &hosts()).is_err(), "{needs:?}");
 }
 

@@ -118,8 +118,8 @@ fn a_memory_keeps_its_width_however_it_is_reached() {
 
 #[test]
 fn a_64_bit_memory_is_refused_where_the_gate_is_shut() {
-    let features = Features { memory64: false, ..Features::ALL };
-    let options = TranslateOptions { features, ..TranslateOptions::default() };
+    let features = Features::ALL.with_memory64(false);
+    let options = TranslateOptions::default().with_features(features);
     for text in [
         r#"(component
              (core module $m (memory (export "mem") i64 1))

@@ -89,16 +89,14 @@ fn deep_nesting_is_within_the_stack() {
 
 #[test]
 fn limits_are_named() {
-    let small = PlanLimits {
-        nesting: 3,
-        instances: 4,
-        modules: 1,
-        types: 2,
-        steps: 2,
-        items: 50,
-        ..PlanLimits::default()
-    };
-    let options = TranslateOptions { limits: small, ..TranslateOptions::default() };
+    let small = PlanLimits::default()
+        .with_nesting(3)
+        .with_instances(4)
+        .with_modules(1)
+        .with_types(2)
+        .with_steps(2)
+        .with_items(50);
+    let options = TranslateOptions::default().with_limits(small);
     let cases = [
         (
             "(component (component (component (component))))",

@@ -176,10 +176,7 @@ fn places<T>(store: &Store<T>) -> Result<&Places, canon_async::Error> {
 /// Sees to it that the ambient store has the limits of the engine's configuration.
 fn settle_limits(engine: &Engine) -> Result<(), Error> {
     if !ambient::is_configured()? {
-        return Ok(ambient::configure(ambient::Limits {
-            core: engine.limits(),
-            ..ambient::Limits::DEFAULT
-        })?);
+        return Ok(ambient::configure(ambient::Limits::DEFAULT.with_core(engine.limits()))?);
     }
     let held = ambient::limits()?.core;
     if engine.set_limits().is_some_and(|said| said != held) {

@@ -81,9 +81,9 @@ pub(crate) const DEPTH: u32 = 40;
 #[cfg(feature = "std")]
 pub(crate) const NATIVE_RESERVE: usize = 128 << 10;
 #[cfg(feature = "std")]
-const DEFAULT_LIMITS: Limits = Limits { depth: 100_000, ..Limits::HEAP };
+const DEFAULT_LIMITS: Limits = Limits::HEAP.with_depth(100_000);
 #[cfg(not(feature = "std"))]
-const DEFAULT_LIMITS: Limits = Limits { depth: DEPTH, ..Limits::HEAP };
+const DEFAULT_LIMITS: Limits = Limits::HEAP.with_depth(DEPTH);
 
 impl Default for Config {
     fn default() -> Self {
@@ -471,7 +471,10 @@ impl Engine {
     #[cfg(feature = "translate")]
     pub(crate) fn translate_options(&self) -> TranslateOptions {
         let Config { features, core_features, plan_limits, .. } = &self.0.config;
-        TranslateOptions { features: *features, core: *core_features, limits: *plan_limits }
+        TranslateOptions::default()
+            .with_features(*features)
+            .with_core(*core_features)
+            .with_limits(*plan_limits)
     }
 }
 

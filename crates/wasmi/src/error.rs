@@ -9,7 +9,8 @@ use canon_async_component::{LinkError, PlanError, ValError};
 
 use crate::fuel::Stopped;
 
-/// Why something failed.
+/// Why something failed. Its text is all that there is to say: that of its [`source`](core::error::Error::source) is in
+/// it, or, of a [`Trap`](Error::Trap), less exact.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -93,7 +94,19 @@ impl fmt::Display for Error {
     }
 }
 
-impl core::error::Error for Error {}
+impl core::error::Error for Error {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            #[cfg(feature = "translate")]
+            Self::Component(error) => Some(error),
+            Self::Plan(error) => Some(error),
+            Self::Link(error) => Some(error),
+            Self::Trap { error, .. } => Some(error),
+            Self::Value(error) => Some(error),
+            _ => None,
+        }
+    }
+}
 
 impl From<canon_async::Error> for Error {
     fn from(error: canon_async::Error) -> Self {

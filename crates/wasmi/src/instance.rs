@@ -246,7 +246,8 @@ impl Call {
             Some(CallState::Failed(ValError::Core(error))) => Err(wx.explain(error)),
             Some(CallState::Failed(error)) => Err(Error::Value(error)),
             Some(CallState::Cancelled) => Err(Error::Cancelled),
-            Some(CallState::Lost | CallState::Pending) | None => Err(Error::plain(Trap::CannotEnter.into())),
+            // `Lost`, or a state that no resolved call is in.
+            Some(_) | None => Err(Error::plain(Trap::CannotEnter.into())),
         }
     }
 

@@ -170,7 +170,7 @@ const HANDLES: &str = r#"(component
 /// GHSA-q554-3cjc-rx7p: a guest spreads its handles over many instances, each within its own limit.
 #[test]
 fn handles_of_all_instances_of_a_root_share_its_limit() {
-    let engine = Engine::new(Config::new().root_limits(Limits { handles: 20, ..Limits::STORAGE }));
+    let engine = Engine::new(Config::new().root_limits(Limits::STORAGE.with_handles(20)));
     let linker = Linker::new(&engine);
     let mut store = Store::new(&engine, ());
     let component = component(&engine, HANDLES);

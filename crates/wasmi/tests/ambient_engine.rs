@@ -32,7 +32,7 @@ fn misuse<T: std::fmt::Debug>(result: Result<T, WasmiError>) -> String {
 #[test]
 fn register_gives_the_ambient_store_the_limits_of_the_config() -> Result<(), WasmiError> {
     let _one = fresh();
-    let limits = Limits { instances: 2, tasks: 3, ..Limits::HEAP };
+    let limits = Limits::HEAP.with_instances(2).with_tasks(3);
     let engine = Engine::new(Config::new().limits(limits));
     Guests::register(&engine, Vec::new())?;
     assert_eq!(ambient::core(|core| core.store.limits())?, limits);
@@ -41,14 +41,14 @@ fn register_gives_the_ambient_store_the_limits_of_the_config() -> Result<(), Was
     let full = Guests::instantiate(&Linker::new(&engine), &component).expect_err("the host is one, too");
     assert_eq!(full.core(), Some(Error::capacity(Resource::Instances)));
     // What is the host's alone is as it was.
-    assert_eq!(ambient::limits()?, ambient::Limits { core: limits, ..ambient::Limits::DEFAULT });
+    assert_eq!(ambient::limits()?, ambient::Limits::DEFAULT.with_core(limits));
     Ok(())
 }
 
 #[test]
 fn register_with_other_limits_than_configured_is_misuse_and_the_same_are_not() -> Result<(), WasmiError> {
     let _one = fresh();
-    let limits = ambient::Limits { text_bytes: 1000, ..ambient::Limits::DEFAULT };
+    let limits = ambient::Limits::DEFAULT.with_text_bytes(1000);
     let said = |limits| Engine::new(Config::new().limits(limits));
     ambient::configure(limits)?;
     let text = misuse(Guests::register(&said(Limits::HEAP), Vec::new()));

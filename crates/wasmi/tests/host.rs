@@ -2,8 +2,10 @@
 
 mod common;
 
-use canon_async::{Error as CoreError, Trap};
-use canon_async_wasmi::{AsContext, AsContextMut, Config, Engine, Error, Func, Linker, Store, Val};
+use canon_async::{Error as CoreError, LimitReached, Resource, Trap};
+use canon_async_wasmi::{
+    AsContext, AsContextMut, Config, Engine, Error, Func, LinkError, Linker, Store, Val, ValError,
+};
 use common::{assert_idle, call, call_u32, component, engine};
 
 const RELAY: &str = r#"(component
@@ -52,6 +54,32 @@ fn a_host_function_reaches_the_data_and_other_guests() {
     store.data_mut().push((20, leaf));
     let error = call_u32(&mut store, &first, "run", &[7]).unwrap_err();
     assert_eq!(error.core(), Some(CoreError::Trap(Trap::CannotEnter)));
+}
+
+#[test]
+fn an_errors_sources_end_at_the_rule_or_the_limit() {
+    fn ends_at(error: &Error) -> &(dyn std::error::Error + 'static) {
+        let mut last: &(dyn std::error::Error + 'static) = error;
+        while let Some(source) = last.source() {
+            last = source;
+        }
+        last
+    }
+    let trap = Error::from(CoreError::Trap(Trap::CannotEnter));
+    assert_eq!(ends_at(&trap).downcast_ref(), Some(&Trap::CannotEnter));
+
+    let limit = LimitReached::new(Resource::Tasks);
+    let value = Error::Value(ValError::Core(limit.into()));
+    assert_eq!(ends_at(&value).downcast_ref(), Some(&limit));
+    let link = Error::Link(LinkError::Value(ValError::Core(limit.into())));
+    assert_eq!(ends_at(&link).downcast_ref(), Some(&limit));
+
+    let engine = engine();
+    let missing = Linker::<()>::new(&engine)
+        .instantiate(&mut Store::new(&engine, ()), &component(&engine, RELAY))
+        .unwrap_err();
+    let found = ends_at(&missing).downcast_ref::<LinkError>();
+    assert!(matches!(found, Some(LinkError::Missing { path, .. }) if path == "a:b/c#f"), "{found:?}");
 }
 
 #[test]

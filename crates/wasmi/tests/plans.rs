@@ -117,7 +117,7 @@ fn a_function_of_another_core_type_than_its_purpose_has_is_refused() {
     for name in ["many", "none"] {
         let rename = |item: &mut CoreItem| match item {
             CoreItem::Export { name: old, .. } => *old = name.into(),
-            CoreItem::Builtin(_) => panic!("a function of a module"),
+            other => panic!("no function of a module: {other:?}"),
         };
         let put = |item: &mut Option<CoreItem>| item.as_mut().map(rename).is_some();
         let refused = |what: &str, change: &dyn Fn(&mut Plan) -> bool| {

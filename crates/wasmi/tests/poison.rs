@@ -67,7 +67,7 @@ fn a_trap_three_calls_deep_poisons_what_it_unwinds_through() {
 
 #[test]
 fn nesting_ends_at_the_limit_of_the_store() {
-    let engine = Engine::new(Config::new().limits(Limits { depth: 40, ..Limits::HEAP }));
+    let engine = Engine::new(Config::new().limits(Limits::HEAP.with_depth(40)));
     let mut store = Store::new(&engine, ());
     let deep = component(&engine, &LINK.replace("(i32.const 100)", "(i32.const 1000)"));
     let mut last = Linker::new(&engine).instantiate(&mut store, &component(&engine, END)).unwrap();

@@ -24,7 +24,7 @@ const HOG: &str = r#"(component
 /// A store of `configure`d limits with two of them.
 fn two(configure: impl FnOnce(&mut Config)) -> (Store<()>, Instance, Instance) {
     let mut config = Config::new();
-    config.limits(Limits { sets: 9, ..Limits::HEAP });
+    config.limits(Limits::HEAP.with_sets(9));
     configure(&mut config);
     let engine = Engine::new(&config);
     let hog = component(&engine, HOG);
@@ -61,7 +61,7 @@ fn a_root_that_takes_too_much_fails_and_its_neighbour_does_not() {
 #[test]
 fn root_limits_are_the_configurations() {
     let (mut store, first, second) = two(|config| {
-        config.root_limits(Limits { sets: 7, ..Limits::STORAGE });
+        config.root_limits(Limits::STORAGE.with_sets(7));
     });
     assert_eq!(call_u32(&mut store, &first, "hog", &[7]).unwrap(), 0);
     let error = reached(call_u32(&mut store, &second, "hog", &[3]));
@@ -74,7 +74,7 @@ fn root_limits_are_the_configurations() {
 #[test]
 fn an_instance_has_limits_of_its_own() {
     let (mut store, first, second) = two(|_| ());
-    second.set_limits(&mut store, Limits { sets: 1, ..Limits::STORAGE }).unwrap();
+    second.set_limits(&mut store, Limits::STORAGE.with_sets(1)).unwrap();
     assert_eq!(call_u32(&mut store, &first, "hog", &[5]).unwrap(), 0);
     assert_eq!(call_u32(&mut store, &second, "hog", &[1]).unwrap(), 0);
     assert_eq!(reached(call_u32(&mut store, &second, "hog", &[1])).value(), Some(1));

@@ -25,26 +25,25 @@ const STACK: usize = 4 * 1024 + 64 * 12;
 pub const FUEL: u64 = 1_000_000;
 
 /// What a guest may take of everything that the Component Model keeps.
-const LIMITS: Limits = Limits {
-    instances: 16,
-    handles: 32,
-    thread_indices: 8,
-    tasks: 6,
-    threads: 6,
-    waitables: 24,
-    sets: 8,
-    streams: 12,
-    error_contexts: 4,
-    message_bytes: 64,
-    queued: 4,
-    lends: 8,
-    types: 256,
-    type_items: 1024,
-    resources: 16,
-    functions: 128,
+const LIMITS: Limits = Limits::STORAGE
+    .with_instances(16)
+    .with_handles(32)
+    .with_thread_indices(8)
+    .with_tasks(6)
+    .with_threads(6)
+    .with_waitables(24)
+    .with_sets(8)
+    .with_streams(12)
+    .with_error_contexts(4)
+    .with_message_bytes(64)
+    .with_queued(4)
+    .with_lends(8)
+    .with_types(256)
+    .with_type_items(1024)
+    .with_resources(16)
+    .with_functions(128)
     // Each level takes some KiB of native stack.
-    depth: 8,
-};
+    .with_depth(8);
 
 /// For a device: what a guest may take is counted, and fuel ends what never ends. Stacks begin small, are not kept, and stay small.
 pub fn config() -> Config {

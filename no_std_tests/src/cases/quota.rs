@@ -151,7 +151,7 @@ fn quota_of_handles_counts_all_instances_of_a_root<P: Profile>() -> Result<(), E
 
 fn quota_by_default_is_half_rounded_up<P: Profile>() -> Result<(), Error> {
     let mut store = Store::<P>::default();
-    store.set_limits(Limits { sets: 1, tasks: 2, lends: 0, ..store.limits() });
+    store.set_limits(store.limits().with_sets(1).with_tasks(2).with_lends(0));
     let root = store.add_instance(None)?;
     let inside = store.add_instance(Some(root))?;
     let host = store.add_host_instance()?;
@@ -165,7 +165,7 @@ fn quota_by_default_is_half_rounded_up<P: Profile>() -> Result<(), Error> {
     let handles = P::LIMITS.handles.min((P::Handles::CAPACITY as u32).saturating_mul(instances));
     assert_eq!(store.root_usage(root, Resource::Handles), Some((0, handles.div_ceil(2))));
     // Roots follow the store's limits.
-    store.set_limits(Limits { sets: 2, tasks: 3, ..store.limits() });
+    store.set_limits(store.limits().with_sets(2).with_tasks(3));
     assert_eq!(store.root_usage(root, Resource::WaitableSets), Some((0, 1)));
     assert_eq!(store.root_usage(root, Resource::Tasks), Some((0, 2)));
     assert_eq!(store.root_usage(root, Resource::Types), None);
@@ -483,7 +483,7 @@ fn quota_queued_call_with_a_handle_too_many_kills_the_caller<P: Profile>() -> Re
 // A and the child in it hold as much together before and after.
 fn quota_moved_within_a_root_at_the_limit_fits<P: Profile>() -> Result<(), Error> {
     let mut w = World::<P>::new(&[None, Some(A)])?;
-    w.store.set_root_limits(Limits { handles: 2, waitables: 2, streams: 1, ..Limits::STORAGE });
+    w.store.set_root_limits(Limits::STORAGE.with_handles(2).with_waitables(2).with_streams(1));
     let keeps = script![Op::SetG(0, R0), run(task_return(B), &[])];
     let child = w.lift(Func::AsyncStream, async_opts(B), keeps)?;
     w.lower(child, sync_opts(A))?;
@@ -529,7 +529,7 @@ fn quota_result_for_a_full_caller_kills_the_caller<P: Profile>() -> Result<(), E
 
 fn quota_host_is_exempt<P: Profile>() -> Result<(), Error> {
     let mut w = World::<P>::new(&[None])?;
-    w.store.set_root_limits(Limits { handles: 0, error_contexts: 0, tasks: 0, ..Limits::STORAGE });
+    w.store.set_root_limits(Limits::STORAGE.with_handles(0).with_error_contexts(0).with_tasks(0));
     let handle = w.store.host_error_context("x")?;
     w.store.drop_host_error_context(handle)?;
     let task = w.store.start_host_task(canon_async::id::HostCall::from_index(0))?;

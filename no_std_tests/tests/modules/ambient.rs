@@ -96,7 +96,7 @@ fn configure_before_first_use_holds_and_later_is_misuse() -> Result<(), Error> {
 
 fn configure_above_what_was_compiled_in_needs_a_heap() -> Result<(), Error> {
     let _one = fresh();
-    let limits = Limits { text_bytes: Limits::DEFAULT.text_bytes + 1, ..Limits::DEFAULT };
+    let limits = Limits::DEFAULT.with_text_bytes(Limits::DEFAULT.text_bytes + 1);
     let result = ambient::configure(limits);
     if cfg!(feature = "alloc") {
         assert_eq!(result, Ok(()))
@@ -205,7 +205,7 @@ fn host_memory_holds_as_much_as_its_limit_and_not_a_byte_more() -> Result<(), Er
     // A header of 8 bytes, and 32.
     for (bytes, fits) in [(0, false), (39, false), (40, true), (41, true)] {
         ambient::reset()?;
-        ambient::configure(Limits { host_bytes: bytes, ..Limits::DEFAULT })?;
+        ambient::configure(Limits::DEFAULT.with_host_bytes(bytes))?;
         ambient::core(|core| {
             let block = core.memory.alloc(32);
             assert_eq!(block.is_ok(), fits, "{bytes}");

@@ -143,7 +143,7 @@ fn context_values_capacity_at_every_edge() -> Result<(), Error> {
     for limit in [0, 1, 2, most] {
         let limit = limit.min(most);
         ambient::reset()?;
-        ambient::configure(Limits { context_values: limit, ..Limits::DEFAULT })?;
+        ambient::configure(Limits::DEFAULT.with_context_values(limit))?;
         for index in 0..limit as i32 {
             set(&format!("k{index}"), index)?;
         }
@@ -173,7 +173,7 @@ fn contexts_capacity_at_every_edge() -> Result<(), Error> {
     for limit in [0, 1, 2] {
         let limit = Limits::DEFAULT.contexts.min(limit);
         ambient::reset()?;
-        ambient::configure(Limits { contexts: limit, ..Limits::DEFAULT })?;
+        ambient::configure(Limits::DEFAULT.with_contexts(limit))?;
         let mut kept = alloc::vec::Vec::new();
         for index in 0..limit as i32 {
             let mut context = AsyncContext::new();
@@ -196,7 +196,7 @@ fn context_scopes_capacity_at_every_edge() -> Result<(), Error> {
     for limit in [0, 1, Limits::DEFAULT.context_scopes] {
         let limit = Limits::DEFAULT.context_scopes.min(limit);
         ambient::reset()?;
-        ambient::configure(Limits { context_scopes: limit, ..Limits::DEFAULT })?;
+        ambient::configure(Limits::DEFAULT.with_context_scopes(limit))?;
         set("a", 1)?;
         for _ in 0..2 {
             let mut scopes = alloc::vec::Vec::new();
@@ -217,7 +217,7 @@ fn context_scopes_capacity_at_every_edge() -> Result<(), Error> {
 
 fn context_of_a_scope_that_has_no_room_is_dropped() -> Result<(), Error> {
     let _one = fresh();
-    ambient::configure(Limits { context_scopes: 0, contexts: 1, ..Limits::DEFAULT })?;
+    ambient::configure(Limits::DEFAULT.with_context_scopes(0).with_contexts(1))?;
     for index in 0..3 {
         let mut context = AsyncContext::new();
         context.set(ContextKey::new("a"), index.into())?;
@@ -232,7 +232,7 @@ fn context_text_capacity_at_every_edge() -> Result<(), Error> {
     for limit in [0, 1, Limits::DEFAULT.text_bytes] {
         let limit = Limits::DEFAULT.text_bytes.min(limit);
         ambient::reset()?;
-        ambient::configure(Limits { text_bytes: limit, ..Limits::DEFAULT })?;
+        ambient::configure(Limits::DEFAULT.with_text_bytes(limit))?;
         let (fits, long) = ("x".repeat(limit as usize), "x".repeat(limit as usize + 1));
         let too_long = Err(Error::capacity(Resource::TextBytes));
         set(&fits, 1)?;

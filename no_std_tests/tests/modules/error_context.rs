@@ -208,7 +208,7 @@ fn frames_and_metadata_at_every_limit() -> Result<(), Error> {
     let _one = fresh();
     for limit in [0, 1, 2] {
         ambient::reset()?;
-        ambient::configure(Limits { stack_frames: limit, error_values: limit, ..Limits::DEFAULT })?;
+        ambient::configure(Limits::DEFAULT.with_stack_frames(limit).with_error_values(limit))?;
         let (id, other) = (new("x")?, new("y")?);
         let key = |index: u32| format!("k{index}");
         for index in 0..limit {

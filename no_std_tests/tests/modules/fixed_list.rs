@@ -181,7 +181,7 @@ fn dynamic_list_of_text_goes_through_the_hosts_memory() -> Result<(), Error> {
 fn dynamic_list_of_text_that_does_not_fit_allocates_nothing() -> Result<(), Error> {
     let _one = fresh();
     // 24 bytes for the list, two short texts, each with 8 bytes before it: the third does not fit.
-    ambient::configure(Limits { host_bytes: (8 + 32) + 2 * (8 + 16), ..Limits::DEFAULT })?;
+    ambient::configure(Limits::DEFAULT.with_host_bytes((8 + 32) + 2 * (8 + 16)))?;
     let items: Vec<ComponentValue> = ["a", "b", "c"].map(ComponentValue::from).into();
     let list = FixedLengthList::from_slice(ty(ValueType::String, 3), &items)?;
     ambient::core(|core| {
@@ -331,7 +331,7 @@ fn list_items_capacity_at_every_edge() -> Result<(), Error> {
     for limit in [0, 1, 2, most] {
         let limit = limit.min(most);
         ambient::reset()?;
-        ambient::configure(Limits { list_items: limit, ..Limits::DEFAULT })?;
+        ambient::configure(Limits::DEFAULT.with_list_items(limit))?;
         let too_long = fixed_list_utils::zero_filled(ValueType::U8, limit + 1);
         assert_eq!(too_long, Err(Error::capacity(Resource::ListItems)));
         if limit > 0 {
@@ -343,7 +343,7 @@ fn list_items_capacity_at_every_edge() -> Result<(), Error> {
 
 fn text_of_a_list_is_not_longer_than_the_limit() -> Result<(), Error> {
     let _one = fresh();
-    ambient::configure(Limits { text_bytes: 3, ..Limits::DEFAULT })?;
+    ambient::configure(Limits::DEFAULT.with_text_bytes(3))?;
     let mut list = FixedLengthList::new(ty(ValueType::String, 2))?;
     list.push("abc".into())?;
     assert_eq!(list.push("abcd".into()), Err(Error::capacity(Resource::TextBytes)));

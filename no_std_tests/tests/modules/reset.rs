@@ -4,7 +4,6 @@ use alloc::vec::Vec;
 use canon_async::abi::types::{FuncType, NewType, ValType};
 use canon_async::id::{FuncRef, HostCall, OptsId, TaskId};
 use canon_async::state::{Lift, Lower, Options};
-use canon_async::storage::Limits;
 use canon_async::{Error, Resource, Store, bounded};
 
 tests! {
@@ -95,7 +94,7 @@ fn store_reset_gives_no_id_of_before_again() -> Result<(), Error> {
 
 fn store_set_limits_hold_where_the_store_is() -> Result<(), Error> {
     let mut store = Store::<Tiny>::new();
-    let one = Limits { instances: 1, ..store.limits() };
+    let one = store.limits().with_instances(1);
     store.set_limits(one);
     assert_eq!(store.limits(), one);
     store.add_instance(None)?;

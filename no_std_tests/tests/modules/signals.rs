@@ -193,7 +193,7 @@ fn signals_at_every_limit_change_nothing_where_they_are_full() -> Result<(), Err
     let _one = fresh();
     for limit in [0, 1, Limits::DEFAULT.signals] {
         ambient::reset()?;
-        ambient::configure(Limits { signals: limit, ..Limits::DEFAULT })?;
+        ambient::configure(Limits::DEFAULT.with_signals(limit))?;
         let signals: Vec<_> = (0..limit).map(|_| signal()).collect();
         for signal in &signals {
             signal.arm(Reaction::Run(|| Ok(())))?;
@@ -209,7 +209,7 @@ fn signals_at_every_limit_change_nothing_where_they_are_full() -> Result<(), Err
     }
     ambient::reset()?;
     let signals = capacity::SIGNALS as u32 + 1;
-    assert!(is_misuse(ambient::configure(Limits { signals, ..Limits::DEFAULT })));
+    assert!(is_misuse(ambient::configure(Limits::DEFAULT.with_signals(signals))));
     Ok(())
 }
 

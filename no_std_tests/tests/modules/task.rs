@@ -104,7 +104,7 @@ fn task_initialize_wipes_nothing() -> Result<(), Error> {
 
 fn task_metadata_is_the_tasks_own_and_freed_with_it() -> Result<(), Error> {
     let _one = fresh();
-    ambient::configure(Limits { task_metadata: 2, ..Limits::DEFAULT })?;
+    ambient::configure(Limits::DEFAULT.with_task_metadata(2))?;
     let (one, two) = (TaskBuiltins::task_start()?, TaskBuiltins::task_start()?);
     assert_eq!(TaskBuiltins::set_task_metadata(one, "a", 1.into())?, None);
     assert_eq!(TaskBuiltins::set_task_metadata(one, "a", 2.into())?, Some(1.into()));
@@ -137,7 +137,7 @@ fn tasks_capacity_at_every_edge() -> Result<(), Error> {
     for limit in [0, 1, 2, Limits::DEFAULT.host_tasks] {
         let limit = Limits::DEFAULT.host_tasks.min(limit).min(Limits::DEFAULT.core.tasks);
         ambient::reset()?;
-        ambient::configure(Limits { host_tasks: limit, ..Limits::DEFAULT })?;
+        ambient::configure(Limits::DEFAULT.with_host_tasks(limit))?;
         let tasks = (0..limit).map(|_| TaskBuiltins::task_start()).collect::<Result<Vec<_>, _>>()?;
         let full = Err(Error::capacity(Resource::HostTasks));
         assert_eq!(TaskBuiltins::task_start(), full);
@@ -284,7 +284,7 @@ fn task_run_inside_of_another_task_goes_on_with_the_tasks_own_context() -> Resul
 #[cfg(not(target_os = "none"))]
 fn task_run_restores_what_it_found_however_tasks_end_in_it() -> Result<(), Error> {
     let _one = fresh();
-    ambient::configure(Limits { host_tasks: 2, ..Limits::DEFAULT })?;
+    ambient::configure(Limits::DEFAULT.with_host_tasks(2))?;
     set(1);
     let (a, b) = (TaskBuiltins::task_start()?, TaskBuiltins::task_start()?);
     set(2);

@@ -359,7 +359,7 @@ fn task_wait_waits_for_a_host_function_that_answers_later() -> Result<(), Error>
 fn task_that_goes_on_after_it_returned_is_not_the_next_one() -> Result<(), Error> {
     let _one = guests();
     ambient::reset()?;
-    ambient::configure(Limits { host_tasks: 1, ..Limits::DEFAULT })?;
+    ambient::configure(Limits::DEFAULT.with_host_tasks(1))?;
     script::register(FUNCTIONS)?;
     set(1);
     let task = call(RETURNS_AND_GOES_ON, &[])?;

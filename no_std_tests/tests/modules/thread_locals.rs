@@ -188,7 +188,7 @@ fn thread_locals_capacity_at_every_edge() -> Result<(), Error> {
     for limit in [0, 1, Limits::DEFAULT.thread_locals] {
         let limit = Limits::DEFAULT.thread_locals.min(limit);
         ambient::reset()?;
-        ambient::configure(Limits { thread_locals: limit, ..Limits::DEFAULT })?;
+        ambient::configure(Limits::DEFAULT.with_thread_locals(limit))?;
         script::register(&FUNCTIONS)?;
         let thread = spawn(WORKER, None)?;
         for key in 0..limit {

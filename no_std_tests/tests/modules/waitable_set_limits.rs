@@ -39,7 +39,7 @@ fn free(blocks: &[u32]) -> Result<(), Error> {
 
 fn poll_all_takes_as_many_as_a_list_has_and_the_others_stay() -> Result<(), Error> {
     let _one = fresh();
-    ambient::configure(Limits { list_items: 2, ..Limits::DEFAULT })?;
+    ambient::configure(Limits::DEFAULT.with_list_items(2))?;
     let set = Sets::waitable_set_new()?;
     for index in 0..3 {
         let state = FutureState::Ready(number(index));
@@ -56,7 +56,7 @@ fn host_waitables_at_every_limit_change_nothing_where_they_are_full() -> Result<
     let _one = fresh();
     for limit in [0, 1, Limits::DEFAULT.host_waitables] {
         ambient::reset()?;
-        ambient::configure(Limits { host_waitables: limit, ..Limits::DEFAULT })?;
+        ambient::configure(Limits::DEFAULT.with_host_waitables(limit))?;
         let set = Sets::waitable_set_new()?;
         let futures = (0..limit).map(|_| add(set)).collect::<Result<Vec<_>, _>>()?;
         let before = counts();
@@ -185,7 +185,7 @@ fn close_of_a_future_that_is_ready_and_not_told_of_leaves_nothing() -> Result<()
 
 fn set_that_can_not_be_made_with_all_leaves_nothing_that_it_registered() -> Result<(), Error> {
     let _one = fresh();
-    let limits = Limits { host_waitables: 3, ..Limits::DEFAULT };
+    let limits = Limits::DEFAULT.with_host_waitables(3);
     ambient::configure(limits)?;
     let other = Sets::waitable_set_new()?;
     let (old, _) = add(other)?;

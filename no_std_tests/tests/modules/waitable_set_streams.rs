@@ -46,7 +46,7 @@ fn host_reads_a_stream_until_it_is_closed() -> Result<(), Error> {
 fn poll_all_takes_a_stream_that_is_always_ready_once() -> Result<(), Error> {
     let _one = guests();
     ambient::reset()?;
-    ambient::configure(Limits { list_items: 2, ..Limits::DEFAULT })?;
+    ambient::configure(Limits::DEFAULT.with_list_items(2))?;
     ambient::core(|core| {
         let types = core.store.types_mut();
         types.intern(NewType::Future(Some(U32)), 0)?;

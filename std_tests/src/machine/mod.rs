@@ -152,7 +152,7 @@ impl<P: Profile> Machine<P> {
     /// # Errors
     /// `Capacity`, where the limits have no room for what is linked.
     pub fn new(tape: Vec<Step>, setup: Setup) -> Result<Self, Error> {
-        let limits = Limits { depth: setup.depth, ..setup.limits };
+        let limits = setup.limits.with_depth(setup.depth);
         let mut m = Self {
             store: Store::with_limits(limits),
             memories: [[0; MEMORY]; INSTANCES as usize + 1],
@@ -168,7 +168,7 @@ impl<P: Profile> Machine<P> {
             capacity_at: None,
             error_at: None,
             entered: 0,
-            limited: Limits { depth: P::LIMITS.depth, ..setup.limits } != P::LIMITS,
+            limited: setup.limits.with_depth(P::LIMITS.depth) != P::LIMITS,
         };
         m.store.set_root_limits(setup.root_limits);
         m.store.set_choose(setup.choose);
@@ -340,7 +340,7 @@ impl<P: Profile> Machine<P> {
             Error::Capacity(reached) if reached.resource() != Resource::Depth => {
                 self.capacity_at.get_or_insert(self.trace.len());
             }
-            Error::Capacity(_) | Error::Trap(_) => {}
+            _ => {}
         }
         self.error_at.get_or_insert(self.trace.len());
         self.log(format!("error {error:?}"));

@@ -99,8 +99,7 @@ fn error_contexts_are_handles() {
 
 #[test]
 fn error_contexts_are_limited_in_number_and_length() {
-    let mut store =
-        Store::<Heap>::with_limits(Limits { error_contexts: 1, message_bytes: 4, ..Limits::HEAP });
+    let mut store = Store::<Heap>::with_limits(Limits::HEAP.with_error_contexts(1).with_message_bytes(4));
     let host = store.add_host_instance().unwrap();
     assert!(matches!(store.host_error_context("too early"), Err(Error::Misuse(_))));
     let options = store.add_options(Options::new(host)).unwrap();
@@ -113,7 +112,7 @@ fn error_contexts_are_limited_in_number_and_length() {
         assert!(store.is_idle());
     }
     // More than the profile's capacity is not to be had.
-    let mut store = Store::<Heap>::with_limits(Limits { message_bytes: 1000, ..Limits::HEAP });
+    let mut store = Store::<Heap>::with_limits(Limits::HEAP.with_message_bytes(1000));
     let host = store.add_host_instance().unwrap();
     let options = store.add_options(Options::new(host)).unwrap();
     store.set_host(options).unwrap();

@@ -39,18 +39,16 @@ fn play<P: Profile>(tape: &[Step], choose: Choose) -> (Vec<String>, Option<usize
 }
 
 /// Quotas that are reached now and then, and before a large store is full.
-const QUOTAS: Limits = Limits {
-    tasks: 4,
-    threads: 5,
-    waitables: 7,
-    sets: 2,
-    streams: 3,
-    error_contexts: 2,
-    handles: 9,
-    queued: 1,
-    lends: 1,
-    ..Limits::STORAGE
-};
+const QUOTAS: Limits = Limits::STORAGE
+    .with_tasks(4)
+    .with_threads(5)
+    .with_waitables(7)
+    .with_sets(2)
+    .with_streams(3)
+    .with_error_contexts(2)
+    .with_handles(9)
+    .with_queued(1)
+    .with_lends(1);
 
 /// Plays a tape where roots have quotas: the trace. What each root is charged with is recounted after each step.
 fn play_with_quotas<P: Profile>(tape: &[Step], choose: Choose) -> Vec<String> {

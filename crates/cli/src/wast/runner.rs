@@ -212,8 +212,8 @@ impl Runner {
 /// Translates a component that may use everything in its core modules: most are never run. 🪺 is shut, since the reference
 /// tests expect that nested names are refused.
 fn plan(bytes: &[u8]) -> Result<Plan, String> {
-    let features = Features { nested_names: false, ..Features::ALL };
-    let options = TranslateOptions { features, core: CoreFeatures::ALL, ..TranslateOptions::default() };
+    let features = Features::ALL.with_nested_names(false);
+    let options = TranslateOptions::default().with_features(features).with_core(CoreFeatures::ALL);
     translate(bytes, &options).map_err(|error| error.to_string())
 }
 

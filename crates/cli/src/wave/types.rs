@@ -49,7 +49,6 @@ impl WasmType for WaveType {
             ValType::F64 => WasmTypeKind::F64,
             ValType::Char => WasmTypeKind::Char,
             ValType::String => WasmTypeKind::String,
-            ValType::ErrorContext => WasmTypeKind::Unsupported,
             ValType::Defined(_) => match self.def() {
                 Some(TypeDef::Record(_)) => WasmTypeKind::Record,
                 Some(TypeDef::Variant(_)) => WasmTypeKind::Variant,
@@ -63,6 +62,8 @@ impl WasmType for WaveType {
                 Some(TypeDef::Map(..)) => WasmTypeKind::Map,
                 _ => WasmTypeKind::Unsupported,
             },
+            // `error-context`, and what may come.
+            _ => WasmTypeKind::Unsupported,
         }
     }
 

@@ -96,9 +96,8 @@ impl WasmValue for WaveVal<'_> {
             Val::Result(_) => WasmTypeKind::Result,
             Val::Flags(_) => WasmTypeKind::Flags,
             Val::Map(_) => WasmTypeKind::Map,
-            Val::Resource(_) | Val::Stream(_) | Val::Future(_) | Val::ErrorContext(_) => {
-                WasmTypeKind::Unsupported
-            }
+            // Handles, and what may come.
+            _ => WasmTypeKind::Unsupported,
         }
     }
 

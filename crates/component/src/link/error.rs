@@ -103,7 +103,16 @@ impl fmt::Display for LinkError {
     }
 }
 
-impl core::error::Error for LinkError {}
+impl core::error::Error for LinkError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Store(error) => Some(error),
+            Self::Value(error) => Some(error),
+            Self::Types(error) => Some(error),
+            _ => None,
+        }
+    }
+}
 
 impl From<ValError> for LinkError {
     fn from(error: ValError) -> Self {

@@ -94,6 +94,7 @@ pub struct Module {
 
 /// One thing to do. Indices are into the tables of the same [`Plan`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum Step {
     /// Instantiate a core module, which makes the next core instance, from 0.
     InstantiateCore {
@@ -137,6 +138,7 @@ pub enum Value {
 
 /// A core module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum ModuleRef {
     /// An entry of [`Plan::modules`].
     Inline(u32),
@@ -160,6 +162,7 @@ pub struct CoreImport {
 /// What a core import or export is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each is core wasm's notion of that name")]
+#[non_exhaustive]
 pub enum CoreKind {
     Func,
     Table,
@@ -170,6 +173,7 @@ pub enum CoreKind {
 
 /// Something that a core instance exports, or a core function made by a canonical definition.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum CoreItem {
     /// An export of a core instance.
     Export {
@@ -243,6 +247,7 @@ pub struct Lift {
 
 /// A component function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum Func {
     /// An entry of [`Plan::lifts`].
     Lift(u32),
@@ -265,6 +270,7 @@ pub struct Builtin {
 /// [`Plan::options`], `resource` an entry of [`TypeTable::resources`]. `start` is the type of what the thread's function takes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each is the spec's built-in of that name")]
+#[non_exhaustive]
 pub enum BuiltinKind {
     Lower {
         func: Func,
@@ -402,6 +408,7 @@ pub struct Attributes {
 
 /// What an [`Import`] is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum ImportItem {
     /// A function: an entry of [`Plan::import_funcs`].
     Func(u32),
@@ -482,6 +489,7 @@ pub struct Export {
 
 /// What an [`Export`] is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum ExportItem {
     /// A function.
     Func(Func),

@@ -9,6 +9,7 @@ use super::TranslateError;
 /// WebAssembly 2.0 but vectors, and of 3.0 tail calls, constant expressions, memories (several, of 64 bits,
 /// with custom page sizes) and wide arithmetic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct CoreFeatures {
     /// `v128`, and its relaxed operations.
     pub simd: bool,

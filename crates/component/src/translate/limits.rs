@@ -10,6 +10,7 @@ use crate::plan::{MAX_CORE_FUNCTIONS, MAX_CORE_ITEMS, MAX_CORE_LOCALS, MAX_CORE_
 ///
 /// The defaults fit components of tens of megabytes. Bytes alone are no reason to refuse a component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PlanLimits {
     /// How deep components, instances and types may nest.
     pub nesting: u32,

@@ -35,6 +35,7 @@ use crate::plan::Plan;
 
 /// What a component may use, and how large its plan may get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct TranslateOptions {
     /// The Component Model's gated features.
     pub features: Features,
@@ -43,6 +44,31 @@ pub struct TranslateOptions {
     /// Limits of the plan.
     pub limits: PlanLimits,
 }
+
+/// Setters of the fields of a configuration that may get more fields: a struct that is `#[non_exhaustive]` can't
+/// be written as a literal in other crates.
+macro_rules! setters {
+    ($of:ident: $($with:ident: $field:ident: $type:ty),+ $(,)?) => {
+        impl $of {
+            $(
+                #[doc = concat!("The same with this [`", stringify!($field), "`](Self::", stringify!($field), ").")]
+                #[must_use]
+                pub const fn $with(mut self, $field: $type) -> Self {
+                    self.$field = $field;
+                    self
+                }
+            )+
+        }
+    };
+}
+setters!(TranslateOptions: with_features: features: Features, with_core: core: CoreFeatures, with_limits: limits: PlanLimits);
+setters!(CoreFeatures: with_simd: simd: bool, with_exceptions: exceptions: bool, with_gc: gc: bool, with_threads: threads: bool);
+setters!(PlanLimits:
+    with_nesting: nesting: u32, with_instances: instances: u32, with_modules: modules: u32, with_types: types: u32,
+    with_steps: steps: u32, with_items: items: u32, with_type_size: type_size: u32,
+    with_core_functions: core_functions: u32, with_core_items: core_items: u32, with_core_locals: core_locals: u32,
+    with_core_operands: core_operands: u32,
+);
 
 /// Translates a component to a plan.
 ///

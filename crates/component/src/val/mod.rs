@@ -31,6 +31,7 @@ const HOST: PtrType = PtrType::I32;
 /// A component value.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs, reason = "each is a value of the spec's type of that name")]
+#[non_exhaustive]
 pub enum Val {
     Bool(bool),
     S8(i8),
@@ -123,6 +124,7 @@ impl Val {
 
 /// Why a value could not cross the boundary.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum ValError {
     /// The value is not of the type.
     Type {
@@ -149,7 +151,15 @@ impl fmt::Display for ValError {
     }
 }
 
-impl core::error::Error for ValError {}
+impl core::error::Error for ValError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Core(error) => Some(error),
+            Self::Plan(error) => Some(error),
+            _ => None,
+        }
+    }
+}
 
 impl From<Error> for ValError {
     fn from(error: Error) -> Self {

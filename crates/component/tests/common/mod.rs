@@ -26,15 +26,16 @@ pub fn refused(text: &str, options: &TranslateOptions) -> String {
 
 /// Everything switched on, implemented or not.
 pub fn everything() -> TranslateOptions {
-    let features = Features {
-        shared_threading: true,
-        error_context: true,
-        memory64: true,
-        nested_names: true,
-        canonical_names: true,
-        values: true,
-        forward: true,
-        ..Features::ALL
-    };
-    TranslateOptions { features, core: CoreFeatures::ALL, limits: PlanLimits::default() }
+    let features = Features::ALL
+        .with_shared_threading(true)
+        .with_error_context(true)
+        .with_memory64(true)
+        .with_nested_names(true)
+        .with_canonical_names(true)
+        .with_values(true)
+        .with_forward(true);
+    TranslateOptions::default()
+        .with_features(features)
+        .with_core(CoreFeatures::ALL)
+        .with_limits(PlanLimits::default())
 }

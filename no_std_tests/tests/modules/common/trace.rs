@@ -439,6 +439,7 @@ impl Show for TaskOutcome {
             TaskOutcome::Cancelled => "cancelled".into(),
             TaskOutcome::Failed(TaskFailure::Error(error)) => format!("failed {}", error.show(world)),
             TaskOutcome::Failed(TaskFailure::Host(why)) => format!("failed {why}"),
+            other => format!("{other:?}"),
         }
     }
 }
@@ -449,6 +450,7 @@ impl Show for WaitResult {
             WaitResult::Ready(entry) => entry.show(world),
             WaitResult::Timeout => "timeout".into(),
             WaitResult::Deadlock => "deadlock".into(),
+            other => format!("{other:?}"),
         }
     }
 }
@@ -467,6 +469,7 @@ impl Show for WaitableEntry {
             Waitable::Stream(stream) => format!("stream {:?}", stream.state),
             Waitable::Subtask(subtask) => format!("subtask {} {:?}", subtask.handle, subtask.state),
             Waitable::WaitableSet(set) => world.sets.name(set),
+            other => format!("{other:?}"),
         }
     }
 }

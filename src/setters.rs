@@ -1,0 +1,19 @@
+//! Setters of the fields of a configuration that may get more fields: a struct that is `#[non_exhaustive]` can't
+//! be written as a literal in other crates.
+
+/// `with_tasks: tasks` is a method that returns the struct with another `tasks`.
+macro_rules! setters {
+    ($of:ident: $($with:ident: $field:ident: $type:ty),+ $(,)?) => {
+        impl $of {
+            $(
+                #[doc = concat!("The same with this [`", stringify!($field), "`](Self::", stringify!($field), ").")]
+                #[must_use]
+                pub const fn $with(mut self, $field: $type) -> Self {
+                    self.$field = $field;
+                    self
+                }
+            )+
+        }
+    };
+}
+pub(crate) use setters;
