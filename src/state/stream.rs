@@ -43,6 +43,14 @@ impl Shared {
         self.pending
     }
 
+    /// The end of this direction; `None` once it was dropped.
+    pub fn end(&self, direction: Direction) -> Option<WaitableId> {
+        match direction {
+            Direction::Read => self.readable,
+            Direction::Write => self.writable,
+        }
+    }
+
     pub(crate) fn set_end(&mut self, direction: Direction, end: WaitableId) {
         match direction {
             Direction::Read => self.readable = Some(end),

@@ -48,6 +48,11 @@ impl Subtask {
         self.state
     }
 
+    /// The callee's task, until it exited.
+    pub fn callee(&self) -> Option<TaskId> {
+        self.callee
+    }
+
     /// Where spilled results go.
     pub fn return_pointer(&self) -> usize {
         self.return_pointer

@@ -2,7 +2,7 @@
 //!
 //! Spec: Embedding API (`Store`). Split by noun: `entering` (who may enter, poisoning), `handles` (what
 //! guests hold), `tasks` (tasks and their threads), `waiting` (events and who waits for them), `ready`
-//! (the queues of the ready), `completers` (host functions that answer later), `host_tasks` (the host's own), `quota` (limits, and who is charged), `reset`, `strict` (what only the reference tests refuse), `check` (the invariants, for tests).
+//! (the queues of the ready), `completers` (host functions that answer later), `host_tasks` (the host's own), `quota` (limits, and who is charged), `look` (read-only look-ups for reports), `reset`, `strict` (what only the reference tests refuse), `check` (the invariants, for tests).
 
 mod check;
 mod completers;
@@ -10,6 +10,7 @@ mod entering;
 mod handles;
 mod host_tasks;
 mod host_waits;
+mod look;
 mod quota;
 mod ready;
 mod reset;

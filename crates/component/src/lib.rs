@@ -52,7 +52,8 @@ pub use engine::{CoreExtern, Engine, EngineError, ImportArg};
 pub use host::{HostCalls, HostMemory, HostSig};
 pub use instance::{Extern, Func, Instance};
 pub use link::{
-    Compiled, LinkError, Linker, compile, define_host_resource, instantiate, instantiate_compiled,
+    Compiled, ImportKind, LinkError, Linker, MissingImport, compile, define_host_resource, instantiate,
+    instantiate_compiled,
 };
 pub use plan::{Plan, PlanError};
 #[cfg(feature = "translate")]

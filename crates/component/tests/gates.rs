@@ -311,7 +311,9 @@ fn a_value_that_is_missing_or_of_another_type_is_named() {
             other.func("add", |_| None);
             *linker = other;
         }),
-        "import \"config#x\" is missing: expected value u32"
+        "import \"config#x\" is missing: expected value u32\n\
+         import \"y\" is missing: expected value u32\n\
+         import \"name\" is missing: expected value string"
     );
 }
 

@@ -195,7 +195,11 @@ fn values_of_all_types_pass_through_a_guest() {
 
 #[test]
 fn what_is_missing_is_named_with_its_type() {
-    assert_eq!(alone(IMPORTS), "import \"a:b/c@1.0.0#add\" is missing: expected func(x: u32, y: u32) -> u32");
+    assert_eq!(
+        alone(IMPORTS),
+        "import \"a:b/c@1.0.0#add\" is missing: expected func(x: u32, y: u32) -> u32\n\
+         import \"greet\" is missing: expected func(who: string) -> string"
+    );
     assert_eq!(
         alone(r#"(component (import "m" (core module)))"#),
         "import \"m\" is missing: expected core module"

@@ -4,7 +4,7 @@ mod common;
 
 use canon_async_component::inspect::inspect;
 use canon_async_component::plan::Attributes;
-use canon_async_component::{Linker, Val, instantiate};
+use canon_async_component::{ImportKind, Linker, MissingImport, Val, instantiate};
 use common::engine::{Closure, FakeEngine};
 use common::plan;
 
@@ -82,6 +82,59 @@ fn an_exact_name_comes_first_and_then_the_highest_version() {
 }
 
 #[test]
+fn a_pre_release_is_taken_only_where_no_release_fits() {
+    let linked = |import: &str, with_f: &str, others: &[&str]| {
+        let text = format!(r#"(component (import "{import}" (instance (export "f" (func)))))"#);
+        // Before the others and after them: the order does not matter.
+        let orders = [[&[with_f], others].concat(), [others, &[with_f]].concat()];
+        orders.iter().all(|names| {
+            let mut linker: Linker<Closure, usize> = Linker::new();
+            for name in names {
+                let item = if *name == with_f { "f" } else { "other" };
+                linker.func(&format!("{name}#{item}"), nothing);
+            }
+            instantiate(&mut FakeEngine::new(), &plan(&text), &linker).is_ok()
+        })
+    };
+    let released = ["a:b/c@0.2.1", "a:b/c@0.2.3", "a:b/c@0.2.11-rc.1"];
+    assert!(linked("a:b/c@0.2.0", "a:b/c@0.2.9", &released));
+    // It is still what its own name means, and what there is if nothing is released.
+    assert!(linked("a:b/c@0.2.11-rc.1", "a:b/c@0.2.11-rc.1", &released[..2]));
+    assert!(linked("a:b/c@0.2.0", "a:b/c@0.2.11-rc.1", &["a:b/c@0.3.0", "a:b/c@0.1.0"]));
+}
+
+#[test]
+fn all_missing_imports_are_told_at_once() {
+    let text = r#"(component
+      (import "log" (func (param "text" string)))
+      (import "a:b/c@1.0.0" (instance (export "r" (type (sub resource))) (export "f" (func)) (export "g" (func))))
+      (import "there" (func))
+      (import "d:e/f@2.0.0" (instance (export "h" (func)))))"#;
+    let mut linker: Linker<Closure, usize> = Linker::new();
+    linker.func("there", nothing).func("a:b/c@1.4.0#g", nothing).func("d:e/f@3.0.0#h", nothing);
+    let plan = plan(text);
+    let error = instantiate(&mut FakeEngine::new(), &plan, &linker).unwrap_err().to_string();
+    let lines = [
+        "import \"log\" is missing: expected func(text: string)",
+        "import \"a:b/c@1.0.0#r\" is missing: expected resource (there is an instance \"a:b/c@1.4.0\", without it)",
+        "import \"a:b/c@1.0.0#f\" is missing: expected func() (there is an instance \"a:b/c@1.4.0\", without it)",
+        "import \"d:e/f@2.0.0#h\" is missing: expected func() (there is \"d:e/f@3.0.0\", whose version is not compatible)",
+    ];
+    assert_eq!(error, lines.join("\n"));
+    let missing = linker.missing(&plan);
+    let definitions: Vec<String> = missing.iter().map(MissingImport::definition).collect();
+    assert_eq!(definitions, ["log", "a:b/c@1.4.0#r", "a:b/c@1.4.0#f", "d:e/f@2.0.0#h"]);
+    // Where it says that it is defined, it is found.
+    for (import, path) in missing.iter().zip(&definitions) {
+        if import.kind == ImportKind::Func {
+            linker.func(path, nothing);
+        }
+    }
+    let left: Vec<String> = linker.missing(&plan).into_iter().map(|import| import.path).collect();
+    assert_eq!(left, ["a:b/c@1.0.0#r"]);
+}
+
+#[test]
 fn a_canonical_name_is_linked_with_and_without_its_suffix() {
     let import = "\"a:b/c@0.2\" (version-suffix \".6\")";
     for defined in ["a:b/c@0.2", "a:b/c@0.2.6", "a:b/c@0.2.1", "a:b/c@0.2.9"] {
@@ -102,7 +155,9 @@ fn a_name_may_say_which_interface_it_stands_for() {
     linker.func("a:b/c@1.0.0#f", nothing).func("mine#g", nothing);
     let text = format!(r#"(component (import {import} (instance (export "f" (func)))))"#);
     let error = instantiate(&mut FakeEngine::new(), &plan(&text), &linker).unwrap_err();
-    assert_eq!(error.to_string(), "import \"mine#f\" is missing: expected func()");
+    let expected =
+        "import \"mine#f\" is missing: expected func() (there is an instance \"mine\", without it)";
+    assert_eq!(error.to_string(), expected);
     // What it is called elsewhere says nothing about where it comes from.
     assert!(link("\"mine\" (external-id \"a:b/c\")", &["a:b/c"]).is_err());
 }

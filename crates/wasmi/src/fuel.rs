@@ -10,6 +10,7 @@
 //! without.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 #[cfg(feature = "std")]
 use alloc::format;
 use alloc::sync::Arc;
@@ -341,9 +342,13 @@ impl<T> Wx<'_, T> {
 
     /// Keeps the text of an error that ended a guest.
     pub(crate) fn with_text(&mut self, error: Error) -> Error {
-        let text = self.state().meter.text(error);
+        let state = self.state_mut();
+        let text = state.meter.text(error);
         if text.is_some() {
-            self.state_mut().trap_text = text;
+            state.trap_text = text;
+        }
+        if let Some((stopped, on_stop)) = Stopped::of(error).zip(state.on_stop.as_mut()) {
+            on_stop(stopped, &state.core);
         }
         error
     }
@@ -420,6 +425,16 @@ impl<T> Store<T> {
     /// [interruptible](crate::Config::interruptible).
     pub fn interrupt_handle(&self) -> InterruptHandle {
         self.0.data().interrupt_handle()
+    }
+
+    /// From now on `look` is called when fuel, an interrupt or the deadline ends a guest or a wait, with what ends it
+    /// and the Component Model's store as it is then: the guest has not been freed yet, so that one can see
+    /// who waits for what. It may be called more than once for one end. It must not panic.
+    pub fn on_stop(
+        &mut self,
+        look: impl FnMut(Stopped, &canon_async::Store<canon_async::Heap>) + Send + Sync + 'static,
+    ) {
+        self.0.data_mut().on_stop = Some(Box::new(look));
     }
 
     /// Ends what guests do once so much time has passed from now on, and what the host waits for; `None`:

@@ -7,7 +7,7 @@ use core::ops::Range;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
-use canon_async::id::{HostCall, LiftId, TaskId};
+use canon_async::id::{HostCall, InstanceId, LiftId, TaskId};
 use canon_async::{Embedding as _, Limits, Trap, run};
 use canon_async_component::host::CallState;
 use canon_async_component::types::{FuncType, TypeTable};
@@ -53,6 +53,11 @@ impl Instance {
         Ok(wx.store().set_limits_of(self.inner.root(), limits)?)
     }
 
+    /// The core's id of its root component instance: what [`Store::core`](crate::Store::core) shows is by such ids.
+    pub fn root(&self) -> InstanceId {
+        self.inner.root()
+    }
+
     /// What it exports at a path.
     pub fn get(&self, path: &str) -> Option<&Extern> {
         self.inner.get(path)
@@ -83,7 +88,8 @@ pub struct Func {
 }
 
 impl Func {
-    pub(crate) fn lift(&self) -> LiftId {
+    /// The core's id of it: [`Task::lift`](canon_async::state::Task::lift) of its calls.
+    pub fn lift(&self) -> LiftId {
         self.inner.lift()
     }
 

@@ -78,7 +78,9 @@ pub use canon_async::store::Choose;
 pub use canon_async::{Limits, spec::Features};
 #[cfg(feature = "translate")]
 pub use canon_async_component::{CoreFeatures, PlanLimits, TranslateError};
-pub use canon_async_component::{LinkError, Plan, PlanError, Val, ValError, types};
+pub use canon_async_component::{
+    ImportKind, LinkError, MissingImport, Plan, PlanError, Val, ValError, types,
+};
 pub use component::Component;
 pub use config::{Config, Engine};
 pub use embedding::Wx;

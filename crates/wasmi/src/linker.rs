@@ -1,12 +1,14 @@
 //! [`Linker`].
 
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 use core::future::Future;
 
 use canon_async::id::ResourceId;
-use canon_async_component::{LinkError, Val, link, types};
+use canon_async_component::{ImportKind, LinkError, MissingImport, Val, link, types};
 
 use crate::component::Component;
 use crate::config::Engine;
@@ -223,10 +225,62 @@ impl<T> Linker<T> {
         self
     }
 
+    /// What a component imports and this linker has nothing for: all of it. Runs nothing; O(imports).
+    pub fn missing(&self, component: &Component) -> Vec<MissingImport> {
+        self.inner.missing(component.plan())
+    }
+
+    /// Gives a component what it imports and this linker has not: functions that trap when they are called, with a
+    /// text that names the import, and resource types of the host. For a component that needs only a part of what
+    /// it imports. The result lists the imports that are still missing: core modules and values. O(imports).
+    ///
+    /// ```
+    /// use canon_async_wasmi::{Component, Engine, Linker, Store};
+    ///
+    /// # fn main() -> Result<(), canon_async_wasmi::Error> {
+    /// # let wasm = wat::parse_str(r#"(component
+    /// #   (import "log" (func $log))
+    /// #   (export "run" (func $log)))"#).unwrap();
+    /// let engine = Engine::default();
+    /// let component = Component::new(&engine, &wasm)?;
+    /// let mut store = Store::new(&engine, ());
+    /// let mut linker = Linker::new(&engine);
+    /// assert!(linker.unknown_imports_trap(&mut store, &component)?.is_empty());
+    /// let instance = linker.instantiate(&mut store, &component)?;
+    /// let error = instance.func(&store, "run").unwrap().call(&mut store, &[]).unwrap_err();
+    /// assert_eq!(error.to_string(), "wasm trap: import \"log\" was called, which nothing provides");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `Trap` with `Capacity(ResourceTypes)`; `Misuse`: the linker has definitions of another store.
+    pub fn unknown_imports_trap(
+        &mut self,
+        mut ctx: impl AsContextMut<Data = T>,
+        component: &Component,
+    ) -> Result<Vec<MissingImport>, Error> {
+        let mut left = Vec::new();
+        for import in self.missing(component) {
+            let definition = import.definition();
+            match import.kind {
+                ImportKind::Func => {
+                    let text = format!("import \"{}\" was called, which nothing provides", import.path);
+                    self.func(&definition, move |_, _| Err(Error::host(&text)));
+                }
+                ImportKind::Resource => {
+                    self.resource(&mut ctx, &definition, None)?;
+                }
+                _ => left.push(import),
+            }
+        }
+        Ok(left)
+    }
+
     /// Instantiates a component: runs the start functions of its core modules, and its own.
     ///
     /// # Errors
-    /// `Link`: an import is missing or of another type; `Trap`: a start function trapped, or a limit of the
+    /// `Link`: imports are missing, or one is of another type; `Trap`: a start function trapped, or a limit of the
     /// store. What was made before stays in the store.
     pub fn instantiate(
         &self,

@@ -20,7 +20,7 @@ use crate::budget::{Budget, Payer};
 use crate::component::Component;
 use crate::config::Engine;
 use crate::continuation::Continuations;
-use crate::fuel::Meter;
+use crate::fuel::{Meter, Stopped};
 use crate::later::Wakeups;
 use crate::linker::HostFunc;
 use crate::places::Places;
@@ -65,6 +65,8 @@ pub struct State<T: 'static> {
     pub(crate) trap_text: Option<Cow<'static, str>>,
     pub(crate) budget: Budget,
     pub(crate) meter: Meter,
+    /// Looks at the store when something from outside ends a guest.
+    pub(crate) on_stop: Option<OnStop>,
     /// The component that is being instantiated, whose modules are compiled.
     pub(crate) linking: Option<Component>,
     /// The root that a core instance is made for now.
@@ -74,6 +76,9 @@ pub struct State<T: 'static> {
     /// In the store that runs the ambient one's guests: where their functions are.
     pub(crate) places: Option<Box<Places>>,
 }
+
+/// [`Store::on_stop`](crate::Store::on_stop).
+pub(crate) type OnStop = Box<dyn FnMut(Stopped, &canon_async::Store<Heap>) + Send + Sync>;
 
 /// Copies: to, from, length.
 pub(crate) type Copier = TypedFunc<(u64, u64, u64), ()>;
@@ -141,6 +146,7 @@ impl<T> State<T> {
             trap_text: None,
             budget: Budget::new(engine.budget()),
             meter: Meter::new(engine),
+            on_stop: None,
             linking: None,
             instantiating: None,
             ambient_memory: ambient::HostMemory::new(),

@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 use core::fmt;
+use core::task::{Context, Waker};
 
 use canon_async::canon::Builtin;
 use canon_async::id::ResourceId;
@@ -12,6 +13,9 @@ use crate::config::Engine;
 use crate::embedding::Wx;
 use crate::error::Error;
 use crate::state::State;
+
+/// How many threads run before host functions are asked whether they have answers.
+const TURNS: u32 = 64;
 
 /// Component instances, all that they hold, and data of the host.
 ///
@@ -72,6 +76,33 @@ impl<T> Store<T> {
         self.embedding().look_outside()?;
         let result = canon_async::run::tick(&mut self.embedding());
         result.map_err(|error| self.embedding().explain(error))
+    }
+
+    /// Runs whatever is ready until nothing is, and waits for host functions that answer later: what calls leave
+    /// behind once they have returned. Threads that wait for what never comes are left where they are. A guest
+    /// that never stops keeps it here, up to its fuel, an interrupt or the deadline.
+    ///
+    /// # Errors
+    /// `Trap`: that of a thread, as of [`Store::tick`]: what it ran in is not entered again, and calling this again
+    /// goes on with the rest.
+    pub fn run_to_idle(&mut self) -> Result<(), Error> {
+        let mut turns: u32 = 0;
+        loop {
+            turns = turns.wrapping_add(1);
+            if turns.is_multiple_of(TURNS) && self.core().unanswered() > 0 {
+                self.poll_answers(&Context::from_waker(Waker::noop()))?;
+            }
+            if self.tick()? {
+                continue;
+            }
+            if self.core().unanswered() == 0 {
+                return Ok(());
+            }
+            let mut wx = self.embedding();
+            if !wx.idle().map_err(|error| wx.explain(error))? {
+                return Err(Error::misuse("a host function answers later, and this embedding can't wait"));
+            }
+        }
     }
 
     /// Polls the host functions that were woken: whether one answered.

@@ -211,3 +211,50 @@ fn an_async_function_that_blocks_in_a_host_function_is_an_error() {
     assert_eq!(call_u32(&mut store, &second, "sleep", &[]).unwrap(), 5);
     assert_idle(&store);
 }
+
+/// `run` returns its argument, yields twice and then traps if the argument is odd, or waits for ever if it is 4.
+const LINGERS: &str = r#"(component
+  (core func $return (canon task.return (result u32)))
+  (core func $new (canon waitable-set.new))
+  (core module $M
+    (import "" "return" (func $return (param i32)))
+    (import "" "new" (func $new (result i32)))
+    (global $arg (mut i32) (i32.const 0))
+    (global $turns (mut i32) (i32.const 0))
+    (func (export "run") (param i32) (result i32)
+      (global.set $arg (local.get 0)) (global.set $turns (i32.const 0))
+      (call $return (local.get 0))
+      (i32.const 1))
+    (func (export "callback") (param i32 i32 i32) (result i32)
+      (global.set $turns (i32.add (global.get $turns) (i32.const 1)))
+      (if (i32.lt_u (global.get $turns) (i32.const 2)) (then (return (i32.const 1))))
+      (if (i32.and (global.get $arg) (i32.const 1)) (then unreachable))
+      (if (i32.eq (global.get $arg) (i32.const 4))
+        (then (return (i32.or (i32.const 2) (i32.shl (call $new) (i32.const 4))))))
+      (i32.const 0))
+    (func (export "turns") (result i32) (global.get $turns)))
+  (core instance $m (instantiate $M (with "" (instance
+    (export "return" (func $return)) (export "new" (func $new))))))
+  (func (export "run") async (param "n" u32) (result u32)
+    (canon lift (core func $m "run") async (callback (core func $m "callback"))))
+  (func (export "turns") (result u32) (canon lift (core func $m "turns"))))"#;
+
+#[test]
+fn what_a_call_leaves_behind_runs_to_its_end_or_its_trap() {
+    let (mut store, instance) = instantiate(LINGERS);
+    assert_eq!(call_u32(&mut store, &instance, "run", &[2]).unwrap(), 2);
+    assert_eq!(call_u32(&mut store, &instance, "turns", &[]).unwrap(), 0, "it has not gone on yet");
+    store.run_to_idle().unwrap();
+    assert_eq!(call_u32(&mut store, &instance, "turns", &[]).unwrap(), 2);
+    assert_idle(&store);
+    // What waits for nothing that comes is left where it is.
+    assert_eq!(call_u32(&mut store, &instance, "run", &[4]).unwrap(), 4);
+    store.run_to_idle().unwrap();
+    assert_eq!(store.core().counts().tasks, 1);
+    let (mut store, instance) = instantiate(LINGERS);
+    assert_eq!(call_u32(&mut store, &instance, "run", &[1]).unwrap(), 1);
+    let error = store.run_to_idle().unwrap_err();
+    assert!(error.to_string().contains("unreachable"), "{error}");
+    store.run_to_idle().unwrap();
+    assert_idle(&store);
+}

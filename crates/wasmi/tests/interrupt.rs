@@ -5,8 +5,10 @@ mod common;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use canon_async::state::Task;
 use canon_async::{Error as CoreError, Trap};
 use canon_async_wasmi::{Config, Engine, Error, Instance, Linker, Stopped, Store, Val};
 use common::{assert_idle, call, component};
@@ -123,6 +125,37 @@ fn an_interrupt_ends_whatever_does_not_end_and_others_go_on() {
         assert_eq!(is_dead(&mut store, &guest), name != "waits", "{name}");
         assert_eq!(call(&mut store, &other, "count", &[Val::U32(5)]).unwrap(), Some(Val::U32(15)));
         store.core().check().unwrap();
+    }
+}
+
+#[test]
+fn the_store_is_shown_as_it_is_before_what_ends_it_frees_anything() {
+    let engine = Engine::new(Config::new().interruptible(true).fuel(true));
+    let component = component(&engine, &guest());
+    for (name, stopped) in [
+        ("endless", Stopped::Deadline),
+        ("yields", Stopped::Deadline),
+        ("waits", Stopped::Deadline),
+        ("stops", Stopped::Interrupt),
+        ("endless", Stopped::Fuel),
+    ] {
+        let mut store = Store::new(&engine, ());
+        let instance = linker(&engine).instantiate(&mut store, &component).unwrap();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let saw = seen.clone();
+        store.on_stop(move |stopped, core| {
+            let threads = core.threads().filter(|(_, thread)| core.task(thread.task()).is_some());
+            let lifts = threads.map(|(_, thread)| core.task(thread.task()).and_then(Task::lift));
+            saw.lock().unwrap().push((stopped, lifts.collect::<Vec<_>>()));
+        });
+        let (fuel, millis) = if stopped == Stopped::Fuel { (10_000, 1_000_000) } else { (u64::MAX, 50) };
+        store.set_fuel(fuel).unwrap();
+        store.set_deadline(Some(Duration::from_millis(millis))).unwrap();
+        let func = instance.func(&store, name).unwrap();
+        let error = func.call(&mut store, &[]).unwrap_err();
+        assert_eq!(error.stopped(), Some(stopped), "{name}: {error}");
+        let seen = seen.lock().unwrap();
+        assert!(seen[0].0 == stopped && seen[0].1.contains(&Some(func.lift())), "{name}: {seen:?}");
     }
 }
 

@@ -3,7 +3,7 @@
 mod common;
 
 use canon_async_wasmi::instance::Extern;
-use canon_async_wasmi::{Engine, Error, Instance, Linker, Store, Val};
+use canon_async_wasmi::{Component, Engine, Error, Instance, Linker, Store, Val};
 use common::{assert_idle, call_u32, component, engine};
 
 fn link(store: &mut Store<()>, engine: &Engine, linker: &Linker<()>, wat: &str) -> Result<Instance, Error> {
@@ -157,4 +157,57 @@ fn a_start_function_that_blocks_is_run_to_its_end() {
     let instance = link(&mut store, &engine, &Linker::new(&engine), text).unwrap();
     assert!(matches!(instance.get("v"), Some(Extern::Value(Val::U32(7)))));
     assert_idle(&store);
+}
+
+/// Imports of each kind, of which `run` calls none, and `call` calls one.
+const NEEDY: &str = r#"(component
+  (import "a:b/c@1.0.0" (instance $c
+    (export "r" (type $r (sub resource)))
+    (export "make" (func (result (own $r))))
+    (export "there" (func (result u32)))))
+  (import "log" (func $log (param "text" string)))
+  (core module $Mem (memory (export "mem") 1))
+  (core instance $mem (instantiate $Mem))
+  (core func $log' (canon lower (func $log) (memory (core memory $mem "mem"))))
+  (core func $there (canon lower (func $c "there")))
+  (core module $M
+    (import "" "log" (func $log (param i32 i32)))
+    (import "" "there" (func $there (result i32)))
+    (func (export "run") (result i32) (call $there))
+    (func (export "call") (call $log (i32.const 0) (i32.const 0))))
+  (core instance $m (instantiate $M (with "" (instance
+    (export "log" (func $log')) (export "there" (func $there))))))
+  (func (export "run") (result u32) (canon lift (core func $m "run")))
+  (func (export "call") (canon lift (core func $m "call"))))"#;
+
+#[test]
+fn unknown_imports_trap_when_they_are_called_and_not_before() {
+    let engine = engine();
+    let mut store = Store::new(&engine, ());
+    let mut linker = Linker::new(&engine);
+    // A compatible version has a part of the instance: it stays in use.
+    linker.func("a:b/c@1.3.0#there", |_, _| Ok(Some(Val::U32(5))));
+    let component = component(&engine, NEEDY);
+    let missing = |linker: &Linker<()>, component: &Component| -> Vec<String> {
+        linker.missing(component).into_iter().map(|import| import.path).collect()
+    };
+    assert_eq!(missing(&linker, &component), ["a:b/c@1.0.0#r", "a:b/c@1.0.0#make", "log"]);
+    assert_eq!(linker.unknown_imports_trap(&mut store, &component).unwrap(), []);
+    assert!(missing(&linker, &component).is_empty());
+    let instance = linker.instantiate(&mut store, &component).unwrap();
+    assert_eq!(call_u32(&mut store, &instance, "run", &[]).unwrap(), 5);
+    let error = instance.func(&store, "call").unwrap().call(&mut store, &[]).unwrap_err();
+    assert_eq!(error.to_string(), "wasm trap: import \"log\" was called, which nothing provides");
+}
+
+#[test]
+fn unknown_imports_that_are_no_functions_stay_missing() {
+    let engine = engine();
+    let mut store = Store::new(&engine, ());
+    let mut linker = Linker::new(&engine);
+    let component = component(&engine, r#"(component (import "m" (core module)) (import "f" (func)))"#);
+    let left = linker.unknown_imports_trap(&mut store, &component).unwrap();
+    assert_eq!(left.iter().map(|import| import.path.as_str()).collect::<Vec<_>>(), ["m"]);
+    let error = linker.instantiate(&mut store, &component).unwrap_err();
+    assert_eq!(error.to_string(), "import \"m\" is missing: expected core module");
 }

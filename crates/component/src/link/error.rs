@@ -6,6 +6,7 @@ use core::fmt;
 
 use canon_async::Error;
 
+use super::missing::MissingImport;
 use crate::engine::EngineError;
 use crate::layout::TypeError;
 use crate::val::ValError;
@@ -14,15 +15,8 @@ use crate::val::ValError;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum LinkError {
-    /// The linker has nothing at this path.
-    Missing {
-        /// The import: `name`, or `instance#name`.
-        path: String,
-        /// What the component wants there, as text.
-        expected: String,
-        /// A name of the same interface that the linker has, with a version that is not compatible.
-        other_version: Option<String>,
-    },
+    /// The linker has nothing for these imports: all that are missing, at least one.
+    Missing(Vec<MissingImport>),
     /// The linker has something else at this path.
     Mismatch {
         /// The import: `name`, or `instance#name`.
@@ -79,12 +73,12 @@ impl LinkError {
 impl fmt::Display for LinkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing { path, expected, other_version } => {
-                write!(f, "import \"{path}\" is missing: expected {expected}")?;
-                match other_version {
-                    Some(other) => write!(f, " (there is \"{other}\", whose version is not compatible)"),
-                    None => Ok(()),
+            Self::Missing(imports) => {
+                for (at, import) in imports.iter().enumerate() {
+                    f.write_str(if at > 0 { "\n" } else { "" })?;
+                    import.fmt(f)?;
                 }
+                Ok(())
             }
             Self::Mismatch { path, at, expected, found } => {
                 write!(f, "import \"{path}\": ")?;

@@ -61,8 +61,6 @@ struct Place<'l, 'p, E: Engine> {
     defs: Option<&'l Defs<E>>,
     /// What comes before the names.
     prefix: &'p str,
-    /// A version of the instance that is not compatible, for messages.
-    other_version: Option<&'l str>,
     depth: u32,
 }
 
@@ -72,6 +70,10 @@ pub(super) fn find<'l, E: Engine>(
     plan: &Plan,
     linker: &'l Linker<E::HostFunc, E::Module>,
 ) -> Result<Found<'l, E>, LinkError> {
+    let missing = linker.missing(plan);
+    if !missing.is_empty() {
+        return Err(LinkError::Missing(missing));
+    }
     let mut found = Found {
         funcs: plan.import_funcs.iter().map(|_| None).collect(),
         modules: plan.import_modules.iter().map(|_| None).collect(),
@@ -79,7 +81,7 @@ pub(super) fn find<'l, E: Engine>(
         values: plan.import_values.iter().map(|_| None).collect(),
         types: Vec::new(),
     };
-    let place = Place { defs: Some(&linker.defs), prefix: "", other_version: None, depth: 0 };
+    let place = Place { defs: Some(&linker.defs), prefix: "", depth: 0 };
     find_in(e, plan, &plan.imports, &place, &mut found)?;
     Ok(found)
 }
@@ -98,40 +100,19 @@ fn find_in<'l, E: Engine>(
     for import in imports {
         let path = format!("{}{}", place.prefix, import.name);
         let def = place.defs.and_then(|defs| defs.find(&import.name, &import.attributes));
-        if let ImportItem::Instance(inner) = &import.item
-            && let None | Some(Def::Instance(_)) = def
-        {
-            let wanted = import.attributes.implements.as_deref().unwrap_or(&import.name);
-            // An instance of which nothing is needed need not be there; else what is needed is missing.
-            let other_version = match def {
-                Some(_) => None,
-                None => place.defs.and_then(|defs| defs.other_version(wanted)),
-            };
-            let defs = def.and_then(Def::instance);
-            let (prefix, depth) = (format!("{path}#"), place.depth.saturating_add(1));
-            find_in(e, plan, inner, &Place { defs, prefix: &prefix, other_version, depth }, found)?;
-            continue;
-        }
-        match def {
-            Some(def) => take(e, plan, &import.item, (&path, def), found)?,
-            None if is_needed(&import.item, found) => {
-                let expected = expected(plan, &import.item);
-                let other_version = place.other_version.map(ToString::to_string);
-                return Err(LinkError::Missing { path, expected, other_version });
+        let def = def.map(|(_, def)| def);
+        match (&import.item, def) {
+            (ImportItem::Instance(inner), None | Some(Def::Instance(_))) => {
+                let defs = def.and_then(Def::instance);
+                let (prefix, depth) = (format!("{path}#"), place.depth.saturating_add(1));
+                find_in(e, plan, inner, &Place { defs, prefix: &prefix, depth }, found)?;
             }
-            None => {}
+            (item, Some(def)) => take(e, plan, item, (&path, def), found)?,
+            // Nothing of it is needed: `Linker::missing` has looked.
+            (_, None) => {}
         }
     }
     Ok(())
-}
-
-/// Whether an import has to be provided. A type is known already, and so is a resource type that is equal to another.
-fn is_needed<E: Engine>(item: &ImportItem, found: &Found<'_, E>) -> bool {
-    match item {
-        ImportItem::Type(_) | ImportItem::OtherType => false,
-        ImportItem::Resource(index) => found.resource(*index as usize).is_none(),
-        _ => true,
-    }
 }
 
 /// Takes what the linker has for an import that is no instance.
@@ -215,7 +196,7 @@ fn check_module(path: &str, expected: &ModuleType, found: &ModuleType) -> Result
 }
 
 /// An import's type, as text.
-fn expected(plan: &Plan, item: &ImportItem) -> String {
+pub(super) fn expected(plan: &Plan, item: &ImportItem) -> String {
     match item {
         ImportItem::Func(index) => {
             let ty = plan.import_funcs.get(*index as usize).and_then(|func| plan.types.func(func.ty));

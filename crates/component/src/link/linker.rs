@@ -24,7 +24,8 @@ use crate::val::Val;
 ///
 /// 1. what is under its name, as it is written, or with its 🔗 version suffix;
 /// 2. else what is under the same interface name with a compatible version, the highest: `a:b/c@1.2.0` for `a:b/c@1.0.1`, and
-///    `a:b/c@0.2.6` for `a:b/c@0.2.1`, but not for `a:b/c@0.3.0` (the spec's canonical interface names are equal);
+///    `a:b/c@0.2.6` for `a:b/c@0.2.1`, but not for `a:b/c@0.3.0` (the spec's canonical interface names are equal); a
+///    pre-release only if no release is compatible;
 /// 3. else, where it has a name of its own choice and says which interface it 🏷️ implements, what that gets.
 ///
 /// Its 🏷️ external id is not looked at: it is in [`Plan::imports`](crate::Plan), for hosts that go by it.

@@ -7,12 +7,14 @@ mod difference;
 mod error;
 mod imports;
 mod linker;
+mod missing;
 mod names;
 mod steps;
 mod values;
 
 pub use error::LinkError;
 pub use linker::{Linker, define_host_resource};
+pub use missing::{ImportKind, MissingImport};
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -70,7 +72,7 @@ pub fn instantiate<E: Engine>(
 /// function, a trap as a rule, poisons what was made; the store and its other instances go on.
 ///
 /// # Errors
-/// An import that is missing or of another type; what the engine says; a trap; `Capacity` of the store, by the
+/// Imports that are missing, all of them, or one of another type; what the engine says; a trap; `Capacity` of the store, by the
 /// limit's name; a plan that contradicts itself, which no translation makes.
 pub fn instantiate_compiled<E: Engine>(
     e: &mut E,

@@ -14,7 +14,7 @@ use crate::plan::Attributes;
 #[derive(Clone, Debug)]
 pub(super) struct Names<T> {
     by_name: BTreeMap<String, T>,
-    /// Of each canonical name, the name with the highest version.
+    /// Of each canonical name, the name that is taken: the highest release; if there is none, the highest pre-release.
     canonical: BTreeMap<String, String>,
 }
 
@@ -30,7 +30,7 @@ impl<T> Names<T> {
         self.by_name.insert(name.to_string(), value);
         let Some((canonical, version)) = split(name) else { return };
         let known = self.canonical.get(canonical).and_then(|known| split(known));
-        if known.is_none_or(|(_, known)| version >= known) {
+        if known.is_none_or(|(_, known)| version.rank() >= known.rank()) {
             self.canonical.insert(canonical.to_string(), name.to_string());
         }
     }
@@ -40,20 +40,25 @@ impl<T> Names<T> {
         self.by_name.get_mut(name)
     }
 
-    /// What an import of this name gets: what is under its own name; else, under its name with a compatible version, the highest;
-    /// else, where it says which interface it implements, what that gets.
-    pub fn find(&self, name: &str, attributes: &Attributes) -> Option<&T> {
+    /// What an import of this name gets, with the name that it is under: its own name; else its name with a compatible
+    /// version, the highest release, or the highest pre-release if no release is compatible; else, if it says which
+    /// interface it implements, what that gets.
+    pub fn find(&self, name: &str, attributes: &Attributes) -> Option<(&str, &T)> {
         let suffix = attributes.version_suffix.as_deref();
         match attributes.implements.as_deref() {
-            Some(interface) => self.by_name.get(name).or_else(|| self.find_interface(interface, suffix)),
+            Some(interface) => self.get(name).or_else(|| self.find_interface(interface, suffix)),
             None => self.find_interface(name, suffix),
         }
     }
 
-    fn find_interface(&self, name: &str, suffix: Option<&str>) -> Option<&T> {
-        let full = || self.by_name.get(&format!("{name}{}", suffix?));
-        let compatible = || self.by_name.get(self.canonical.get(split(name)?.0)?);
-        self.by_name.get(name).or_else(full).or_else(compatible)
+    fn get(&self, name: &str) -> Option<(&str, &T)> {
+        self.by_name.get_key_value(name).map(|(name, value)| (name.as_str(), value))
+    }
+
+    fn find_interface(&self, name: &str, suffix: Option<&str>) -> Option<(&str, &T)> {
+        let full = || self.get(&format!("{name}{}", suffix?));
+        let compatible = || self.get(self.canonical.get(split(name)?.0)?);
+        self.get(name).or_else(full).or_else(compatible)
     }
 
     /// The same interface with another version, the highest: for messages.
@@ -90,6 +95,13 @@ fn split(name: &str) -> Option<(&str, Version<'_>)> {
     }
     let end = path.len().saturating_add(1).saturating_add(canonical?);
     Some((name.get(..end)?, Version { numbers, pre }))
+}
+
+impl<'a> Version<'a> {
+    /// A release comes above every pre-release: that is taken only if nothing else fits.
+    fn rank(&self) -> (bool, &Version<'a>) {
+        (self.pre.is_empty(), self)
+    }
 }
 
 impl Ord for Version<'_> {
