@@ -19,7 +19,7 @@ pub use transfer::{Dest, Source};
 pub(crate) mod raising {
     pub(crate) use super::memory::{check_range, load_int, reallocate, store_int};
     pub(crate) use super::strings::{fill_message, lift_message, lower_message, utf8};
-    pub(crate) use super::transfer::{Walk, store_string_range, transfer, transfer_elements};
+    pub(crate) use super::transfer::{Moved, Walk, store_string_range, transfer, transfer_elements};
 }
 
 use crate::embedding::Embedding;
@@ -81,8 +81,9 @@ pub fn transfer_elements<E: Embedding + ?Sized>(
     element: ValType,
     count: u32,
 ) -> Result<(), Error> {
-    let (from, to) = ((from.options, from_pointer), (to.options, to_pointer));
-    caught(e, |e| raising::transfer_elements(e, from, to, element, count)).map(drop)
+    let mut moved = raising::Moved { from: (0, from_pointer), to: (0, to_pointer) };
+    let sides = (from.options, to.options);
+    caught(e, |e| raising::transfer_elements(e, sides, element, count, &mut moved))
 }
 
 /// Checks that a pointer is aligned and that what it points to lies in memory, also where `size` is 0. O(1).

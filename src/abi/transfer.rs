@@ -59,21 +59,44 @@ pub(crate) fn transfer<E: Embedding + ?Sized>(
     walk(e, &mut w, ty, 1)
 }
 
-/// [`transfer_elements`](super::transfer_elements); where the elements end on both sides.
+/// How far a copy of elements came: how many have left the one side and reached the other, and up to which address.
+pub(crate) struct Moved {
+    pub from: (u32, usize),
+    pub to: (u32, usize),
+}
+
+/// [`transfer_elements`](super::transfer_elements). On an error `moved` has the elements before the one that failed;
+/// that one has left its side if a handle in it has.
 pub(crate) fn transfer_elements<E: Embedding + ?Sized>(
     e: &mut E,
-    (from, from_pointer): (OptsId, usize),
-    (to, to_pointer): (OptsId, usize),
+    (from, to): (OptsId, OptsId),
     element: ValType,
     count: u32,
-) -> Raises<(usize, usize)> {
+    moved: &mut Moved,
+) -> Raises {
     let context = |options| Context { options, scope: Scope::None };
     let mut w = Walk::new(context(from), &[], context(to), &mut []);
-    w.from.go_to(from_pointer);
-    w.to.go_to(to_pointer);
+    w.from.go_to(moved.from.1);
+    w.to.go_to(moved.to.1);
     w.find_sides(e)?;
-    walk(e, &mut w, element, count)?;
-    Ok((w.from.at, w.to.at))
+    // What may hold handles goes one by one, so that it is known which have moved.
+    let layout = *e.store().layout_of(element)?;
+    let step = if layout.plain || matches!(element, ValType::String) { count } else { 1 };
+    let mut done = 0u32;
+    while done < count {
+        w.moved_handle = false;
+        let walked = walk(e, &mut w, element, step);
+        if walked.is_err() {
+            if w.moved_handle {
+                let size = layout.size(w.from.ptr_type()) as usize;
+                moved.from = (done.wrapping_add(1), moved.from.1.wrapping_add(size));
+            }
+            return walked;
+        }
+        done = done.wrapping_add(step);
+        *moved = Moved { from: (done, w.from.at), to: (done, w.to.at) };
+    }
+    Ok(())
 }
 
 /// Where the walk is, on one side.
@@ -144,6 +167,8 @@ pub(crate) struct Walk<'a> {
     bits: u64,
     /// How many values were visited one by one that are not charged yet.
     visited: u32,
+    /// Whether a handle has left its side.
+    moved_handle: bool,
 }
 
 /// So many values that are no list's elements are charged at once.
@@ -152,7 +177,15 @@ const VISITS: u32 = 32;
 impl<'a> Walk<'a> {
     /// From flat values to flat values.
     pub fn new(from: Context, source: &'a [u64], to: Context, dest: &'a mut [u64]) -> Self {
-        Walk { from: Place::new(from), to: Place::new(to), source, dest, bits: 0, visited: 0 }
+        Walk {
+            from: Place::new(from),
+            to: Place::new(to),
+            source,
+            dest,
+            bits: 0,
+            visited: 0,
+            moved_handle: false,
+        }
     }
 
     fn find_sides<E: Embedding + ?Sized>(&mut self, e: &mut E) -> Raises {
@@ -341,6 +374,7 @@ fn walk_defined<E: Embedding + ?Sized>(e: &mut E, w: &mut Walk<'_>, id: TypeId, 
             handle => {
                 w.load(e, 4)?;
                 w.bits = move_handle(e, &w.from, &w.to, handle, w.bits as u32)?.into();
+                w.moved_handle = true;
                 w.store(e, 4)?;
             }
         }

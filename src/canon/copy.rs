@@ -5,7 +5,7 @@
 //! from memory to memory at once ([`rendezvous`]); else this one waits.
 
 use super::wait;
-use crate::abi::raising as abi;
+use crate::abi::raising::{self as abi, Moved};
 use crate::abi::types::{TypeDef, ValType};
 use crate::embedding::{Embedding, Then};
 use crate::error::{EndAction, Error, Trap};
@@ -206,8 +206,13 @@ pub(crate) fn begin<E: Embedding + ?Sized>(
 
     let buffer = Buffer { options: options_id, pointer: ptr, progress: 0, length };
     e.store().start_copy(end, buffer)?;
-    rendezvous(e, direction, future, (end, buffer))?;
-    Ok(end)
+    let met = rendezvous(e, direction, future, (end, buffer));
+    if met.is_err() {
+        // The host may try again.
+        let entry = e.store().end_mut(end)?;
+        (entry.state, entry.buffer) = (CopyState::Idle, None);
+    }
+    met.map(|()| end)
 }
 
 /// `BufferGuestImpl.__init__`: how many elements there are room for.
@@ -297,7 +302,8 @@ fn none_or_number_type(element: Option<ValType>) -> bool {
     )
 }
 
-/// `dst_buffer.write(src_buffer.read(n))`, with as many elements as both have.
+/// `dst_buffer.write(src_buffer.read(n))`, with as many elements as both have. Of a copy that fails both ends keep
+/// what has moved, and a reader that runs out of room for handles has read those before.
 #[cfg_attr(not(feature = "alloc"), inline(never))]
 fn move_elements<E: Embedding + ?Sized>(
     e: &mut E,
@@ -306,28 +312,30 @@ fn move_elements<E: Embedding + ?Sized>(
     (dst_end, dst): (WaitableId, Buffer),
 ) -> Raises {
     let n = src.remain().min(dst.remain());
-    let mut ends = (src.pointer, dst.pointer);
+    let mut moved = Moved { from: (n, src.pointer), to: (n, dst.pointer) };
+    let mut copied = Ok(());
     if let Some(element) = element {
-        let (from, to) = ((src.options, src.pointer), (dst.options, dst.pointer));
-        match abi::transfer_elements(e, from, to, element, n) {
-            Ok(after) => ends = after,
-            // Nothing is wrong with what was written where the caller can't pay for the copy.
-            Err(error) if e.store().raiser.is_engine_trap(error) => return Err(error),
-            Err(error) => {
-                // Of the two ends the reader's `realloc` and its table name themselves; else it is what was written.
-                let store = e.store();
-                let writer = instance_of(store, &src)?;
-                store.blame(writer);
-                return Err(error);
-            }
-        }
+        (moved.from.0, moved.to.0) = (0, 0);
+        copied = abi::transfer_elements(e, (src.options, dst.options), element, n, &mut moved);
     }
-    for (end, pointer) in [(src_end, ends.0), (dst_end, ends.1)] {
+    for (end, (n, pointer)) in [(src_end, moved.from), (dst_end, moved.to)] {
         if let Some(buffer) = &mut e.store().end_mut(end)?.buffer {
             buffer.advance(n, pointer);
         }
     }
-    Ok(())
+    let Err(error) = copied else { return Ok(()) };
+    let store = e.store();
+    if store.raiser.is_capacity(error) && moved.to.0 > 0 && moved.from.0 == moved.to.0 {
+        store.take_blamed();
+        return Ok(());
+    }
+    // Nothing is wrong with what was written if the caller can't pay for the copy. Of the two ends the reader's
+    // `realloc` and its table name themselves; else it is what was written.
+    if !store.raiser.is_engine_trap(error) {
+        let writer = instance_of(store, &src)?;
+        store.blame(writer);
+    }
+    Err(error)
 }
 
 /// `cancel_copy`.
