@@ -106,6 +106,7 @@ fn nested(tape: &mut Tape, held: &mut Held, types: &TypeTable, ty: ValType, dept
             Some(def) => defined(tape, held, types, def, depth.saturating_add(1)),
             None => Val::U32(0),
         },
+        other => panic!("nothing here makes a {other:?}"),
     }
 }
 
@@ -155,6 +156,7 @@ fn defined(tape: &mut Tape, held: &mut Held, types: &TypeTable, def: &TypeDef, d
             let index = held.handle(tape, true, |h| if let Val::Future(i) = h { Some(*i) } else { None });
             Val::Future(index)
         }
+        other => panic!("nothing here makes a {other:?}"),
     }
 }
 
