@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use canon_async::spec::PINNED_COMMIT;
-use canon_async_cli::wast::{self, Options, Outcome};
+use canon_async_cli::wast::{self, Options};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde::Deserialize;
 use std_tests::source;
@@ -124,21 +124,20 @@ fn trials(checkout: &Path, list: List) -> Vec<Trial> {
 fn check(path: &Path, strict: bool, entry: Option<&Listed>) -> Result<(), Failed> {
     let mut options = Options::DEFAULT;
     options.strict = strict;
-    match (wast::run_file(path, options), entry) {
-        (Outcome::Passed { .. }, None) => Ok(()),
-        (Outcome::Failed { line, reason }, None) => Err(format!("line {line}: {reason}").into()),
-        (Outcome::Passed { .. }, Some(_)) => Err(format!("it passes: take it out of {LIST}").into()),
-        (Outcome::Failed { line, reason }, Some(entry)) => {
-            let Listed { line: expected, found, kind, reason: why, .. } = entry;
-            if line == *expected && reason.contains(found.as_str()) {
-                return Ok(());
-            }
-            Err(format!(
-                "line {line}: {reason}\n{LIST} says that it fails in line {expected} with \"{found}\" ({kind:?}: {why})"
-            )
-            .into())
-        }
+    let outcome = wast::run_file(path, options);
+    let (first, entry) = match (outcome.failures().first(), entry) {
+        (None, None) => return Ok(()),
+        (None, Some(_)) => return Err(format!("it passes: take it out of {LIST}").into()),
+        (Some(_), None) => return Err(outcome.to_string().into()),
+        (Some(first), Some(entry)) => (first, entry),
+    };
+    let Listed { line, found, kind, reason: why, .. } = entry;
+    if first.line() == *line && first.failed().is_some_and(|failed| failed.reason().contains(found.as_str()))
+    {
+        return Ok(());
     }
+    Err(format!("{first}\n{LIST} says that it fails in line {line} with \"{found}\" ({kind:?}: {why})")
+        .into())
 }
 
 /// The opcodes and gates of docs/spec-map.md are those of Binary.md's productions of `canon`:

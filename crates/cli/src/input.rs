@@ -164,10 +164,10 @@ pub fn is_standard(path: &Path) -> bool {
     path.as_os_str() == STANDARD
 }
 
-/// For a person that waits.
-fn progress(text: impl std::fmt::Display) {
+/// For a person that waits: what may come from outside is escaped.
+pub fn progress(text: impl std::fmt::Display) {
     if io::stderr().is_terminal() {
-        console::note(text);
+        console::note(Escaped(&text.to_string()));
     }
 }
 
@@ -261,7 +261,7 @@ pub fn files(paths: &[PathBuf], extension: &str) -> Result<Vec<PathBuf>, Failure
     let mut out = Vec::new();
     for path in paths {
         if !path.is_dir() {
-            if !path.exists() {
+            if !is_standard(path) && !path.exists() {
                 return Err(Failure::usage(format_args!("{}: no such file or folder", path.display())));
             }
             out.push(path.clone());

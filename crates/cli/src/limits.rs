@@ -10,6 +10,9 @@ use clap::Args;
 /// is reserved, and committed as it is used.
 pub const NATIVE_STACK: usize = 256 << 20;
 
+/// What a component may take without `--memory`.
+const ROOT_BYTES: usize = if usize::BITS >= 64 { 1 << 30 } else { 128 << 20 };
+
 /// What components may take, and how long they may run.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Limits {
@@ -42,6 +45,12 @@ impl Limits {
         config.fuel(self.fuel.is_some()).interruptible(self.timeout.is_some())
     }
 
+    /// Gives each of so many components as much memory as one may have, and the whole what they have together.
+    pub fn share(self, config: &mut Config, components: usize) {
+        let root = self.memory.unwrap_or(ROOT_BYTES);
+        config.root_bytes(root).guest_bytes(root.saturating_mul(components.max(2)));
+    }
+
     /// From now on fuel and time are those of a store.
     ///
     /// # Errors
@@ -55,14 +64,18 @@ impl Limits {
 
     /// An error in words, with the option that raises the limit where it is one.
     pub fn explain(self, error: &Error) -> String {
-        match (error.stopped(), self.fuel, self.timeout) {
-            (Some(Stopped::Fuel), Some(fuel), _) => format!("{error}: {fuel} (--fuel raises the limit)"),
-            (Some(Stopped::Deadline), _, Some(timeout)) => {
-                format!("deadline passed: {} s (--timeout raises the limit)", timeout.as_secs_f64())
-            }
+        match (error.stopped(), self.fuel) {
+            (Some(Stopped::Fuel), Some(fuel)) => format!("{error}: {fuel} (--fuel raises the limit)"),
+            (Some(Stopped::Deadline), _) => self.deadline(),
             _ if is_stack_overflow(error) => format!("{error} (--stack raises the limit)"),
             _ => format!("{error}{}", option(error)),
         }
+    }
+
+    /// That the time is up, with the option that gives more.
+    pub fn deadline(self) -> String {
+        let seconds = self.timeout.unwrap_or_default().as_secs_f64();
+        format!("deadline passed: {seconds} s (--timeout raises the limit)")
     }
 }
 

@@ -335,53 +335,6 @@ fn inspect_lists_what_there_is() {
 }
 
 #[test]
-fn wast_files_that_pass() {
-    let ran = canon(&["wast", "crates/cli/tests/wast"]);
-    let lines: Vec<&str> = ran.out.lines().collect();
-    assert_eq!((ran.code, lines.len()), (Some(0), 4), "{}", ran.out);
-    for (line, name) in lines.iter().zip(["directives", "error-context", "values"]) {
-        assert!(line.starts_with(&format!("ok crates/cli/tests/wast/{name}.wast (")), "{line}");
-    }
-    assert_eq!(lines[3], "3 passed, 0 failed");
-}
-
-#[test]
-fn wast_files_that_fail() {
-    let dir = "crates/cli/tests/fail";
-    let ran = canon(&["wast", dir, "crates/cli/tests/wast/values.wast", "--turns", "1000"]);
-    let lines: Vec<&str> = ran.out.lines().collect();
-    assert_eq!((ran.code, lines.len()), (Some(1), 7), "{}", ran.out);
-    for (line, expected) in lines.iter().zip([
-        "directive.wast:2 directive not supported: module",
-        "endless.wast:8 no result after 1000 turns of the scheduler",
-        "message.wast:1 expected \"out of bounds\", found \"wasm trap: ",
-        "result.wast:6 expected u32 42, found u32 41",
-        "syntax.wast:3 syntax: ",
-    ]) {
-        assert!(line.starts_with(&format!("FAIL {dir}/{expected}")), "{line}");
-    }
-    assert!(lines[5].starts_with("ok "), "{}", lines[5]);
-    assert_eq!(lines[6], "1 passed, 5 failed");
-}
-
-#[test]
-fn wast_as_json() {
-    let ran =
-        canon(&["wast", "--json", "crates/cli/tests/wast/values.wast", "crates/cli/tests/fail/result.wast"]);
-    let lines: Vec<serde_json::Value> =
-        ran.out.lines().map(|line| serde_json::from_str(line).expect("a JSON value a line")).collect();
-    assert_eq!((ran.code, lines.len()), (Some(1), 3), "{}", ran.out);
-    assert_eq!(
-        (&lines[0]["ok"], &lines[0]["path"]),
-        (&true.into(), &"crates/cli/tests/wast/values.wast".into())
-    );
-    assert!(lines[0]["directives"].as_u64().is_some_and(|count| count > 30));
-    assert_eq!((&lines[1]["ok"], &lines[1]["line"]), (&false.into(), &6.into()));
-    assert_eq!(lines[1]["reason"], "expected u32 42, found u32 41");
-    assert_eq!(lines[2], serde_json::json!({ "passed": 1, "failed": 1 }));
-}
-
-#[test]
 fn usage() {
     for args in [&["run"][..], &["wast"], &["fly"], &["run", "a", "b"], &["run", "--fast", "a.wat"]] {
         let ran = canon(args);

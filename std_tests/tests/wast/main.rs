@@ -7,7 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use canon_async_cli::wast::{self, Options, Outcome};
+use canon_async_cli::wast::{self, Options};
 use libtest_mimic::{Arguments, Trial};
 use std_tests::source;
 
@@ -39,10 +39,8 @@ fn main() -> ExitCode {
             Trial::test(&file.name, move || {
                 let mut options = Options::DEFAULT;
                 options.whole_messages = true;
-                match wast::run_file(&path, options) {
-                    Outcome::Passed { .. } => Ok(()),
-                    Outcome::Failed { line, reason } => Err(format!("line {line}: {reason}").into()),
-                }
+                let outcome = wast::run_file(&path, options);
+                if outcome.passed() { Ok(()) } else { Err(outcome.to_string().into()) }
             })
         })
         .collect();

@@ -2,68 +2,90 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `runner` | a file's directives |
+//! | `script` | a file's text as directives, and where they are |
+//! | `reach` | which of them share a store |
+//! | `file` | runs them, on a thread of its own |
+//! | `runner` | what each does |
+//! | `spectest` | what `--host spectest` provides |
 //! | `values` | arguments and results |
+//! | `texts` | components as text, and messages that are compared |
 //! | `report` | what is printed |
 
+mod file;
+mod reach;
 mod report;
 mod runner;
+mod script;
+mod spectest;
+mod texts;
 mod values;
 
-use std::cell::RefCell;
-use std::fs::File;
-use std::io::{self, Read};
-use std::panic;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Once;
-use std::thread;
 use std::time::Duration;
 
-use clap::Args;
-use wast::lexer::Lexer;
-use wast::parser::{self, ParseBuffer};
+use clap::{Args, ValueEnum};
 
 use crate::console::Failure;
 use crate::input;
 use crate::limits::Limits;
-pub use report::Outcome;
 use report::Report;
-use runner::Runner;
-
-/// The largest file that is read.
-const MAX_BYTES: u64 = 16 << 20;
-/// The stack that a file's components are parsed and run on: text may nest deep.
-const STACK: usize = 64 << 20;
+pub use report::{Directive, Failed, Outcome};
 
 const AFTER_HELP: &str = "\
-Prints a line for each file, `ok PATH (N directives)` or `FAIL PATH:LINE reason`, and at last
-`N passed, N failed`. A file stops at its first failure; the others go on. Each has a store of its own.
+Runs every directive of every file. Prints a line for each file that passes, `ok PATH (N directives)`,
+and one for each directive that fails, `FAIL PATH:LINE:COLUMN reason` (columns count bytes), and at last
+`N passed, N failed`: files. What fails because of an earlier failure says where that was.
 
 Directives: component, component definition, component instance, register, invoke, assert_return,
-assert_trap, assert_invalid, assert_malformed, assert_unlinkable. A component imports what earlier
-ones export by their names or registered names. An expected message has to be part of ours.
---memory, --fuel and --timeout are for each file.
+assert_trap, assert_exhaustion, assert_invalid, assert_malformed, assert_unlinkable. A component imports
+what earlier ones export by their names or registered names. An expected message has to be part of ours;
+with --any-message it is enough that it is a trap, a link error, or invalid, as expected.
+
+--fuel and --timeout are for each file, which is read and parsed on that time; --memory is for each
+component, of which a file may have any number. A component that no later directive calls or imports
+is freed, as soon as all that share its store are.
+
+--host spectest provides what the test suites of other engines import, as Wasmtime's harness does:
+host-return-two, host-echo-u32, and the instance host with functions (return-three, return-hi, echo-slowly,
+never-return, ..), a core module (simple-module) and resources (resource1, resource2).
 
 With --strict, a synchronous function traps before it calls what may block, and a component may not call one
 around it or inside it: so do the reference tests of the pinned commit in three files, and Wasmtime.
 
+--json prints an object a line, each with a \"type\":
+  directive  path, line, column, directive (its keyword), ok; if it failed, reason, and after: line and
+             column of an earlier failure that may be why
+  file       path, ok, directives (that were run), failed, not_run
+  summary    passed, failed, not_run (files): the last line
+
 Examples:
   canon wast tests/
+  canon wast --fail-fast --timeout 10 tests/a.wast
+  canon wast --host spectest --any-message wasmtime/tests/misc_testsuite/component-model
   canon wast --json tests/a.wast tests/b.wast
 
-Exit codes: 0, 1 where a file failed, 2 for usage.";
+Exit codes: 0, 1 where a directive failed or a file can't be read, 2 for usage.";
 
 /// Run .wast files: components with assertions about them
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Wast {
-    /// .wast files, or folders: every .wast file below
+    /// .wast files, or folders: every .wast file below; - is stdin
     #[arg(required = true)]
     path: Vec<PathBuf>,
-    /// Print JSON, a value a line
+    /// Print JSON, an object a line: see `canon wast --help`
     #[arg(long)]
     json: bool,
+    /// Stop at the first directive that fails
+    #[arg(long)]
+    fail_fast: bool,
+    /// Leave the messages of errors out of comparisons: that there is one, of the expected kind, is enough
+    #[arg(long)]
+    any_message: bool,
+    /// Provide what components of other engines' test suites import
+    #[arg(long, value_name = "HOST")]
+    host: Option<Host>,
     /// Let an invocation take at most N turns of the scheduler
     #[arg(long, value_name = "N", default_value_t = Options::DEFAULT.turns)]
     turns: u64,
@@ -77,24 +99,38 @@ pub(crate) struct Wast {
     limits: Limits,
 }
 
+/// What components can import that no component of their file provides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[non_exhaustive]
+pub enum Host {
+    /// What Wasmtime's harness for tests provides, and suites made for it use.
+    Spectest,
+}
+
 /// How a file is run.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Options {
     /// The most turns of the scheduler that an invocation may take.
     pub turns: u64,
+    /// Whether the first directive that fails is the last that is run.
+    pub fail_fast: bool,
+    /// Whether an error of the expected kind is enough, whatever its message.
+    pub any_message: bool,
     /// Whether the message of an `assert_trap` has to be the whole of ours, and not just a part of it.
     pub whole_messages: bool,
+    /// What components can import besides other components; `None`: nothing.
+    pub host: Option<Host>,
     /// Whether components are held to what the reference tests refuse beyond the spec: [`Config::strict`].
     ///
     /// [`Config::strict`]: canon_async_wasmi::Config::strict
     pub strict: bool,
     /// Whether what is instantiated has been a plan's bytes before.
     pub through_plans: bool,
-    /// The most bytes that a file's components may cause to be allocated; `None`: the default of
-    /// [`Config::guest_bytes`].
+    /// The most bytes that each of a file's components may cause to be allocated; `None`: the default of
+    /// [`Config::root_bytes`].
     ///
-    /// [`Config::guest_bytes`]: canon_async_wasmi::Config::guest_bytes
+    /// [`Config::root_bytes`]: canon_async_wasmi::Config::root_bytes
     pub memory: Option<usize>,
     /// The most bytes of one guest's stack; `None`: the default of
     /// [`Config::max_stack_bytes`].
@@ -103,7 +139,7 @@ pub struct Options {
     pub stack: Option<usize>,
     /// The fuel that all of a file's components may use together; `None`: as much as they like.
     pub fuel: Option<u64>,
-    /// How long a file's directives may take together; `None`: as long as they like.
+    /// How long it may take to parse a file and run its directives; `None`: as long as it does.
     pub timeout: Option<Duration>,
 }
 
@@ -111,7 +147,10 @@ impl Options {
     /// As `canon wast` without options.
     pub const DEFAULT: Self = Self {
         turns: 1_000_000,
+        fail_fast: false,
+        any_message: false,
         whole_messages: false,
+        host: None,
         strict: false,
         through_plans: false,
         memory: None,
@@ -137,105 +176,38 @@ impl Default for Options {
 /// A path that is not there: exit code 2.
 pub(crate) fn wast(args: &Wast) -> Result<ExitCode, Failure> {
     let files = input::files(&args.path, "wast")?;
-    let Wast { turns, strict, through_plans, limits: Limits { memory, stack, fuel, timeout }, .. } = *args;
-    let options = Options { turns, strict, through_plans, memory, stack, fuel, timeout, ..Options::DEFAULT };
+    let Limits { memory, stack, fuel, timeout } = args.limits;
+    let Wast { turns, fail_fast, any_message, host, strict, through_plans, .. } = *args;
+    let options = Options {
+        turns,
+        fail_fast,
+        any_message,
+        host,
+        strict,
+        through_plans,
+        memory,
+        stack,
+        fuel,
+        timeout,
+        ..Options::DEFAULT
+    };
     let mut report = Report::new(args.json);
-    for path in files {
-        report.file(&path, &run_file(&path, options));
+    for (at, path) in files.iter().enumerate() {
+        let outcome = file::run(path, options, &mut |directive| report.directive(path, directive));
+        report.file(path, &outcome);
+        if fail_fast && !outcome.passed() {
+            report.not_run(files.len().saturating_sub(at).saturating_sub(1));
+            break;
+        }
     }
     Ok(if report.finish() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// A file's text.
-fn text(path: &Path) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_BYTES.saturating_add(1)).read_to_end(&mut bytes)?;
-    if u64::try_from(bytes.len()).map_or(true, |len| len > MAX_BYTES) {
-        return Err(io::Error::other(format!("more than {MAX_BYTES} bytes")));
-    }
-    String::from_utf8(bytes).map_err(|_| io::Error::other("not UTF-8 text"))
-}
-
-/// Runs a file, up to its first failure.
+/// Runs every directive of a file.
 ///
 /// On a thread of its own, so that a panic ends only that: it is a failure of the file. The process's panic hook is
-/// replaced by one that is silent on such threads, and calls the one before on others.
+/// replaced by one that is silent on such threads, and calls the one before on others. A thread that is still busy a
+/// few seconds after [`Options::timeout`], with what can't be interrupted, is left behind.
 pub fn run_file(path: &Path, options: Options) -> Outcome {
-    catch_panics();
-    let text = match text(path) {
-        Ok(text) => text,
-        Err(error) => return Outcome::failed(1, error),
-    };
-    let run = move || {
-        UNDER_WAY.set(Some((1, String::new())));
-        let outcome = panic::catch_unwind(|| directives(&text, options));
-        let under_way = UNDER_WAY.take();
-        outcome.unwrap_or_else(|_| {
-            let (line, message) = under_way.unwrap_or_default();
-            Outcome::failed(line, format_args!("panic: {message}"))
-        })
-    };
-    let thread = thread::Builder::new().name("wast".into()).stack_size(STACK).spawn(run);
-    match thread.map(thread::JoinHandle::join) {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(_)) => Outcome::failed(1, "panic"),
-        Err(error) => Outcome::failed(1, error),
-    }
-}
-
-thread_local! {
-    /// On a thread that runs a file: the line of the directive under way, and what a panic said.
-    static UNDER_WAY: RefCell<Option<(usize, String)>> = const { RefCell::new(None) };
-}
-
-/// From now on a panic in a file prints nothing: its message is for the outcome.
-fn catch_panics() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let before = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            let ours = UNDER_WAY.with_borrow_mut(|under_way| match under_way {
-                Some((_, message)) => {
-                    *message = info.to_string();
-                    true
-                }
-                None => false,
-            });
-            if !ours {
-                before(info);
-            }
-        }));
-    });
-}
-
-/// Parses a file and runs its directives up to the first that fails.
-fn directives(text: &str, options: Options) -> Outcome {
-    let line_of = |span: wast::token::Span| span.linecol_in(text).0.saturating_add(1);
-    let syntax = |error: wast::Error| {
-        Outcome::failed(line_of(error.span()), format_args!("syntax: {}", error.message()))
-    };
-    let mut lexer = Lexer::new(text);
-    // Tests of strings are full of it.
-    lexer.allow_confusing_unicode(true);
-    let buffer = match ParseBuffer::new_with_lexer(lexer) {
-        Ok(buffer) => buffer,
-        Err(error) => return syntax(error),
-    };
-    let parsed = match parser::parse::<wast::Wast<'_>>(&buffer) {
-        Ok(parsed) => parsed,
-        Err(error) => return syntax(error),
-    };
-    let mut runner = match Runner::new(options) {
-        Ok(runner) => runner,
-        Err(error) => return Outcome::failed(1, error),
-    };
-    let count = parsed.directives.len();
-    for directive in parsed.directives {
-        let line = line_of(directive.span());
-        UNDER_WAY.set(Some((line, String::new())));
-        if let Err(reason) = runner.directive(directive) {
-            return Outcome::failed(line, reason);
-        }
-    }
-    Outcome::Passed { directives: count }
+    file::run(path, options, &mut |_| {})
 }

@@ -15,7 +15,7 @@ pub fn arg(arg: &WastArg<'_>) -> Result<Val, String> {
         // These two are written as core values are, and so read as such.
         WastArg::Core(WastArgCore::F32(val)) => Ok(Val::F32(f32::from_bits(val.bits))),
         WastArg::Core(WastArgCore::F64(val)) => Ok(Val::F64(f64::from_bits(val.bits))),
-        other => Err(format!("expected a component value as argument, found {other:?}")),
+        _ => Err("expected a component value as argument, as (u32.const 1), found a core value".into()),
     }
 }
 
@@ -60,7 +60,7 @@ fn ret(ret: &WastRet<'_>) -> Result<Val, String> {
         WastRet::Core(WastRetCore::F64(NanPattern::Value(val))) => Ok(Val::F64(f64::from_bits(val.bits))),
         WastRet::Core(WastRetCore::F32(_)) => Ok(Val::F32(f32::NAN)),
         WastRet::Core(WastRetCore::F64(_)) => Ok(Val::F64(f64::NAN)),
-        other => Err(format!("expected a component value as result, found {other:?}")),
+        _ => Err("expected a component value as result, as (u32.const 1), found a core value".into()),
     }
 }
 
@@ -86,7 +86,8 @@ pub fn compare(expected: &[WastRet<'_>], found: Option<&Val>) -> Result<(), Stri
     Err(format!("expected {}, found {}", text(expected.as_ref()), text(found)))
 }
 
-fn show(val: &Val) -> String {
+/// A value for people, with its type.
+pub fn show(val: &Val) -> String {
     format!("{} {}", val.kind(), crate::wave::to_text(val))
 }
 
