@@ -6,9 +6,9 @@
 //! | [`canon`] | the built-ins, one function each, in the spec's order; `canon lift` and `canon lower` |
 //! | [`run`] | the only code that resumes a thread; [`run::call`] and [`run::tick`] for the host |
 //! | [`store`] | [`Store`]: owns everything, and what touches several things at once |
-//! | [`state`] | instances, tasks, threads, waitables, streams: each thing and its transitions |
-//! | [`abi`] | values: types, layout, and moving them from guest to guest |
-//! | [`storage`] | slabs, intrusive lists, tables; the heap and the bounded tier; [`bounded!`] |
+//! | [`state`] | what is linked: lifts, lowers, options |
+//! | [`abi`] | the types of values |
+//! | [`profile`] | what a store is made of: [`bounded!`], [`Heap`], and what a profile of one's own takes |
 //! | [`spec`] | the pinned commit, codes, limits, [`spec::Features`] |
 //! | [`ambient`] | the ambient store of the host-facing modules, its limits, its values |
 //! | [`context`] | values that follow what the host does, scope by scope |
@@ -51,11 +51,13 @@ pub mod event;
 pub mod fixed_list;
 pub mod id;
 mod message;
+pub mod profile;
 mod raise;
 pub mod run;
 mod setters;
 pub mod spec;
 pub mod state;
+#[doc(hidden)]
 pub mod storage;
 pub mod store;
 pub mod task;

@@ -1,7 +1,7 @@
 //! Spec: the Canonical ABI of values: types, loading, storing, flattening, lifting and lowering.
 //!
 //! A value moves from guest to guest by its type, straight from memory (or flat values) to memory (or flat
-//! values): [`transfer`]. There is no value in between, so nothing that a guest can size is allocated.
+//! values): `transfer`. There is no value in between, so nothing that a guest can size is allocated.
 
 pub mod types;
 
@@ -13,6 +13,7 @@ mod strings;
 mod transfer;
 
 pub use copy::copy_in_chunks;
+#[doc(hidden)]
 pub use transfer::{Dest, Source};
 
 /// What the core itself calls: an error stays in the store.
@@ -27,12 +28,14 @@ use crate::error::Error;
 use crate::id::{MemoryRef, OptsId};
 use crate::message::Misuse;
 use crate::raise::{Raises, caught};
+#[doc(hidden)]
 pub use crate::state::Scope;
 use types::ValType;
 
 /// `LiftLowerContext`: one side of a transfer.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[doc(hidden)]
 pub struct Context {
     /// `opts`, with `inst`.
     pub options: OptsId,
@@ -53,6 +56,7 @@ pub struct Context {
 /// The traps of lifting and lowering; `Capacity` where the destination can't hold a handle, which is then still
 /// the source's; `Misuse` where a type is unknown, there are too few flat values, or an option or the borrow
 /// scope that the type needs is missing. After an error a part of the value may have been moved.
+#[doc(hidden)]
 pub fn transfer<E: Embedding + ?Sized>(
     e: &mut E,
     from: &Context,
@@ -72,6 +76,7 @@ pub fn transfer<E: Embedding + ?Sized>(
 ///
 /// # Errors
 /// As for [`transfer`].
+#[doc(hidden)]
 pub fn transfer_elements<E: Embedding + ?Sized>(
     e: &mut E,
     from: &Context,
@@ -92,6 +97,7 @@ pub fn transfer_elements<E: Embedding + ?Sized>(
 ///
 /// # Errors
 /// `Trap(Unaligned)` first, then `Trap(OutOfBounds)`; `Misuse` where the side has no memory.
+#[doc(hidden)]
 pub fn check_range<E: Embedding + ?Sized>(
     e: &mut E,
     context: &Context,
@@ -109,6 +115,7 @@ pub fn check_range<E: Embedding + ?Sized>(
 ///
 /// # Errors
 /// `Trap(OutOfBounds)`; `Misuse` where the side has no memory, or for another number of bytes.
+#[doc(hidden)]
 pub fn load_int<E: Embedding + ?Sized>(
     e: &mut E,
     context: &Context,
@@ -127,6 +134,7 @@ pub fn load_int<E: Embedding + ?Sized>(
 /// # Errors
 /// `Trap(OutOfBounds)`, and nothing is written; `Misuse` where the side has no memory, or for another number of
 /// bytes.
+#[doc(hidden)]
 pub fn store_int<E: Embedding + ?Sized>(
     e: &mut E,
     context: &Context,
@@ -159,6 +167,7 @@ fn check_int(bytes: u32) -> Result<(), Misuse> {
 /// # Errors
 /// `Trap(ReallocUnaligned)` first, then `Trap(ReallocOutOfBounds)`; what the guest trapped with; `Misuse` where
 /// the options have no memory or no `realloc`.
+#[doc(hidden)]
 pub fn reallocate<E: Embedding + ?Sized>(
     e: &mut E,
     context: &Context,

@@ -24,7 +24,7 @@ pub(crate) use heap_budget::Full;
 pub use heap_budget::HeapBudget;
 pub use key::{Key, Narrow, Wide};
 pub use list::{Link, List, Node};
-pub use profile::{Limits, Profile};
+pub use profile::{Capacities, Limits, Profile};
 pub use slab::{Slab, Slot};
 pub use table::{Entry, Table};
 pub use unique::{Hashed, Unique};

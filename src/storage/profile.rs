@@ -199,10 +199,36 @@ macro_rules! profile_impl {
 #[cfg(feature = "alloc")]
 pub(crate) use profile_impl;
 
+/// How many of each role a store of a [`bounded!`](crate::bounded) profile has room for. [`Limits`] says what each
+/// role holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[allow(missing_docs, reason = "each is that of `Limits`")]
+pub struct Capacities {
+    pub instances: usize,
+    pub handles: usize,
+    pub thread_indices: usize,
+    pub tasks: usize,
+    pub threads: usize,
+    pub waitables: usize,
+    pub sets: usize,
+    pub streams: usize,
+    pub error_contexts: usize,
+    pub message_bytes: usize,
+    pub queued: usize,
+    pub lends: usize,
+    pub types: usize,
+    pub type_items: usize,
+    pub resources: usize,
+    pub functions: usize,
+    pub depth: u32,
+}
+
 /// Defines a profile with fixed capacities, for stores that live in a `static` and need no allocator.
 ///
-/// Every capacity is named; see [`Limits`](crate::Limits) for what each holds. A store of the profile has a size
-/// that the compiler knows, so a RAM budget can be a compile-time check:
+/// Every capacity is named, in any order; see [`Limits`](crate::Limits) for what each holds. One that is missing is a
+/// compile error with its name. A store of the profile has a size that the compiler knows, so a RAM budget can be a
+/// compile-time check; its `CAPACITIES` are a constant, too:
 ///
 /// ```ignore-none
 /// use canon_async::{Store, bounded};
@@ -219,50 +245,97 @@ pub(crate) use profile_impl;
 /// const _: () = assert!(size_of::<Store<Firmware>>() <= 12 * 1024);
 /// let store: Store<Firmware> = Store::new();
 /// # assert!(store.is_idle());
+/// assert_eq!(Firmware::CAPACITIES.tasks, 4);
 /// ```
+///
+/// A capacity that is left out:
+///
+/// ```compile_fail,E0063
+/// canon_async::bounded! {
+///     // error[E0063]: missing field `sets` in initializer of `Capacities`
+///     Small {
+///         instances: 2, handles: 8, thread_indices: 4, tasks: 2, threads: 2, waitables: 4, streams: 2,
+///         error_contexts: 1, message_bytes: 32, queued: 1, lends: 1, types: 8, type_items: 8, resources: 1,
+///         functions: 4, depth: 4,
+///     }
+/// }
+/// ```
+// A literal of a struct, so that it is the compiler that says what is missing, unknown or there twice.
 #[macro_export]
 macro_rules! bounded {
-    (
-        $(#[$meta:meta])* $vis:vis $name:ident {
-            instances: $instances:expr, handles: $handles:expr, thread_indices: $thread_indices:expr,
-            tasks: $tasks:expr, threads: $threads:expr, waitables: $waitables:expr, sets: $sets:expr,
-            streams: $streams:expr, error_contexts: $error_contexts:expr, message_bytes: $message_bytes:expr,
-            queued: $queued:expr, lends: $lends:expr, types: $types:expr, type_items: $type_items:expr,
-            resources: $resources:expr, functions: $functions:expr, depth: $depth:expr $(,)?
-        }
-    ) => {
+    ($(#[$meta:meta])* $vis:vis $name:ident { $($field:ident: $value:expr),* $(,)? }) => {
         $(#[$meta])*
         #[derive(Debug)]
         $vis struct $name;
 
-        impl $crate::storage::Profile for $name {
-            type Instances =
-                $crate::storage::Fixed<$crate::state::Instance<Self::Handles, Self::ThreadIndices>, { $instances }>;
-            type Handles = $crate::storage::Fixed<$crate::storage::Entry<$crate::state::Handle>, { $handles }>;
-            type ThreadIndices =
-                $crate::storage::Fixed<$crate::storage::Entry<$crate::id::ThreadId>, { $thread_indices }>;
-            type Tasks = $crate::storage::Fixed<$crate::storage::Slot<$crate::state::Task>, { $tasks }>;
-            type Threads = $crate::storage::Fixed<$crate::storage::Slot<$crate::state::Thread>, { $threads }>;
-            type Waitables = $crate::storage::Fixed<$crate::storage::Slot<$crate::state::Waitable>, { $waitables }>;
-            type Sets = $crate::storage::Fixed<$crate::storage::Slot<$crate::state::WaitableSet>, { $sets }>;
-            type Streams = $crate::storage::Fixed<$crate::storage::Slot<$crate::state::Shared>, { $streams }>;
-            type ErrorContexts = $crate::storage::Fixed<
-                $crate::storage::Slot<$crate::state::ErrorContext<Self::Message>>,
-                { $error_contexts },
+        impl $name {
+            /// How much a store of this profile has room for.
+            $vis const CAPACITIES: $crate::profile::Capacities =
+                $crate::profile::Capacities { $($field: $value),* };
+        }
+
+        impl $crate::profile::Profile for $name {
+            type Instances = $crate::profile::Fixed<
+                $crate::profile::Instance<Self::Handles, Self::ThreadIndices>,
+                { $name::CAPACITIES.instances },
             >;
-            type Message = $crate::storage::Fixed<u8, { $message_bytes }>;
-            type Queued = $crate::storage::Fixed<$crate::storage::Slot<$crate::state::QueuedArgs>, { $queued }>;
-            type Lends = $crate::storage::Fixed<$crate::storage::Slot<$crate::state::Lend>, { $lends }>;
-            type Types =
-                $crate::storage::Fixed<$crate::storage::Hashed<$crate::abi::types::TypeInfo>, { $types }>;
-            type TypeItems = $crate::storage::Fixed<$crate::abi::types::TypeItem, { $type_items }>;
-            type FuncTypes =
-                $crate::storage::Fixed<$crate::storage::Hashed<$crate::abi::types::FuncType>, { $types }>;
-            type Resources = $crate::storage::Fixed<$crate::abi::types::ResourceType, { $resources }>;
-            type Options = $crate::storage::Fixed<$crate::state::Options, { $functions }>;
-            type Lifts = $crate::storage::Fixed<$crate::state::Lift, { $functions }>;
-            type Lowers = $crate::storage::Fixed<$crate::state::Lower, { $functions }>;
-            const LIMITS: $crate::Limits = $crate::Limits::STORAGE.with_depth($depth);
+            type Handles = $crate::profile::Fixed<
+                $crate::profile::Entry<$crate::profile::Handle>,
+                { $name::CAPACITIES.handles },
+            >;
+            type ThreadIndices = $crate::profile::Fixed<
+                $crate::profile::Entry<$crate::profile::ThreadId>,
+                { $name::CAPACITIES.thread_indices },
+            >;
+            type Tasks = $crate::profile::Fixed<
+                $crate::profile::Slot<$crate::profile::Task>,
+                { $name::CAPACITIES.tasks },
+            >;
+            type Threads = $crate::profile::Fixed<
+                $crate::profile::Slot<$crate::profile::Thread>,
+                { $name::CAPACITIES.threads },
+            >;
+            type Waitables = $crate::profile::Fixed<
+                $crate::profile::Slot<$crate::profile::Waitable>,
+                { $name::CAPACITIES.waitables },
+            >;
+            type Sets = $crate::profile::Fixed<
+                $crate::profile::Slot<$crate::profile::WaitableSet>,
+                { $name::CAPACITIES.sets },
+            >;
+            type Streams = $crate::profile::Fixed<
+                $crate::profile::Slot<$crate::profile::Shared>,
+                { $name::CAPACITIES.streams },
+            >;
+            type ErrorContexts = $crate::profile::Fixed<
+                $crate::profile::Slot<$crate::profile::ErrorContext<Self::Message>>,
+                { $name::CAPACITIES.error_contexts },
+            >;
+            type Message = $crate::profile::Fixed<u8, { $name::CAPACITIES.message_bytes }>;
+            type Queued = $crate::profile::Fixed<
+                $crate::profile::Slot<$crate::profile::QueuedArgs>,
+                { $name::CAPACITIES.queued },
+            >;
+            type Lends = $crate::profile::Fixed<
+                $crate::profile::Slot<$crate::profile::Lend>,
+                { $name::CAPACITIES.lends },
+            >;
+            type Types = $crate::profile::Fixed<
+                $crate::profile::Hashed<$crate::profile::TypeInfo>,
+                { $name::CAPACITIES.types },
+            >;
+            type TypeItems =
+                $crate::profile::Fixed<$crate::profile::TypeItem, { $name::CAPACITIES.type_items }>;
+            type FuncTypes = $crate::profile::Fixed<
+                $crate::profile::Hashed<$crate::profile::FuncType>,
+                { $name::CAPACITIES.types },
+            >;
+            type Resources =
+                $crate::profile::Fixed<$crate::profile::ResourceType, { $name::CAPACITIES.resources }>;
+            type Options = $crate::profile::Fixed<$crate::profile::Options, { $name::CAPACITIES.functions }>;
+            type Lifts = $crate::profile::Fixed<$crate::profile::Lift, { $name::CAPACITIES.functions }>;
+            type Lowers = $crate::profile::Fixed<$crate::profile::Lower, { $name::CAPACITIES.functions }>;
+            const LIMITS: $crate::Limits = $crate::Limits::STORAGE.with_depth($name::CAPACITIES.depth);
         }
     };
 }
