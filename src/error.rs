@@ -35,7 +35,7 @@ pub enum Trap {
     Engine(u32),
     /// A built-in was called where `may_leave` is false: in realloc, post-return.
     CannotLeave,
-    /// The callee's instance, or one around it, may not be entered: it is running, or it trapped.
+    /// The callee's instance trapped; or, in a [strict](crate::Store::set_strict) store, it is around the caller's or in it.
     CannotEnter,
     /// A task of a function type without `async` blocked and no other thread of its instance can run.
     CannotBlockSync,

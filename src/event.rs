@@ -12,8 +12,6 @@
 //! | target | level | message | when | fields |
 //! |---|---|---|---|---|
 //! | `canon_async::instance` | debug | created | it is added to the store | instance |
-//! | | trace | entered | a call or a turn goes into it, and those around it | instance, caller |
-//! | | trace | left | the call or the turn is over | instance, caller |
 //! | | trace | locked | a thread takes its exclusive lock | instance, thread |
 //! | | trace | unlocked | the thread gives it back | instance, thread |
 //! | | debug | backpressure rose | `backpressure.inc` | instance |

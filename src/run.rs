@@ -16,7 +16,6 @@ use crate::id::{HostCall, InstanceId, LiftId, OptsId, TaskId, ThreadId};
 use crate::message::{Bug, Misuse};
 use crate::raise::{Cause as _, OrRaise as _, Raised, Raises, Raising as _, caught};
 use crate::state::{Caller, InstanceKind, Point, Status, Task};
-use crate::storage::Profile;
 use crate::store::{Current, HostEnd, Store};
 
 /// How a thread is resumed.
@@ -246,25 +245,12 @@ pub(crate) fn tick_inside<E: Embedding + ?Sized, G>(
         if store.is_running() {
             return store.raiser.raise(Misuse::TickInside);
         }
-        let Some((thread, instance)) = next_to_run(store)? else { return Ok(false) };
+        let Some(thread) = store.next_ready()? else { return Ok(false) };
         let inside = enter(store, thread);
         let result = run(e, thread, &Entry::PLAIN);
         drop(inside);
-        // What was poisoned stays entered; a call whose arguments were its caller's fault leaves its callee whole.
-        e.store().leave_to(instance, None);
         at_host(e, result.map(|()| true))
     })
-}
-
-/// The next ready thread, and its instance, which it enters.
-fn next_to_run<P: Profile>(store: &mut Store<P>) -> Raises<Option<(ThreadId, InstanceId)>> {
-    let Some(thread) = store.next_ready()? else { return Ok(None) };
-    let instance = store.thread_mut(thread)?.instance();
-    if let Err(raised) = store.enter_from(instance, None) {
-        store.make_ready(thread)?;
-        return Err(raised);
-    }
-    Ok(Some((thread, instance)))
 }
 
 /// How many threads run before host functions are asked whether they can answer.
@@ -305,7 +291,7 @@ pub fn cancel<E: Embedding + ?Sized>(e: &mut E, task: TaskId) -> Result<(), Erro
     if e.store().is_resolved(task) {
         return Ok(());
     }
-    caught(e, |e| as_current(e, Current::None, |e| resolve::request_cancellation(e, task, None)))
+    caught(e, |e| as_current(e, Current::None, |e| resolve::request_cancellation(e, task)))
 }
 
 /// Control is back at the host, with what came of it: what was poisoned is taken away.

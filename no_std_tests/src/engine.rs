@@ -109,6 +109,9 @@ impl<P: Profile> World<P> {
                 self.ended[number as usize] = Ended::No;
                 let error = core_run::call(self, func, HostCall::from_index(number)).err();
                 if error != expected {
+                    if let Some(Error::Capacity(what)) = error {
+                        return Err(Error::Capacity(what));
+                    }
                     return Err(self.fail(frame, 0, 0, error));
                 }
             }

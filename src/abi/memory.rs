@@ -120,6 +120,7 @@ pub(crate) fn reallocate<E: Embedding + ?Sized>(
     let options = store.options_of(options)?;
     let (instance, memory) = (options.instance, options.memory);
     let realloc = options.realloc.or_raise(&mut store.raiser, Misuse::NoRealloc)?;
+    store.check_enter(instance)?;
     store.instance_mut(instance)?.set_may_leave(false);
     // The spec runs it on a fresh thread, whose context slots are 0.
     store.leaf_storage = [0; 2];

@@ -20,8 +20,8 @@ use crate::state::{Caller, InstanceKind, Point, QueuedArgs};
 use crate::storage::Profile;
 use crate::store::Store;
 
-/// `canon_lift` inside `Store.lift`: enters the instance, makes a task, and runs it until it blocks, exits or, where
-/// the function's type is not `async`, resolves.
+/// `canon_lift` inside `Store.lift`: makes a task, and runs it until it blocks, exits or, where the function's type is
+/// not `async`, resolves.
 pub(crate) fn call<E: Embedding + ?Sized>(
     e: &mut E,
     func: LiftId,
@@ -35,26 +35,10 @@ pub(crate) fn call<E: Embedding + ?Sized>(
     // The host is no component: its functions run side by side.
     let exclusive = is_async && (!options.is_async || options.callback.is_some());
     check_depth(e)?;
-    e.store().enter_from(instance, from)?;
-    let result = call_entered(e, func, caller, (instance, from), is_async, exclusive, args);
-    // What was poisoned stays entered.
-    e.store().leave_to(instance, from);
-    result
-}
-
-/// [`call`] while its instance is entered.
-fn call_entered<E: Embedding + ?Sized>(
-    e: &mut E,
-    func: LiftId,
-    caller: Caller,
-    (instance, from): (InstanceId, Option<InstanceId>),
-    is_async: bool,
-    exclusive: bool,
-    args: &[u64],
-) -> Raises<TaskId> {
     let store = e.store();
+    store.check_enter(instance)?;
     let needs_exclusive = exclusive && store.instance_mut(instance)?.kind() == InstanceKind::Guest;
-    if needs_exclusive && !from.is_some_and(|from| store.is_around(instance, from)) {
+    if needs_exclusive {
         let_holder_go(e, instance)?;
     }
     let store = e.store();
@@ -66,6 +50,10 @@ fn call_entered<E: Embedding + ?Sized>(
     run(e, thread, &Entry { cancelled: false, args })?;
     if !is_async {
         finish_sync(e, task, instance)?;
+    }
+    // A host function may have called the caller's instance, and made nothing of a trap there.
+    if let Some(from) = from {
+        e.store().check_enter(from)?;
     }
     Ok(task)
 }
@@ -88,14 +76,16 @@ fn reserve<P: Profile>(
 }
 
 /// Under `Choose::Barging`, a call that would only wait for the exclusive lock lets its holder run first, where that is
-/// ready: most often it exits, and the call starts at once. A reference test expects that (`sync-streams.wast`). The
-/// holder runs inside its own instance, which the call has just entered, so that no frame of it is below.
+/// ready: most often it exits, and the call starts at once. A reference test expects that (`sync-streams.wast`). Not
+/// while other code of the instance is on the stack, whose shadow stack the holder would use.
 fn let_holder_go<E: Embedding + ?Sized>(e: &mut E, instance: InstanceId) -> Raises {
     let store = e.store();
     let inst = store.instance_mut(instance)?;
     let alone = inst.backpressure() == 0 && inst.waiting_to_enter() == 0;
     match inst.exclusive_thread() {
-        Some(holder) if alone && store.is_ready(holder) && store.lets_holder_go() => {
+        Some(holder)
+            if alone && store.is_ready(holder) && store.lets_holder_go() && !store.is_on_stack(instance) =>
+        {
             run(e, holder, &Entry::PLAIN)
         }
         _ => Ok(()),

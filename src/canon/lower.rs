@@ -123,14 +123,15 @@ pub(crate) fn on_start<E: Embedding + ?Sized>(
     Ok(count)
 }
 
-/// `on_resolve`: the callee's result goes to the caller, or `None` where it was cancelled. A caller that is gone is
-/// told nothing.
+/// `on_resolve`: the callee's result goes to the caller, or `None` where it was cancelled. A caller that is gone, or has
+/// trapped meanwhile, is told nothing.
 pub(crate) fn on_resolve<E: Embedding + ?Sized>(
     e: &mut E,
     subtask: WaitableId,
     result: Option<&Returned<'_>>,
 ) -> Raises {
-    if e.store().waitable(subtask).is_none() {
+    let store = e.store();
+    if store.waitable(subtask).is_none_or(|subtask| store.is_dead(subtask.instance())) {
         return Ok(());
     }
     if let Some(returned) = result

@@ -6,7 +6,7 @@ use crate::abi::types::ValType;
 use crate::abi::{Context, Scope};
 use crate::embedding::Embedding;
 use crate::event::event;
-use crate::id::{InstanceId, TaskId, ThreadId, WaitableId};
+use crate::id::{TaskId, ThreadId, WaitableId};
 use crate::message::{Bug, Misuse};
 use crate::raise::{OrRaise as _, Raises, Raising as _};
 use crate::run::{Entry, check_depth, run};
@@ -85,13 +85,9 @@ fn host_values<'a, E: Embedding + ?Sized>(
     Ok(flat.get(..count).unwrap_or(&[]))
 }
 
-/// `Task.request_cancellation`, as the spec has it since its #723 and #726: at most one thread is resumed, the implicit
-/// one, where it waits to enter or in its callback loop, its instance can be entered and the lock is free.
-pub(crate) fn request_cancellation<E: Embedding + ?Sized>(
-    e: &mut E,
-    task_id: TaskId,
-    from: Option<InstanceId>,
-) -> Raises {
+/// `Task.request_cancellation`, as the spec has it since its #705, #723 and #726: at most one thread is resumed, the
+/// implicit one, where it waits to enter or in its callback loop, and the lock is free.
+pub(crate) fn request_cancellation<E: Embedding + ?Sized>(e: &mut E, task_id: TaskId) -> Raises {
     check_depth(e)?;
     let store = e.store();
     let task = store.task_mut(task_id)?;
@@ -118,17 +114,14 @@ pub(crate) fn request_cancellation<E: Embedding + ?Sized>(
         let in_loop = matches!(thread.point(), Point::CallbackYield | Point::CallbackWait(_));
         (thread.is_waiting() && in_loop).then_some((id, thread.point()))
     });
-    let free =
-        store.instance_mut(instance)?.exclusive_thread().is_none() && store.may_enter_from(instance, from);
+    let callee = store.instance_mut(instance)?;
+    let free = callee.exclusive_thread().is_none() && !callee.is_poisoned();
     if let Some((thread, _)) = waiting
         && free
     {
         store.task_mut(task_id)?.deliver_cancel();
         event!(debug, task, "cancel delivered", task = task_id);
-        store.enter_from(instance, from)?;
-        let result = run(e, thread, &Entry { cancelled: true, args: &[] });
-        e.store().leave_to(instance, from);
-        return result;
+        return run(e, thread, &Entry { cancelled: true, args: &[] });
     }
     store.task_mut(task_id)?.cancel_later();
     event!(debug, task, "cancelling", task = task_id);

@@ -46,14 +46,9 @@ pub fn resource_drop<E: Embedding + ?Sized>(e: &mut E, rt: ResourceId, i: u32) -
                 let resource =
                     store.types().get_resource(rt).map(|resource| (resource.instance, resource.dtor));
                 let (owner, dtor) = resource.or_raise(&mut store.raiser, Misuse::UnknownResource)?;
-                match dtor {
-                    Some(dtor) => {
-                        lift::call(e, dtor, Caller::Drop(handle.rep), Some(instance), &[])?;
-                    }
-                    None if !store.may_enter_from(owner, Some(instance)) => {
-                        return store.raiser.raise(Trap::CannotEnter);
-                    }
-                    None => {}
+                store.check_enter(owner)?;
+                if let Some(dtor) = dtor {
+                    lift::call(e, dtor, Caller::Drop(handle.rep), Some(instance), &[])?;
                 }
             }
         }

@@ -24,15 +24,11 @@ pub struct Start {
 /// instantiates the module next, and [`start_leave`] closes it.
 ///
 /// # Errors
-/// `Capacity(Tasks | Threads | ThreadIndices)`; `Trap(CannotEnter)` where the instance is poisoned or running.
+/// `Capacity(Tasks | Threads | ThreadIndices)`; `Trap(CannotEnter)` where the instance is poisoned.
 pub fn start_enter<E: Embedding + ?Sized>(e: &mut E, instance: InstanceId) -> Result<Start, Error> {
     e.store().caught(|store| {
-        store.enter_from(instance, None)?;
-        let started = start(store, instance);
-        if started.is_err() {
-            store.leave_to(instance, None);
-        }
-        started
+        store.check_enter(instance)?;
+        start(store, instance)
     })
 }
 
@@ -69,10 +65,7 @@ pub fn start_leave<E: Embedding + ?Sized>(
         store.exit_thread(start.thread)
     });
     let result = match result {
-        Ok(()) => {
-            store.leave_to(start.instance, None);
-            Ok(())
-        }
+        Ok(()) => Ok(()),
         Err(raised) => {
             event!(warn, thread, "trapped", thread = start.thread, error = store.raiser.error(raised));
             if let Some(guilty) = store.take_blamed() {

@@ -4,7 +4,7 @@ use super::{resolve, wait};
 use crate::embedding::{Embedding, Then};
 use crate::error::{Error, Trap};
 use crate::event::event;
-use crate::id::WaitableId;
+use crate::id::{InstanceId, WaitableId};
 use crate::raise::{Raises, caught};
 use crate::run::check_depth;
 use crate::spec::BLOCKED;
@@ -42,8 +42,8 @@ pub fn subtask_cancel<E: Embedding + ?Sized>(e: &mut E, is_async: bool, i: u32) 
             event!(debug, subtask, "cancelling", subtask = id);
             match subtask.callee {
                 Some(callee) => {
-                    resolve::request_cancellation(e, callee, Some(instance))?;
-                    check_again(e, id, is_async)?;
+                    resolve::request_cancellation(e, callee)?;
+                    check_again(e, instance, id, is_async)?;
                 }
                 // The callee's instance trapped: nothing else will ever resolve it.
                 None => resolve::abandon_subtask(e, id)?,
@@ -64,10 +64,16 @@ pub fn subtask_cancel<E: Embedding + ?Sized>(e: &mut E, is_async: bool, i: u32) 
     })
 }
 
-/// The callee ran, and may have called back into this instance (a child into its parent): what was checked before holds
-/// no more. A subtask that has resolved is not waited for, and may be in a set.
-fn check_again<E: Embedding + ?Sized>(e: &mut E, id: WaitableId, is_async: bool) -> Raises {
+/// The callee ran, and may have called back into this instance: what was checked before holds no more. A subtask that
+/// has resolved is not waited for, and may be in a set.
+fn check_again<E: Embedding + ?Sized>(
+    e: &mut E,
+    instance: InstanceId,
+    id: WaitableId,
+    is_async: bool,
+) -> Raises {
     let store = e.store();
+    store.check_enter(instance)?;
     if store.get_subtask(id).is_none_or(|subtask| subtask.resolve_delivered()) {
         return store.raiser.raise(Trap::SubtaskResolved);
     }

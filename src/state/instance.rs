@@ -29,7 +29,7 @@ pub enum Handle {
 pub enum InstanceKind {
     /// A component instance.
     Guest,
-    /// The host, as an instance: it may always be entered, and nothing poisons it.
+    /// The host, as an instance: nothing poisons it.
     Host,
 }
 
@@ -45,7 +45,6 @@ pub struct Instance<H, X> {
     root: InstanceId,
     /// How many instances are around it.
     level: u32,
-    may_enter: bool,
     may_leave: bool,
     /// A trap unwound through it or through another instance of its root: nothing of it runs again.
     poisoned: bool,
@@ -78,7 +77,6 @@ impl<H: Slots<Entry<Handle>>, X: Slots<Entry<ThreadId>>> Blank for Instance<H, X
         level: 0,
         handles: Table::new(H::EMPTY),
         threads: Table::new(X::EMPTY),
-        may_enter: false,
         may_leave: false,
         poisoned: false,
         to_purge: false,
@@ -95,7 +93,7 @@ impl<H: Slots<Entry<Handle>>, X: Slots<Entry<ThreadId>>> Blank for Instance<H, X
 
 impl<H: Slots<Entry<Handle>>, X: Slots<Entry<ThreadId>>> Instance<H, X> {
     pub(crate) fn new(kind: InstanceKind, root: InstanceId) -> Self {
-        Self { kind, root, may_enter: true, may_leave: true, ..Self::BLANK }
+        Self { kind, root, may_leave: true, ..Self::BLANK }
     }
 
     /// Inside another instance.
@@ -123,15 +121,6 @@ impl<H: Slots<Entry<Handle>>, X: Slots<Entry<ThreadId>>> Instance<H, X> {
         self.root
     }
 
-    /// `may_enter`. The host may always be entered.
-    pub fn may_enter(&self) -> bool {
-        self.kind == InstanceKind::Host || self.may_enter
-    }
-
-    pub(crate) fn set_may_enter(&mut self, may: bool) {
-        self.may_enter = may;
-    }
-
     /// `may_leave`: false while realloc or post-return runs.
     pub fn may_leave(&self) -> bool {
         self.may_leave
@@ -150,7 +139,6 @@ impl<H: Slots<Entry<Handle>>, X: Slots<Entry<ThreadId>>> Instance<H, X> {
     pub(crate) fn poison(&mut self) {
         self.poisoned = true;
         self.to_purge = true;
-        self.may_enter = false;
         self.may_leave = false;
         self.exclusive = None;
     }

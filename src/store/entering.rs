@@ -1,4 +1,4 @@
-//! Spec: Component Instances (`may_enter_from`, `entering_set`), and what a trap leaves behind.
+//! Spec: Component Instances: which instance is around which, who may be entered, and what a trap leaves behind.
 
 use super::{Current, Store, instance_in};
 use crate::error::{LimitReached, Resource, Trap};
@@ -10,29 +10,6 @@ use crate::state::{Caller, Handle, InstanceKind, Kind, Scope};
 use crate::storage::{Profile, Slots};
 
 impl<P: Profile> Store<P> {
-    /// The members of `entering_set(caller)`, from `instance` outwards: those around the callee that are not
-    /// around the caller too. O(depth of the instances).
-    fn entering_set(
-        &self,
-        instance: InstanceId,
-        caller: Option<InstanceId>,
-    ) -> impl Iterator<Item = InstanceId> {
-        let mut next = Some(instance);
-        // Climbs with `next`, and meets it at the first that is around both.
-        let mut caller = caller;
-        core::iter::from_fn(move || {
-            let here = next?;
-            let entry = self.get_instance(here)?;
-            caller = caller.and_then(|c| self.climb(c, entry.level()));
-            if entry.kind() == InstanceKind::Host || caller == Some(here) {
-                next = None;
-                return None;
-            }
-            next = entry.parent();
-            Some(here)
-        })
-    }
-
     /// The instance around this one, or itself, that has at most so many around it.
     fn climb(&self, from: InstanceId, level: u32) -> Option<InstanceId> {
         let mut here = from;
@@ -59,45 +36,25 @@ impl<P: Profile> Store<P> {
         Ok(())
     }
 
+    /// Whether code of an instance is on the native stack. O(threads).
+    pub(crate) fn is_on_stack(&self, instance: InstanceId) -> bool {
+        self.threads.iter().any(|(_, thread)| {
+            thread.instance() == instance && !thread.is_waiting() && !thread.is_suspended()
+        })
+    }
+
     /// Whether somebody's code is on the native stack, or was when a panic unwound through it.
     pub(crate) fn is_running(&self) -> bool {
         self.depth != 0 || !matches!(self.current, Current::None)
     }
 
-    /// `may_enter_from`.
-    pub fn may_enter_from(&self, instance: InstanceId, caller: Option<InstanceId>) -> bool {
-        self.entering_set(instance, caller).all(|i| self.get_instance(i).is_some_and(|i| i.may_enter()))
-    }
-
-    /// `trap_if(not inst.may_enter_from(caller))` and `enter_from`.
-    pub(crate) fn enter_from(&mut self, instance: InstanceId, caller: Option<InstanceId>) -> Raises {
-        if !self.may_enter_from(instance, caller) {
+    /// `trap_if` a trap made the instance unusable. Since the spec's #705 that is all that is asked of who enters:
+    /// an instance may be entered again while its code is on the stack.
+    pub(crate) fn check_enter(&mut self, instance: InstanceId) -> Raises {
+        if self.is_dead(instance) {
             return self.raiser.raise(Trap::CannotEnter);
         }
-        self.set_entered(instance, caller, false);
-        event!(trace, instance, "entered", instance, caller);
         Ok(())
-    }
-
-    /// `leave_to`.
-    pub(crate) fn leave_to(&mut self, instance: InstanceId, caller: Option<InstanceId>) {
-        self.set_entered(instance, caller, true);
-        event!(trace, instance, "left", instance, caller);
-    }
-
-    fn set_entered(&mut self, instance: InstanceId, caller: Option<InstanceId>, may: bool) {
-        let (mut next, mut caller) = (Some(instance), caller);
-        while let Some(here) = next {
-            let Some(entry) = self.get_instance(here) else { return };
-            let level = entry.level();
-            caller = caller.and_then(|c| self.climb(c, level));
-            let Some(entry) = instance_in::<P>(&mut self.instances, here) else { return };
-            if entry.kind() == InstanceKind::Host || caller == Some(here) {
-                return;
-            }
-            entry.set_may_enter(may && !entry.is_poisoned());
-            next = entry.parent();
-        }
     }
 
     /// A trap unwound through `instance`: its root and everything in it is dead. Marks the instances; what
@@ -205,7 +162,7 @@ impl<P: Profile> Store<P> {
     }
 
     /// Whether a trap made an instance unusable.
-    fn is_dead(&self, instance: InstanceId) -> bool {
+    pub(crate) fn is_dead(&self, instance: InstanceId) -> bool {
         self.get_instance(instance).is_some_and(|instance| instance.is_poisoned())
     }
 

@@ -105,11 +105,8 @@ impl<P: Profile> Store<P> {
             Entrance::Spawn if instance.kind() == InstanceKind::Host || options.is_async => {
                 return Err(Misuse::SpawnedFunction.into());
             }
-            Entrance::Spawn if instance.is_poisoned() => return Err(Trap::CannotEnter.into()),
+            _ if instance.is_poisoned() => return Err(Trap::CannotEnter.into()),
             Entrance::Spawn => false,
-            Entrance::Call if !self.may_enter_from(options.instance, None) => {
-                return Err(Trap::CannotEnter.into());
-            }
             Entrance::Call => {
                 let exclusive = !options.is_async || options.callback.is_some();
                 ty.is_some_and(|ty| ty.is_async)

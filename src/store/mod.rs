@@ -1,6 +1,6 @@
 //! The store: owns the slabs, and holds every transition that touches several things at once.
 //!
-//! Spec: Embedding API (`Store`). Split by noun: `entering` (who may enter, poisoning), `handles` (what
+//! Spec: Embedding API (`Store`). Split by noun: `entering` (what a trap leaves behind), `handles` (what
 //! guests hold), `tasks` (tasks and their threads), `waiting` (events and who waits for them), `ready`
 //! (the queues of the ready), `completers` (host functions that answer later), `host_tasks` (the host's own), `quota` (limits, and who is charged), `look` (read-only look-ups for reports), `reset`, `strict` (what only the reference tests refuse), `check` (the invariants, for tests).
 
@@ -62,8 +62,7 @@ pub enum Choose {
     #[default]
     Eager,
     /// As `Eager`, and a call that would wait only for the exclusive lock lets its holder run first, where that is ready. One
-    /// of the pinned reference tests needs it (`sync-streams.wast`). It can turn a program that waits into one that traps,
-    /// where the holder goes on to call what is on the stack, so it is not the default.
+    /// of the pinned reference tests needs it (`sync-streams.wast`). `definitions.py` queues such a call, so it is not the default.
     Barging,
     /// The reference's deterministic profile: every wait goes through the scheduler.
     Spec,
@@ -284,7 +283,7 @@ impl<P: Profile> Store<P> {
     }
 
     /// Adds the host as an instance: functions lifted in it are host functions, and values for it go to the
-    /// memory and the `realloc` that their options name. It may always be entered.
+    /// memory and the `realloc` that their options name. Nothing poisons it.
     ///
     /// # Errors
     /// `Capacity(Instances)`.

@@ -108,6 +108,11 @@ Thread.parked = False
 
 # What was settled after the pinned commit, or is wrong in its definitions.py. docs/architecture.md has the list.
 
+# #705: nothing keeps an instance from being entered again while it runs.
+ComponentInstance.may_enter = property(lambda self: False, lambda self, value: None)
+ComponentInstance.may_enter_from = lambda self, caller: True
+ComponentInstance.enter_from = ComponentInstance.leave_to = lambda self, caller: None
+
 reference_wait_until = Thread.wait_until
 
 

@@ -1,43 +1,101 @@
-//! Who may enter whom: `may_enter_from`, `entering_set`, nesting, the host in between.
+//! Who may enter whom: since the spec's #705 whoever calls, unless a trap was there; nesting, the host in between.
 
 use crate::op::*;
 use crate::script;
 use crate::world::*;
 use canon_async::Trap;
+use canon_async::canon::Builtin::*;
 use canon_async::error::{Error, Resource};
 use canon_async::id::LiftId;
 use canon_async::storage::Profile;
 
 cases! {
-    enter_parent_after_its_child_returned_traps,
-    enter_running_instance_traps,
+    enter_parent_after_its_child_returned_runs,
+    enter_running_instance_runs,
+    enter_running_callback_task_queues_until_it_completes needs Tasks,
+    enter_running_instance_to_destroy_runs_the_destructor,
     enter_parent_from_child_is_a_donut,
     enter_child_from_parent_runs,
     enter_sibling_runs,
     enter_from_host_inside_a_call_other_root_runs,
-    enter_from_host_inside_a_call_same_root_traps,
+    enter_from_host_inside_a_call_same_root_runs,
+    enter_from_host_inside_a_call_and_trap_there_kills_the_caller,
+    enter_from_host_below_a_callee_and_trap_there_kills_the_caller_alone needs Tasks,
+    enter_from_host_to_cancel_and_trap_there_kills_the_canceller needs Tasks,
     nesting_too_deep_traps_and_leaves_others,
     tick_inside_a_call_is_misuse,
-    enter_sibling_back_traps,
-    enter_child_of_a_running_parent_from_outside_traps,
+    enter_sibling_back_runs,
+    enter_child_of_a_running_parent_from_outside_runs,
     enter_ancestor_twice_is_a_donut,
-    enter_back_into_a_running_descendant_traps,
+    enter_back_into_a_running_descendant_runs,
 }
 
-// Store.lift: `trap_if(not inst.may_enter_from(caller))`: A calls B calls A.
-fn enter_running_instance_traps<P: Profile>() -> Result<(), Error> {
+// Store.lift, without the `may_enter` that #705 removed: A calls B calls A.
+fn enter_running_instance_runs<P: Profile>() -> Result<(), Error> {
     let mut w = World::<P>::new(&[None, None])?;
-    let inner = w.lift(Func::Async, async_opts(A), script![Op::Mark(1)])?;
+    let inner = w.lift(Func::Sync, sync_opts(A), script![Op::Mark(2)])?;
     w.lower(inner, sync_opts(B))?;
-    let b = w.lift(Func::Async, async_opts(B), script![run(low(0), &[])])?;
+    let b = w.lift(Func::Sync, sync_opts(B), script![Op::Mark(1), run(low(0), &[]), Op::Mark(3)])?;
     w.lower(b, sync_opts(A))?;
-    let a = w.lift(Func::Async, async_opts(A), script![run(low(1), &[])])?;
-    assert_eq!(w.call(a, 0), Err(Trap::CannotEnter.into()));
-    assert!(w.marks().is_empty());
+    let a = w.lift(Func::Sync, sync_opts(A), script![run(low(1), &[]), Op::Mark(4)])?;
+    w.call(a, 0)?;
+    assert_eq!(w.marks(), [1, 2, 3, 4]);
     w.done()
 }
 
-// ComponentInstance.entering_set: the parent is around its child, so the child may call it while it runs.
+// Run to completion: what needs the exclusive lock waits for the callback task on the stack, and nothing else does.
+fn enter_running_callback_task_queues_until_it_completes<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None, None])?;
+    let locks =
+        w.lift_callback(Func::Async, A, script![Op::Mark(4), run(task_return(A), &[])], script![])?;
+    let free = w.lift(Func::Sync, sync_opts(A), script![Op::Mark(1)])?;
+    w.lower(locks, async_opts(B))?;
+    w.lower(free, sync_opts(B))?;
+    const CALLS: Script = &[
+        call(low(0), &[], 0),
+        Op::SetG(0, R0),
+        // STARTING
+        Op::And(0, 0xf),
+        Op::Eq(R0, k(0)),
+        run(low(1), &[]),
+        Op::Mark(2),
+    ];
+    let calls = w.lift(Func::Sync, sync_opts(B), CALLS)?;
+    w.lower(calls, sync_opts(A))?;
+    let completes = script![run(low(2), &[]), Op::Mark(3), run(task_return(A), &[])];
+    let completes = w.lift_callback(Func::Async, A, completes, script![])?;
+    let tidies = w.lift(Func::Sync, sync_opts(B), script![Op::Set(0, G0), Op::Shr(0, 4), run(SubtaskDrop, &[R0])])?;
+    w.call(completes, 0)?;
+    assert_eq!(w.marks(), [1, 2, 3]);
+    w.ticks()?;
+    assert_eq!(w.marks(), [1, 2, 3, 4]);
+    // The subtask's event is taken by the cancellation, which comes too late.
+    let tells = script![Op::Set(0, G0), Op::Shr(0, 4), run(SubtaskCancel { is_async: true }, &[R0])];
+    let tells = w.lift(Func::Sync, sync_opts(B), tells)?;
+    w.call(tells, 1)?;
+    w.call(tidies, 2)?;
+    w.done()
+}
+
+// canon_resource_drop: the destructor of B runs while B waits for A, which drops.
+fn enter_running_instance_to_destroy_runs_the_destructor<P: Profile>() -> Result<(), Error> {
+    for with_dtor in [true, false] {
+        let mut w = World::<P>::new(&[None, None])?;
+        let dtor = w.lift(Func::SyncU32, sync_opts(B), script![Op::Eq(R0, k(77)), Op::Mark(1)])?;
+        w.store.types_mut().set_dtor(RESOURCE, with_dtor.then_some(dtor));
+        let drops = script![run(ResourceDrop(RESOURCE), &[R0]), run(task_return(A), &[])];
+        let drops = w.lift(Func::AsyncOwn, async_opts(A), drops)?;
+        w.lower(drops, sync_opts(B))?;
+        let makes = script![call(ResourceNew(RESOURCE), &[k(77)], 0), run(low(0), &[R0]), Op::Mark(2)];
+        let makes = w.lift(Func::Sync, sync_opts(B), makes)?;
+        w.call(makes, 0)?;
+        assert_eq!(w.marks(), if with_dtor { &[1, 2][..] } else { &[2] });
+        w.done()?;
+    }
+    Ok(())
+}
+
+// The parent is around its child, and the child calls it while it runs.
 fn enter_parent_from_child_is_a_donut<P: Profile>() -> Result<(), Error> {
     let mut w = World::<P>::new(&[None, Some(A)])?;
     let inner = w.lift(Func::Sync, sync_opts(A), script![Op::Mark(2)])?;
@@ -67,7 +125,6 @@ fn enter_sibling_runs<P: Profile>() -> Result<(), Error> {
     w.lower(c, sync_opts(B))?;
     let b = w.lift(Func::Sync, sync_opts(B), script![run(low(0), &[])])?;
     w.call(b, 0)?;
-    // And back while it runs: no.
     assert_eq!(w.marks(), [1]);
     w.done()
 }
@@ -75,7 +132,7 @@ fn enter_sibling_runs<P: Profile>() -> Result<(), Error> {
 /// A calls the host, whose code calls function 0.
 fn host_in_between<P: Profile>(w: &mut World<P>, error: Option<Error>) -> Result<LiftId, Error> {
     const FINE: Script = &[Op::Invoke(LiftId::from_index(0), 5, None)];
-    const NOT: Script = &[Op::Invoke(LiftId::from_index(0), 5, Some(Error::Trap(Trap::CannotEnter)))];
+    const NOT: Script = &[Op::Invoke(LiftId::from_index(0), 5, Some(Error::Trap(Trap::Engine(1))))];
     let host = w.lift(Func::Sync, sync_opts(HOST), if error.is_none() { FINE } else { NOT })?;
     w.lower(host, sync_opts(A))?;
     w.lift(Func::Sync, sync_opts(A), script![run(low(0), &[]), Op::Mark(2)])
@@ -91,13 +148,79 @@ fn enter_from_host_inside_a_call_other_root_runs<P: Profile>() -> Result<(), Err
     w.done()
 }
 
-fn enter_from_host_inside_a_call_same_root_traps<P: Profile>() -> Result<(), Error> {
-    let mut w = World::<P>::new(&[None, Some(A)])?;
-    w.lift(Func::Sync, sync_opts(B), script![Op::Mark(1)])?;
-    let a = host_in_between(&mut w, Some(Trap::CannotEnter.into()))?;
-    w.call(a, 0)?;
-    // The host dealt with it; the guest goes on.
+fn enter_from_host_inside_a_call_same_root_runs<P: Profile>() -> Result<(), Error> {
+    for callee in [A, B] {
+        let mut w = World::<P>::new(&[None, Some(A)])?;
+        w.lift(Func::Sync, sync_opts(callee), script![Op::Mark(1)])?;
+        let a = host_in_between(&mut w, None)?;
+        w.call(a, 0)?;
+        assert_eq!(w.marks(), [1, 2]);
+        assert_eq!(w.ended(5), Ended::Returned(0));
+        w.done()?;
+    }
+    Ok(())
+}
+
+/// The host makes nothing of the trap, but the guest below it is of the same root, and dead: it does not go on.
+fn enter_from_host_inside_a_call_and_trap_there_kills_the_caller<P: Profile>() -> Result<(), Error> {
+    for callee in [A, B] {
+        let mut w = World::<P>::new(&[None, Some(A)])?;
+        w.lift(Func::Sync, sync_opts(callee), script![Op::Trap(1)])?;
+        let a = host_in_between(&mut w, Some(Trap::Engine(1).into()))?;
+        assert_eq!(w.call(a, 0), Err(Trap::CannotEnter.into()));
+        assert!(w.marks().is_empty());
+        assert_eq!(w.call(a, 1), Err(Trap::CannotEnter.into()));
+        w.done()?;
+    }
+    Ok(())
+}
+
+/// A call that dies of what happened to its instance meanwhile.
+fn dies<P: Profile>(w: &mut World<P>, f: LiftId) -> Result<(), Error> {
+    match w.call(f, 0) {
+        Err(Error::Capacity(what)) => Err(Error::Capacity(what)),
+        ended => {
+            assert_eq!(ended, Err(Trap::CannotEnter.into()));
+            Ok(())
+        }
+    }
+}
+
+/// C calls A of another root, A the host, and that C, which traps: A returns a value to nobody, and C does not go on.
+fn enter_from_host_below_a_callee_and_trap_there_kills_the_caller_alone<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None, None, None])?;
+    w.lift(Func::Sync, sync_opts(C), script![Op::Trap(1)])?;
+    let a = host_in_between(&mut w, Some(Trap::Engine(1).into()))?;
+    w.lower(a, sync_opts(C))?;
+    let c = w.lift(Func::Sync, sync_opts(C), script![run(low(1), &[]), Op::Mark(9)])?;
+    dies(&mut w, c)?;
     assert_eq!(w.marks(), [2]);
+    // A has done nothing wrong.
+    let fine = w.lift(Func::Sync, sync_opts(A), script![Op::Mark(3)])?;
+    w.call(fine, 1)?;
+    assert_eq!(w.call(c, 2), Err(Trap::CannotEnter.into()));
+    w.done()
+}
+
+/// The callee's callback is told of its cancellation, calls the host, and that the canceller, which traps.
+fn enter_from_host_to_cancel_and_trap_there_kills_the_canceller<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None, None])?;
+    w.lift(Func::Sync, sync_opts(A), script![Op::Trap(1)])?;
+    const SWALLOWS: Script = &[Op::Invoke(LiftId::from_index(0), 5, Some(Error::Trap(Trap::Engine(1))))];
+    let host = w.lift(Func::Sync, sync_opts(HOST), SWALLOWS)?;
+    w.lower(host, sync_opts(B))?;
+    let told = script![run(low(0), &[]), Op::Mark(1), run(TaskCancel, &[]), Op::Ret(k(EXIT))];
+    let waits = w.lift_callback(Func::Async, B, script![Op::Ret(k(YIELD))], told)?;
+    w.lower(waits, async_opts(A))?;
+    let cancels = script![
+        call(low(1), &[], 0),
+        Op::Shr(0, 4),
+        run(SubtaskCancel { is_async: true }, &[R0]),
+        Op::Mark(9),
+    ];
+    let cancels = w.lift(Func::Sync, sync_opts(A), cancels)?;
+    dies(&mut w, cancels)?;
+    assert_eq!(w.marks(), [1]);
     w.done()
 }
 
@@ -143,29 +266,28 @@ fn tick_inside_a_call_is_misuse<P: Profile>() -> Result<(), Error> {
     w.done()
 }
 
-// entering_set(sibling) is the instance itself: that their parent is around both lets nobody in twice.
-fn enter_sibling_back_traps<P: Profile>() -> Result<(), Error> {
+fn enter_sibling_back_runs<P: Profile>() -> Result<(), Error> {
     let mut w = World::<P>::new(&[None, Some(A), Some(A)])?;
     let back = w.lift(Func::Sync, sync_opts(B), script![Op::Mark(2)])?;
     w.lower(back, sync_opts(C))?;
     let c = w.lift(Func::Sync, sync_opts(C), script![Op::Mark(1), run(low(0), &[])])?;
     w.lower(c, sync_opts(B))?;
     let b = w.lift(Func::Sync, sync_opts(B), script![run(low(1), &[])])?;
-    assert_eq!(w.call(b, 0), Err(Trap::CannotEnter.into()));
-    assert_eq!(w.marks(), [1]);
+    w.call(b, 0)?;
+    assert_eq!(w.marks(), [1, 2]);
     w.done()
 }
 
-// entering_set(C) of B, a child of A, is B and A: and A is on the stack, though B is not.
-fn enter_child_of_a_running_parent_from_outside_traps<P: Profile>() -> Result<(), Error> {
+// C of another root calls B, whose parent A is on the stack.
+fn enter_child_of_a_running_parent_from_outside_runs<P: Profile>() -> Result<(), Error> {
     let mut w = World::<P>::new(&[None, Some(A), None])?;
     let b = w.lift(Func::Sync, sync_opts(B), script![Op::Mark(2)])?;
     w.lower(b, sync_opts(C))?;
     let c = w.lift(Func::Sync, sync_opts(C), script![Op::Mark(1), run(low(0), &[])])?;
     w.lower(c, sync_opts(A))?;
     let a = w.lift(Func::Sync, sync_opts(A), script![run(low(1), &[])])?;
-    assert_eq!(w.call(a, 0), Err(Trap::CannotEnter.into()));
-    assert_eq!(w.marks(), [1]);
+    w.call(a, 0)?;
+    assert_eq!(w.marks(), [1, 2]);
     w.done()
 }
 
@@ -184,30 +306,29 @@ fn enter_ancestor_twice_is_a_donut<P: Profile>() -> Result<(), Error> {
 }
 
 // C calls A around it, and A calls into C, which is on the stack.
-fn enter_back_into_a_running_descendant_traps<P: Profile>() -> Result<(), Error> {
+fn enter_back_into_a_running_descendant_runs<P: Profile>() -> Result<(), Error> {
     let mut w = World::<P>::new(&[None, Some(A), Some(B)])?;
     let back = w.lift(Func::Sync, sync_opts(C), script![Op::Mark(2)])?;
     w.lower(back, sync_opts(A))?;
     let a = w.lift(Func::Sync, sync_opts(A), script![Op::Mark(1), run(low(0), &[])])?;
     w.lower(a, sync_opts(C))?;
     let c = w.lift(Func::Sync, sync_opts(C), script![run(low(1), &[])])?;
-    assert_eq!(w.call(c, 0), Err(Trap::CannotEnter.into()));
-    assert_eq!(w.marks(), [1]);
+    w.call(c, 0)?;
+    assert_eq!(w.marks(), [1, 2]);
     w.done()
 }
 
-/// The return of a child's call does not leave the parent, which still runs.
-fn enter_parent_after_its_child_returned_traps<P: Profile>() -> Result<(), Error> {
+/// The return of a child's call changes nothing for the parent, which still runs and is called by the host.
+fn enter_parent_after_its_child_returned_runs<P: Profile>() -> Result<(), Error> {
     let mut w = World::<P>::new(&[None, Some(A)])?;
-    const TARGET: canon_async::id::LiftId = canon_async::id::LiftId::from_index(0);
+    const TARGET: LiftId = LiftId::from_index(0);
     assert_eq!(w.lift(Func::Sync, sync_opts(A), script![Op::Mark(9)])?, TARGET);
     let child = w.lift(Func::Sync, sync_opts(B), script![Op::Mark(1)])?;
-    let calls = script![Op::Invoke(TARGET, 5, Some(Error::Trap(Trap::CannotEnter))), Op::Mark(2)];
-    let host = w.lift(Func::Sync, sync_opts(HOST), calls)?;
+    let host = w.lift(Func::Sync, sync_opts(HOST), script![Op::Invoke(TARGET, 5, None), Op::Mark(2)])?;
     w.lower(child, sync_opts(A))?;
     w.lower(host, sync_opts(A))?;
     let main = w.lift(Func::Sync, sync_opts(A), script![run(low(0), &[]), run(low(1), &[])])?;
     w.call(main, 0)?;
-    assert_eq!(w.marks(), [1, 2]);
+    assert_eq!(w.marks(), [1, 9, 2]);
     w.done()
 }

@@ -1,4 +1,5 @@
-//! Our own .wast tests, all of std_tests/wast/, and that they cover every built-in and every trap.
+//! Our own .wast tests, all of std_tests/wast/, and that they cover every built-in and every trap. Those of
+//! std_tests/wast/strict/ run in a strict store: they show what it refuses and others don't.
 
 mod covers;
 mod traps;
@@ -16,16 +17,21 @@ use std_tests::source;
 struct File {
     name: String,
     path: PathBuf,
+    strict: bool,
 }
 
 fn files() -> Vec<File> {
-    let folder = source::root().join("std_tests/wast");
-    let entries = fs::read_dir(&folder).expect("the folder std_tests/wast");
-    let paths = entries.map(|entry| entry.expect("an entry of std_tests/wast").path());
-    let mut files: Vec<File> = paths
-        .filter(|path| path.extension().is_some_and(|extension| extension == "wast"))
-        .map(|path| File { name: path.file_name().expect("a name").display().to_string(), path })
-        .collect();
+    let mut files = Vec::new();
+    for (folder, strict) in [("std_tests/wast", false), ("std_tests/wast/strict", true)] {
+        let entries = fs::read_dir(source::root().join(folder)).expect(folder);
+        for path in entries.map(|entry| entry.expect(folder).path()) {
+            if path.extension().is_some_and(|extension| extension == "wast") {
+                let name = path.file_name().expect("a name").display().to_string();
+                let name = if strict { format!("strict/{name}") } else { name };
+                files.push(File { name, path, strict });
+            }
+        }
+    }
     files.sort_by(|a, b| a.name.cmp(&b.name));
     files
 }
@@ -35,10 +41,11 @@ fn main() -> ExitCode {
     let mut trials: Vec<Trial> = files
         .iter()
         .map(|file| {
-            let path = file.path.clone();
+            let (path, strict) = (file.path.clone(), file.strict);
             Trial::test(&file.name, move || {
                 let mut options = Options::DEFAULT;
                 options.whole_messages = true;
+                options.strict = strict;
                 let outcome = wast::run_file(&path, options);
                 if outcome.passed() { Ok(()) } else { Err(outcome.to_string().into()) }
             })
