@@ -42,7 +42,9 @@ pub fn run(bytes: &[u8]) {
     };
     let again = Plan::from_bytes(&plan.to_bytes().expect("it was checked")).expect("it was written");
     assert!(again == plan);
-    let _ = canon_async_component::inspect::inspect(&plan).to_string();
+    let _ = canon_async_component::inspect::inspect(&plan);
+    let _ = canon_async_component::inspect::words(&plan).to_string();
+    let _ = canon_async_component::inspect::capacities(&plan, 1);
     let mut tape = Tape::reversed(bytes);
     let metered = Metered::ways(&mut tape).first().copied().unwrap_or(Metered::Fuel);
     let engine = engine(&mut tape, metered);

@@ -16,7 +16,9 @@ pub fn run(bytes: &[u8]) {
     let Ok(plan) = translate(bytes, &options) else { return };
     // What was translated stays within what was allowed.
     assert!(plan.steps.len() <= options.limits.steps as usize);
-    let _ = canon_async_component::inspect::inspect(&plan).to_string();
+    let _ = canon_async_component::inspect::inspect(&plan);
+    let _ = canon_async_component::inspect::words(&plan).to_string();
+    let _ = canon_async_component::inspect::capacities(&plan, 1);
     let mut tape = Tape::reversed(bytes);
     let metered = Metered::ways(&mut tape).first().copied().unwrap_or(Metered::Fuel);
     let engine = engine(&mut tape, metered);

@@ -41,6 +41,14 @@ const MAGIC: &[u8] = b"\0asm";
 /// How a core module goes on; a component has a layer here.
 const MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
+/// What a file has in it.
+pub struct Loaded {
+    /// What the component is translated to.
+    pub plan: Plan,
+    /// The component's binary; `None` where the file is a plan.
+    pub binary: Option<Vec<u8>>,
+}
+
 /// Reads a component, or a core module that carries its component type, and translates it; or reads a plan.
 ///
 /// # Errors
@@ -48,12 +56,100 @@ const MODULE: &[u8] = b"\0asm\x01\0\0\0";
 /// invalid, uses what is not implemented or is too large, a plan that is damaged or of another format: exit
 /// code 1.
 pub fn component(path: &Path, limits: &FileLimits) -> Result<Plan, Failure> {
-    let bytes = read(path, limits)?;
+    loaded(path, limits).map(|loaded| loaded.plan)
+}
+
+/// What [`component`] reads, and the component's binary.
+///
+/// # Errors
+/// Those of [`component`].
+pub fn loaded(path: &Path, limits: &FileLimits) -> Result<Loaded, Failure> {
+    loaded_of(path, read(path, limits, Text::OfWasm)?)
+}
+
+fn loaded_of(path: &Path, bytes: Vec<u8>) -> Result<Loaded, Failure> {
     match Plan::is_plan(&bytes) {
         true => Plan::from_bytes(&bytes)
+            .map(|plan| Loaded { plan, binary: None })
             .map_err(|error| Failure::component(format_args!("{}: {error}", path.display()))),
         false => translated(path, bytes),
     }
+}
+
+/// What `canon wit` reads.
+pub enum WitOrLoaded {
+    /// WIT as text.
+    Wit(String),
+    /// A component, or a plan.
+    Loaded(Box<Loaded>),
+}
+
+/// What [`loaded`] reads, or WIT: of a file whose name ends with .wit, or of stdin where it is not WebAssembly.
+///
+/// # Errors
+/// Those of [`loaded`]; WIT that is not UTF-8: exit code 2.
+pub fn wit_or_loaded(path: &Path, limits: &FileLimits) -> Result<WitOrLoaded, Failure> {
+    let is_wit = path.extension().is_some_and(|extension| extension == "wit");
+    if !is_wit && !is_standard(path) {
+        return loaded(path, limits).map(|loaded| WitOrLoaded::Loaded(Box::new(loaded)));
+    }
+    let bytes = read(path, limits, Text::OfWit)?;
+    let is_text = |bytes: &[u8]| std::str::from_utf8(bytes).is_ok_and(looks_like_text);
+    if bytes.starts_with(MAGIC) || Plan::is_plan(&bytes) || (!is_wit && is_text(&bytes)) {
+        return loaded_of(path, bytes).map(|loaded| WitOrLoaded::Loaded(Box::new(loaded)));
+    }
+    let at = shown(path);
+    let text = String::from_utf8(bytes);
+    text.map(WitOrLoaded::Wit).map_err(|_| Failure::usage(format_args!("{at}: not WIT: expected UTF-8")))
+}
+
+/// The files of a package of WIT in a folder, as wit-parser reads them: none that is no file, and none beyond the limit that
+/// all of them have together. What is WebAssembly among them is held to the limits of components.
+///
+/// # Errors
+/// A file or folder that can't be read, or a limit: exit code 2; a component that is too large: exit code 1.
+pub fn check_wit_folder(folder: &Path, limits: &FileLimits) -> Result<(), Failure> {
+    let mut left = u64::try_from(limits.max_file_bytes).unwrap_or(u64::MAX);
+    let deps = folder.join("deps");
+    let mut folders = vec![folder.to_path_buf()];
+    if deps.is_dir() {
+        for path in entries(&deps)? {
+            match path.is_dir() {
+                true => folders.push(path),
+                false => check_wit_file(&path, limits, &mut left)?,
+            }
+        }
+    }
+    for path in folders.iter().map(|folder| entries(folder)).collect::<Result<Vec<_>, _>>()?.concat() {
+        if path.extension().is_some_and(|extension| extension == "wit") && !path.is_dir() {
+            check_wit_file(&path, limits, &mut left)?;
+        }
+    }
+    Ok(())
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let failed = |error: io::Error| Failure::usage(format_args!("{}: {error}", folder.display()));
+    let entries = fs::read_dir(folder).map_err(failed)?;
+    entries.map(|entry| entry.map(|entry| entry.path()).map_err(failed)).collect()
+}
+
+fn check_wit_file(path: &Path, limits: &FileLimits, left: &mut u64) -> Result<(), Failure> {
+    let metadata = fs::metadata(path).map_err(|error| unreadable(path, &error))?;
+    if !metadata.is_file() {
+        return Err(Failure::usage(format_args!("{}: not a file", path.display())));
+    }
+    *left = left.checked_sub(metadata.len()).ok_or_else(|| {
+        let limit = limits.max_file_bytes;
+        Failure::usage(format_args!(
+            "{}: too many bytes of WIT: at most {limit} (--max-file-bytes)",
+            path.display()
+        ))
+    })?;
+    if path.extension().is_some_and(|extension| extension == "wasm" || extension == "wat") {
+        untranslated(path, limits)?;
+    }
+    Ok(())
 }
 
 /// Translates what [`component`] does but for plans.
@@ -61,17 +157,17 @@ pub fn component(path: &Path, limits: &FileLimits) -> Result<Plan, Failure> {
 /// # Errors
 /// Those of [`component`]; a plan: exit code 2.
 pub fn untranslated(path: &Path, limits: &FileLimits) -> Result<Plan, Failure> {
-    let bytes = read(path, limits)?;
+    let bytes = read(path, limits, Text::OfWasm)?;
     match Plan::is_plan(&bytes) {
         true => Err(Failure::usage(format_args!(
             "{}: this is a plan already; expected a component",
             path.display()
         ))),
-        false => translated(path, bytes),
+        false => translated(path, bytes).map(|loaded| loaded.plan),
     }
 }
 
-fn translated(path: &Path, bytes: Vec<u8>) -> Result<Plan, Failure> {
+fn translated(path: &Path, bytes: Vec<u8>) -> Result<Loaded, Failure> {
     let mut bytes = binary(path, bytes)?;
     let at = shown(path);
     if bytes.len() > SLOW_BINARY {
@@ -86,13 +182,14 @@ fn translated(path: &Path, bytes: Vec<u8>) -> Result<Plan, Failure> {
             WrapError::Invalid(_) => Failure::component(format_args!("{at}: {error}")),
         })?;
     }
-    translate(&bytes, &options).map_err(|error| match error {
+    let plan = translate(&bytes, &options).map_err(|error| match error {
         TranslateError::NotWasm => Failure::usage(format_args!("{at}: {error}")),
         TranslateError::Invalid { .. } => {
             Failure::component(format_args!("{at}: the component is not valid: {error}"))
         }
         error => Failure::component(format_args!("{at}: {error}")),
-    })
+    })?;
+    Ok(Loaded { plan, binary: Some(bytes) })
 }
 
 /// What to call a component in messages: its own name, or the file's.
@@ -171,13 +268,20 @@ pub fn progress(text: impl std::fmt::Display) {
     }
 }
 
+/// What a file that is text may be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Text {
+    OfWasm,
+    OfWit,
+}
+
 /// A file's bytes, or stdin's.
 ///
 /// # Errors
 /// It can't be read, is of no kind that is known, or above a limit: exit code 2.
-fn read(path: &Path, limits: &FileLimits) -> Result<Vec<u8>, Failure> {
+fn read(path: &Path, limits: &FileLimits, text: Text) -> Result<Vec<u8>, Failure> {
     if is_standard(path) {
-        return read_from(path, &mut io::stdin().lock(), None, limits);
+        return read_from(path, &mut io::stdin().lock(), None, (limits, text));
     }
     let failed = |error| unreadable(path, &error);
     let mut file = File::open(path).map_err(failed)?;
@@ -187,7 +291,7 @@ fn read(path: &Path, limits: &FileLimits) -> Result<Vec<u8>, Failure> {
     }
     // What is no regular file, a pipe or a device, says nothing of its size.
     let size = metadata.is_file().then_some(metadata.len());
-    read_from(path, &mut file, size, limits)
+    read_from(path, &mut file, size, (limits, text))
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Failure {
@@ -205,17 +309,17 @@ fn read_from(
     path: &Path,
     file: &mut impl Read,
     size: Option<u64>,
-    limits: &FileLimits,
+    (limits, text): (&FileLimits, Text),
 ) -> Result<Vec<u8>, Failure> {
     let failed = |error| unreadable(path, &error);
     let mut bytes = Vec::new();
     file.by_ref().take(FIRST).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.is_empty() {
+    if bytes.is_empty() && text == Text::OfWasm {
         let at = shown(path);
         return Err(Failure::usage(format_args!("{at}: not WebAssembly: the file is empty")));
     }
     let is_binary = bytes.starts_with(MAGIC) || Plan::is_plan(&bytes);
-    if !is_binary && !may_be_text(&bytes) {
+    if !is_binary && text == Text::OfWasm && !may_be_text(&bytes) {
         return Err(not_wasm(path));
     }
     let limit = match is_binary {

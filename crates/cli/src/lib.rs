@@ -8,13 +8,16 @@
 //! | [`wast`] | `canon wast` |
 //! | `compile` | `canon compile` |
 //! | `inspect` | `canon inspect` |
+//! | `wit` | `canon wit`, and the WIT of components |
 //! | `wave` | values as WAVE text |
 //! | `input` | files |
 //! | `limits` | what components may take, and how long they may run |
 //! | [`wrap`] | core modules that carry a component type |
+//! | `caught` | panics of libraries |
 //! | `console` | what is printed, and exit codes |
 #![forbid(unsafe_code)]
 
+mod caught;
 mod compile;
 mod console;
 mod input;
@@ -23,6 +26,7 @@ mod limits;
 mod run;
 pub mod wast;
 mod wave;
+mod wit;
 pub mod wrap;
 
 use std::process::ExitCode;
@@ -37,6 +41,7 @@ Examples:
   canon run examples/pipeline.wat
   canon run examples/cancel.wat --invoke 'race(1000)'
   canon inspect examples/pipeline.wat
+  canon wit app.wasm
   canon compile examples/pipeline.wat -o pipeline.canon
   canon wast tests/
 
@@ -58,6 +63,7 @@ enum Command {
     Wast(wast::Wast),
     Compile(compile::Compile),
     Inspect(inspect::Inspect),
+    Wit(wit::Wit),
 }
 
 /// The command: reads the process's arguments, prints, and answers what the process exits with.
@@ -70,6 +76,7 @@ pub fn main() -> ExitCode {
             Command::Wast(args) => wast::wast(args),
             Command::Compile(args) => compile::compile(args).map(|()| ExitCode::SUCCESS),
             Command::Inspect(args) => inspect::inspect(args).map(|()| ExitCode::SUCCESS),
+            Command::Wit(args) => wit::wit(args).map(|()| ExitCode::SUCCESS),
         };
         done.unwrap_or_else(|failure| failure.report())
     };

@@ -134,7 +134,7 @@ fn name_that_would_control_a_terminal_is_escaped() {
     let path = file("input-name.wat", text);
     let shown = r"ok\u{1b}[31mRED\nerror: fake\u{202e}";
     let ran = canon(&["inspect", &path]);
-    assert!(ran.out.starts_with(&format!("component {shown}\nimports:\n")), "{}", ran.out);
+    assert!(ran.out.starts_with(&format!("// component {shown}\npackage root:component;\n")), "{}", ran.out);
     fails(&["run", &path], 1, &[shown]);
     // A core module's own names are any text.
     let text = r#"(component (core module (func (export "a\1bb")) (func (export "a\1bb"))))"#;

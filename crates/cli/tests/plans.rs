@@ -49,8 +49,9 @@ fn run_and_inspect_take_plans() {
     for example in ["examples/pipeline.wat", "examples/cancel.wat"] {
         let name = Path::new(example).with_extension("inspect.canon");
         let plan = compiled(example, name.file_name().unwrap().to_str().unwrap());
-        for command in ["run", "inspect"] {
-            let (expected, found) = (canon(&[command, example]), canon(&[command, &plan]));
+        for command in [&["run"][..], &["inspect", "--plan"]] {
+            let of = |file| canon(&[command, &[file]].concat());
+            let (expected, found) = (of(example), of(plan.as_str()));
             assert_eq!((found.code, found.err.as_str()), (Some(0), ""));
             assert_eq!(found.out, expected.out);
         }

@@ -3,6 +3,8 @@
 //! A type can be a small graph whose text is huge (a tuple of two tuples of two tuples ..), so a text
 //! stops after [`MAX_NODES`] types.
 
+use alloc::collections::BTreeMap;
+use alloc::string::String;
 use core::cell::Cell;
 use core::fmt::{self, Display, Formatter};
 
@@ -17,6 +19,10 @@ pub struct DisplayType<'a> {
     table: &'a TypeTable,
     what: What<'a>,
     budget: Cell<u32>,
+    /// What to call types, by their indices.
+    names: Option<&'a BTreeMap<u32, String>>,
+    /// The type that is written out although it has a name.
+    expanded: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -27,11 +33,30 @@ enum What<'a> {
 
 impl<'a> DisplayType<'a> {
     pub(crate) fn value(table: &'a TypeTable, ty: ValType) -> Self {
-        Self { table, what: What::Value(ty), budget: Cell::new(MAX_NODES) }
+        Self::new(table, What::Value(ty))
     }
 
     pub(crate) fn func(table: &'a TypeTable, ty: &'a FuncType) -> Self {
-        Self { table, what: What::Func(ty), budget: Cell::new(MAX_NODES) }
+        Self::new(table, What::Func(ty))
+    }
+
+    fn new(table: &'a TypeTable, what: What<'a>) -> Self {
+        Self { table, what, budget: Cell::new(MAX_NODES), names: None, expanded: None }
+    }
+
+    /// With names for some types, by their indices in [`TypeTable::defs`], instead of what they are.
+    pub fn with_names(mut self, names: &'a BTreeMap<u32, String>) -> Self {
+        self.names = Some(names);
+        self
+    }
+
+    /// What the type itself is, also where it has a name.
+    pub fn expanded(mut self) -> Self {
+        self.expanded = match self.what {
+            What::Value(ValType::Defined(index)) => Some(index),
+            _ => None,
+        };
+        self
     }
 }
 
@@ -56,7 +81,7 @@ impl Display for DisplayType<'_> {
     }
 }
 
-impl DisplayType<'_> {
+impl<'a> DisplayType<'a> {
     /// Recursion is as deep as the type nests, and every level spends budget.
     fn val(&self, f: &mut Formatter<'_>, ty: ValType) -> fmt::Result {
         let Some(left) = self.budget.get().checked_sub(1) else { return f.write_str("..") };
@@ -77,12 +102,20 @@ impl DisplayType<'_> {
             ValType::String => "string",
             ValType::ErrorContext => "error-context",
             ValType::Defined(index) => {
+                if let Some(name) = self.name(index) {
+                    return f.write_str(name);
+                }
                 return match self.table.def(index) {
                     Some(def) => self.def(f, def),
                     None => write!(f, "<unknown type {index}>"),
                 };
             }
         })
+    }
+
+    fn name(&self, index: u32) -> Option<&'a String> {
+        // A type contains only types before it, so it is met once.
+        self.names.filter(|_| self.expanded != Some(index))?.get(&index)
     }
 
     fn def(&self, f: &mut Formatter<'_>, def: &TypeDef) -> fmt::Result {
@@ -166,7 +199,7 @@ impl DisplayType<'_> {
         })
     }
 
-    fn labels(&self, f: &mut Formatter<'_>, word: &str, labels: &[alloc::string::String]) -> fmt::Result {
+    fn labels(&self, f: &mut Formatter<'_>, word: &str, labels: &[String]) -> fmt::Result {
         write!(f, "{word} {{ ")?;
         self.list(f, labels, |f, label| f.write_str(label))?;
         f.write_str(" }")

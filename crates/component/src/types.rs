@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use canon_async::spec::PtrType;
 use serde::{Deserialize, Serialize};
 
-pub use crate::print::DisplayType;
+pub use crate::print::{DisplayType, MAX_NODES};
 
 /// The types of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]

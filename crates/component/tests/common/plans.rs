@@ -90,5 +90,7 @@ pub fn link(plan: &Plan) {
     }
     linker.value("v", Val::U32(7));
     _ = instantiate(&mut e, plan, &linker);
-    _ = canon_async_component::inspect::inspect(plan).to_string();
+    _ = canon_async_component::inspect::inspect(plan);
+    _ = canon_async_component::inspect::words(plan).to_string();
+    _ = canon_async_component::inspect::capacities(plan, 1).profile(None, 1).to_string();
 }

@@ -1,20 +1,32 @@
 //! A plan in words: what it imports and exports, which built-ins it uses, and what it needs of a store.
+//!
+//! | module | what |
+//! |---|---|
+//! | `words` | imports and exports, nearly as WIT |
+//! | `needs` | what linking takes of a store |
+//! | `capacities` | what linking and calls take of a store: a profile |
 
-use alloc::collections::{BTreeMap, BTreeSet};
+mod capacities;
+mod needs;
+mod words;
+
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
-use canon_async::Limits;
+pub use capacities::{Capacities, Profile, capacities};
+pub use needs::{Needs, needs};
+pub use words::{Words, words};
 
 use crate::plan::{
     Attributes, Builtin, BuiltinKind, Export, ExportItem, Import, ImportItem, MAX_NESTING, ModuleRef, Plan,
     Step,
 };
-use crate::types::{TypeDef, TypeTable};
+use crate::types::TypeTable;
 
-/// What there is to know about a plan. Its `Display` is the text of `canon inspect`.
+/// What there is to know about a plan.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Summary {
@@ -35,23 +47,6 @@ pub struct Summary {
     pub core_instances: u32,
     /// What it needs of a store.
     pub needs: Needs,
-}
-
-/// What linking a plan takes of a store's link-time capacities: these many at most, besides what is there
-/// already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct Needs {
-    /// Component instances, the host among them.
-    pub instances: u32,
-    /// Value types, or function types where those are more.
-    pub types: u32,
-    /// Fields and cases of types.
-    pub type_items: u32,
-    /// Lifted functions, lowered functions or sets of options, whichever are most.
-    pub functions: u32,
-    /// Resource types.
-    pub resources: u32,
 }
 
 /// Summarises a plan.
@@ -81,56 +76,6 @@ pub fn inspect(plan: &Plan) -> Summary {
 
 fn count(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
-}
-
-/// What linking a plan takes of a store.
-pub fn needs(plan: &Plan) -> Needs {
-    let dtors = plan.steps.iter().filter(|step| matches!(step, Step::Destructor { .. })).count();
-    // The type of destructors: a function type, and a record of one parameter.
-    let dtor_types = usize::from(dtors > 0);
-    let maps = plan.types.defs.iter().filter(|def| matches!(def, TypeDef::Map(..))).count();
-    let params: BTreeSet<_> = plan.types.funcs.iter().map(|func| &func.params).collect();
-    let types = [plan.types.defs.len(), maps, params.len(), dtor_types];
-    let lifts = [plan.lifts.len(), plan.import_funcs.len(), dtors];
-    let lowers = plan.builtins.iter().filter(|b| matches!(b.kind, BuiltinKind::Lower { .. })).count();
-    let options = plan.options.len().saturating_add(dtors).saturating_add(1);
-    let sum = |parts: &[usize]| parts.iter().fold(0usize, |sum, part| sum.saturating_add(*part));
-    let funcs = plan.types.funcs.len().saturating_add(dtor_types);
-    let items = plan.types.defs.iter().map(items_of).fold(0usize, usize::saturating_add);
-    let param_items = params.iter().map(|params| params.len()).fold(dtor_types, usize::saturating_add);
-    Needs {
-        instances: count(plan.instances.len().saturating_add(1)),
-        types: count(sum(&types).max(funcs)),
-        type_items: count(items.saturating_add(param_items)),
-        functions: count(sum(&lifts).max(lowers).max(options)),
-        resources: count(plan.types.resources.len()),
-    }
-}
-
-/// How many fields or cases the despecialised type has.
-fn items_of(def: &TypeDef) -> usize {
-    match def {
-        TypeDef::Record(fields) => fields.len(),
-        TypeDef::Variant(cases) => cases.len(),
-        TypeDef::Tuple(types) => types.len(),
-        TypeDef::Enum(labels) => labels.len(),
-        TypeDef::Option(_) | TypeDef::Result { .. } | TypeDef::Map(..) => 2,
-        _ => 0,
-    }
-}
-
-impl Needs {
-    /// These limits, with link-time capacities raised where they are too small.
-    pub fn raise(&self, limits: Limits) -> Limits {
-        // 0 stands for the storage's own capacity.
-        let raise = |limit: u32, need: u32| limit.max(need);
-        limits
-            .with_instances(raise(limits.instances, self.instances))
-            .with_types(raise(limits.types, self.types))
-            .with_type_items(raise(limits.type_items, self.type_items))
-            .with_functions(raise(limits.functions, self.functions))
-            .with_resources(raise(limits.resources, self.resources))
-    }
 }
 
 fn list_imports(
@@ -240,7 +185,15 @@ impl fmt::Display for Escaped<'_> {
 }
 
 fn hides(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+    Escaped::hides(c)
+}
+
+impl Escaped<'_> {
+    /// Whether a character is shown as Rust writes it.
+    pub fn hides(c: char) -> bool {
+        c.is_control()
+            || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+    }
 }
 
 /// The spec's name of a built-in.
@@ -296,42 +249,5 @@ impl Builtin {
     /// The spec's name of the built-in.
     pub fn name(&self) -> &'static str {
         builtin_name(&self.kind)
-    }
-}
-
-impl fmt::Display for Summary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "component {}", Escaped(self.name.as_deref().unwrap_or("(no name)")))?;
-        for (title, items) in [("imports", &self.imports), ("exports", &self.exports)] {
-            writeln!(f, "{title}:")?;
-            for (path, ty) in items {
-                writeln!(f, "  {}: {}", Escaped(path), Escaped(ty))?;
-            }
-        }
-        if !self.attributes.is_empty() {
-            writeln!(f, "names:")?;
-            self.attributes
-                .iter()
-                .try_for_each(|(name, text)| writeln!(f, "  {}: {}", Escaped(name), Escaped(text)))?;
-        }
-        writeln!(f, "built-ins:")?;
-        for (name, count) in &self.builtins {
-            writeln!(f, "  {name} x{count}")?;
-        }
-        let bytes = self.modules.iter().fold(0usize, |sum, size| sum.saturating_add(*size));
-        writeln!(f, "core modules: {} ({bytes} bytes)", self.modules.len())?;
-        writeln!(f, "core instances: {}", self.core_instances)?;
-        writeln!(f, "needs of a store:")?;
-        let Needs { instances, types, type_items, functions, resources } = self.needs;
-        for (name, need) in [
-            ("instances", instances),
-            ("types", types),
-            ("type items", type_items),
-            ("functions", functions),
-            ("resources", resources),
-        ] {
-            writeln!(f, "  {name}: {need}")?;
-        }
-        Ok(())
     }
 }
