@@ -46,34 +46,95 @@ pub fn styled(style: Style, text: impl Display) -> String {
 }
 
 /// A message, which may have names of a component in it that would control the terminal.
-fn shown(message: impl Display) -> String {
+pub fn shown(message: impl Display) -> String {
     let lines = message.to_string();
     let lines = lines.split('\n').map(|line| Escaped(line).to_string());
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// What kind of failure it is, for programs that read `--json`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// What was asked for makes no sense.
+    Usage,
+    /// The component is invalid, too large, or can't be instantiated here.
+    Component,
+    /// An import is missing or of another type.
+    Link,
+    /// A guest trapped.
+    Trap,
+    /// A limit was reached: fuel, time, memory, or another.
+    Limit,
+    /// Nothing can go on.
+    Deadlock,
+    /// The user pressed Ctrl-C.
+    Interrupted,
+    /// The component says itself that it failed.
+    Failed,
+}
+
+impl Class {
+    /// Its name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Usage => "usage",
+            Self::Component => "component",
+            Self::Link => "link",
+            Self::Trap => "trap",
+            Self::Limit => "limit",
+            Self::Deadlock => "deadlock",
+            Self::Interrupted => "interrupted",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// What the process exits with; 130 is what shells use for Ctrl-C.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Usage => 2,
+            Self::Interrupted => 130,
+            _ => 1,
+        }
+    }
+}
+
 /// Why a command failed.
 #[derive(Debug)]
 pub struct Failure {
-    /// 1 or 2: what the process exits with.
-    code: u8,
+    class: Class,
     message: String,
 }
 
 impl Failure {
+    /// A failure of this class.
+    pub fn new(class: Class, message: impl Display) -> Self {
+        Self { class, message: shown(message) }
+    }
+
     /// What was asked for makes no sense: exit code 2.
     pub fn usage(message: impl Display) -> Self {
-        Self { code: 2, message: shown(message) }
+        Self::new(Class::Usage, message)
     }
 
     /// The component is at fault, or it trapped: exit code 1.
     pub fn component(message: impl Display) -> Self {
-        Self { code: 1, message: shown(message) }
+        Self::new(Class::Component, message)
+    }
+
+    /// What the process exits with.
+    pub fn exit_code(&self) -> u8 {
+        self.class.exit_code()
+    }
+
+    /// For `--json`: `{"class": .., "message": .., "exit_code": ..}`.
+    pub fn to_json(&self) -> serde_json::Value {
+        let (class, message) = (self.class.name(), &self.message);
+        serde_json::json!({ "class": class, "message": message, "exit_code": self.exit_code() })
     }
 
     /// Prints the message.
     pub fn report(&self) -> ExitCode {
         note(format_args!("{} {}", styled(BAD, "error:"), self.message));
-        ExitCode::from(self.code)
+        ExitCode::from(self.exit_code())
     }
 }

@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 use canon_async_component::inspect::Escaped;
-use canon_async_component::{Plan, TranslateError, TranslateOptions, check_size, translate};
+use canon_async_component::{CoreFeatures, Plan, TranslateError, TranslateOptions, check_size, translate};
 use clap::Args;
 
 use crate::console::{self, Failure};
@@ -173,7 +173,8 @@ fn translated(path: &Path, bytes: Vec<u8>) -> Result<Loaded, Failure> {
     if bytes.len() > SLOW_BINARY {
         progress(format_args!("{at}: validating {} bytes ..", bytes.len()));
     }
-    let options = TranslateOptions::default();
+    // All that this build of wasmi has.
+    let options = TranslateOptions::default().with_core(CoreFeatures::default().with_simd(true));
     if bytes.starts_with(MODULE) {
         // Before others parse and validate it.
         check_size(&bytes, &options).map_err(|error| Failure::component(format_args!("{at}: {error}")))?;

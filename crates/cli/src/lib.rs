@@ -12,6 +12,7 @@
 //! | `wave` | values as WAVE text |
 //! | `input` | files |
 //! | `limits` | what components may take, and how long they may run |
+//! | `suggest` | "did you mean ..?" |
 //! | [`wrap`] | core modules that carry a component type |
 //! | `caught` | panics of libraries |
 //! | `console` | what is printed, and exit codes |
@@ -24,6 +25,7 @@ mod input;
 mod inspect;
 mod limits;
 mod run;
+mod suggest;
 pub mod wast;
 mod wave;
 mod wit;
@@ -72,7 +74,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let command = move || {
         let done = match &cli.command {
-            Command::Run(args) => run::run(args).map(|()| ExitCode::SUCCESS),
+            Command::Run(args) => run::run(args),
             Command::Wast(args) => wast::wast(args),
             Command::Compile(args) => compile::compile(args).map(|()| ExitCode::SUCCESS),
             Command::Inspect(args) => inspect::inspect(args).map(|()| ExitCode::SUCCESS),

@@ -1,38 +1,75 @@
 //! `canon run`.
+//!
+//! | module | what |
+//! |---|---|
+//! | `exports` | which export is meant |
+//! | `missing` | what to say of imports that are missing |
+//! | `session` | linking, calling, and what is left afterwards |
+//! | `waits` | who waits for what, where a run can't go on |
+//! | `interrupt` | Ctrl-C |
 
-use std::path::{Path, PathBuf};
+mod exports;
+mod interrupt;
+mod missing;
+mod session;
+mod waits;
 
-use canon_async_component::Plan;
-use canon_async_component::inspect::{self, Escaped};
-use canon_async_component::plan::{Export, ExportItem, Func};
-use canon_async_wasmi::{Component, Config, Engine, Error, Instance, Linker, Store, Val};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use canon_async_component::types::TypeTable;
+use canon_async_component::types::ValType;
+use canon_async_wasmi::Val;
 use clap::Args;
+use serde_json::{Map, Value, json};
 
-use crate::console::{self, Failure};
+use crate::console::{self, Class, Failure};
 use crate::input;
-use crate::limits::Limits;
+use crate::limits::{Limits, StoreLimit};
 use crate::wave::{self, Invocation};
+use exports::Found;
+use session::{Session, Target};
 
 const AFTER_HELP: &str = "\
 A core module that was built with wit-bindgen is made a component first.
 
+Without --invoke the export is `run` of `wasi:cli/run`, of any version, else `run`. A function of an exported
+instance is called as 'instance#function(..)'. A shorter name will do if only one export fits: 'c#g()' or
+'g()' for 'a:b/c@1.2.0#g()'; so will a compatible version: 'a:b/c@1#g()'.
+
 The component gets nothing from its surroundings: `canon run` provides no imports but what the
-components after --with export. Each of them may import what those before it export.
+components after --with export. Each of them may import what those before it export. There is no WASI yet.
 
 Arguments and results are WAVE text: 42, 1.5, true, 'c', \"text\", [1, 2], (1, \"two\"),
 {name: \"x\", size: 3}, some(1), none, ok(1), err(\"why\"), case, case(1), {flag-a, flag-b}.
-A function of an exported instance is called as 'instance#function(..)'. A function without
-a result prints nothing.
+A function without a result prints nothing. Resources, streams, futures and error contexts can be neither
+written nor printed yet.
+
+What the call leaves behind once it has returned its result is run to its end; a trap in it is an error too.
+Ctrl-C ends the run, and shows who waits for what.
+
+With --json stdout has one line, an object, also if the run fails (but not for options that make no sense):
+  export     the export that was called: its path
+  result     {\"value\": JSON, \"wave\": WAVE text}; null for a function without a result; absent if it failed
+  nanos      with --time
+  fuel       with --trace-fuel: [{\"component\", \"step\", \"fuel\"}]
+  error      {\"class\", \"message\", \"exit_code\"}, if something failed; both result and error if it failed
+             after the result. Classes: usage, component, link, trap, limit, deadlock, interrupted, failed
+  exit_code  what the command exits with
+A value as JSON: numbers, booleans and strings are what they are (NaN and infinities: \"nan\", \"inf\", \"-inf\");
+lists and tuples are arrays; a record is an object; flags are an array of names; an enum is its name; a variant
+is {\"case\": payload or null}; an option is null or {\"some\": value}; a result is {\"ok\": ..} or {\"err\": ..}; a
+map is an array of [key, value].
 
 Examples:
   canon run examples/pipeline.wat
   canon run examples/cancel.wat --invoke 'race(1000)'
   canon run examples/cancel.wat --time
   canon run crowd.wasm --with worker.wasm --invoke 'run(100)'
-  canon run crowd.wasm --with worker.wasm --timeout 2.5 --fuel 100000000
+  canon run crowd.wasm --with worker.wasm --timeout 2s --fuel 100000000 --limit threads=1000
 
 Exit codes: 0; 1 for a trap, a limit that was reached (--fuel, --timeout), or a component that is
-invalid, too large or can't be linked; 2 for usage.";
+invalid, too large or can't be linked, or that says itself that it failed; 2 for usage; 130 for Ctrl-C.";
 
 /// Call an exported function of a component and print its result
 #[derive(Args)]
@@ -43,14 +80,29 @@ pub struct Run {
     /// A component, or a plan, that provides what it exports; may be given more than once
     #[arg(long, value_name = "FILE")]
     with: Vec<PathBuf>,
+    /// Run although imports are missing: a function that is traps when it is called
+    #[arg(long)]
+    unknown_imports_trap: bool,
     /// The export to call, with its arguments as WAVE text
-    #[arg(long, value_name = "NAME(ARGS)", default_value = "run()")]
-    invoke: String,
-    /// Print the call's thread CPU time in nanoseconds on stderr
+    #[arg(long, value_name = "NAME(ARGS)", allow_hyphen_values = true)]
+    invoke: Option<String>,
+    /// Print the result and errors as JSON: see below
+    #[arg(long)]
+    json: bool,
+    /// Print the call's thread CPU time in nanoseconds on stderr. Guests run at full speed then, which is why Ctrl-C
+    /// ends the process without a report
     #[arg(long)]
     time: bool,
+    /// Print on stderr at the end how much fuel each component and the call used: see --fuel
+    #[arg(long)]
+    trace_fuel: bool,
     #[command(flatten)]
     limits: Limits,
+    /// The most that there may be of something: threads=1000. May be given more than once. The names: instances, handles,
+    /// thread_indices, tasks, threads, waitables, sets, streams, error_contexts, message_bytes, queued, lends, types,
+    /// type_items, resources, functions, depth
+    #[arg(long, value_name = "NAME=N", value_parser = StoreLimit::parse)]
+    limit: Vec<StoreLimit>,
     #[command(flatten)]
     files: input::FileLimits,
 }
@@ -59,143 +111,133 @@ pub struct Run {
 ///
 /// # Errors
 /// See the text of its help for the exit codes.
-pub fn run(args: &Run) -> Result<(), Failure> {
-    let invocation = Invocation::parse(&args.invoke)
-        .map_err(|message| Failure::usage(format_args!("--invoke: {message}")))?;
+pub fn run(args: &Run) -> Result<ExitCode, Failure> {
+    let mut output = Output { json: args.json.then(Map::new) };
+    let done = call(args, &mut output);
+    output.finish(done)
+}
+
+/// What is printed: text as it comes, or one JSON object at the end.
+struct Output {
+    json: Option<Map<String, Value>>,
+}
+
+impl Output {
+    fn set(&mut self, name: &str, value: Value) {
+        if let Some(json) = &mut self.json {
+            json.insert(name.into(), value);
+        }
+    }
+
+    fn result(&mut self, found: &Found, result: Option<&Val>) {
+        if self.json.is_none() {
+            // Of a command only the outcome counts.
+            if let Some(result) = result.filter(|_| !found.is_command()) {
+                console::line(wave::to_text(result));
+            }
+            return;
+        }
+        let value = |val| json!({ "value": wave::to_json(val), "wave": wave::to_text(val) });
+        self.set("result", result.map_or(Value::Null, value));
+    }
+
+    fn time(&mut self, nanos: Option<u128>) -> Result<(), Failure> {
+        let Some(nanos) = nanos else {
+            return Err(Failure::usage("--time: this system does not tell a thread's CPU time"));
+        };
+        match self.json {
+            Some(_) => self.set("nanos", u64::try_from(nanos).unwrap_or(u64::MAX).into()),
+            None => console::note(format_args!("{nanos} ns")),
+        }
+        Ok(())
+    }
+
+    fn fuel(&mut self, session: &Session) {
+        let used = session.fuel();
+        if self.json.is_some() {
+            let entry = |(component, step, fuel): &(String, String, u64)| json!({ "component": component, "step": step, "fuel": fuel });
+            return self.set("fuel", used.iter().map(entry).collect());
+        }
+        console::note("fuel used:");
+        for (component, step, fuel) in used {
+            console::note(console::shown(format_args!("  {component}: {step}: {fuel}")));
+        }
+        let total = used.iter().fold(0u64, |sum, (.., fuel)| sum.saturating_add(*fuel));
+        console::note(format_args!("  total: {total}"));
+    }
+
+    /// The end: what the process exits with.
+    fn finish(self, done: Result<(), Failure>) -> Result<ExitCode, Failure> {
+        let Some(mut json) = self.json else { return done.map(|()| ExitCode::SUCCESS) };
+        let code = done.as_ref().map_or_else(Failure::exit_code, |()| 0);
+        if let Err(failure) = done {
+            json.insert("error".into(), failure.to_json());
+        }
+        json.insert("exit_code".into(), code.into());
+        console::line(Value::Object(json));
+        Ok(ExitCode::from(code))
+    }
+}
+
+fn call(args: &Run, output: &mut Output) -> Result<(), Failure> {
+    let invocation = args.invoke.as_deref().map(Invocation::parse).transpose();
+    let invocation = invocation.map_err(|message| Failure::usage(format_args!("--invoke: {message}")))?;
     let plan = input::component(&args.file, &args.files)?;
     let providers = args.with.iter().map(|file| {
         let plan = input::component(file, &args.files)?;
         Ok((input::name(&plan, file), plan))
     });
     let providers = providers.collect::<Result<Vec<_>, _>>()?;
-    let target = Target { name: input::name(&plan, &args.file), export: invocation.name.clone() };
-    let func = find(&plan, &args.file, &invocation.name)?;
-    let ty = plan.func_type(func).ok_or_else(|| target.failed("a function without a type"))?;
-    let vals = invocation
-        .args(&plan.types, ty)
-        .map_err(|message| Failure::usage(format_args!("--invoke: \"{}\": {message}", target.export)))?;
-    let (result, nanos) = call(args.limits, providers, plan, &target, &vals)?;
-    if let Some(result) = result {
-        console::line(wave::to_text(&result));
+    let found = exports::find(&plan, invocation.as_ref().map(|invocation| invocation.name.as_str()));
+    let at = input::shown(&args.file);
+    let found = found.map_err(|message| Failure::usage(format_args!("{at}: {message}")))?;
+    output.set("export", found.path.as_str().into());
+    let target = Target { name: input::name(&plan, &args.file), export: found.path.clone() };
+    let ty = plan.func_type(found.func).ok_or_else(|| target.failed("a function without a type"))?;
+    let vals = match &invocation {
+        Some(invocation) => invocation.args(&plan.types, ty),
+        None => Invocation::NONE.args(&plan.types, ty),
+    };
+    let vals =
+        vals.map_err(|message| Failure::usage(format_args!("--invoke: \"{}\": {message}", target.export)))?;
+    let unprintable = ty.result.and_then(|ty| unprintable(&plan.types, ty));
+    let mut session = Session::new(args, &target)?;
+    let called = session.link(providers, plan).and_then(|instance| session.call(&instance, &vals));
+    let (result, nanos) = match called {
+        Ok(called) => called,
+        Err(failure) => {
+            if args.trace_fuel {
+                output.fuel(&session);
+            }
+            return Err(failure);
+        }
+    };
+    output.result(&found, result.as_ref());
+    if let Some(unprintable) = unprintable.filter(|_| !args.json) {
+        console::note(unprintable);
     }
+    let rest = session.rest();
     if args.time {
-        match nanos {
-            Some(nanos) => console::note(format_args!("{nanos} ns")),
-            None => return Err(Failure::usage("--time: this system does not tell a thread's CPU time")),
+        output.time(nanos)?;
+    }
+    if args.trace_fuel {
+        output.fuel(&session);
+    }
+    rest?;
+    match result {
+        Some(Val::Result(Err(_))) if found.is_command() => {
+            let text = format_args!("{}: the command failed: `run` returned an error", target.name);
+            Err(Failure::new(Class::Failed, text))
         }
-    }
-    Ok(())
-}
-
-/// What a message is about.
-struct Target {
-    /// The component's name.
-    name: String,
-    /// The export that is called.
-    export: String,
-}
-
-impl Target {
-    /// Something went wrong before the call.
-    fn failed(&self, error: impl std::fmt::Display) -> Failure {
-        failed(&self.name, error)
-    }
-
-    /// The call failed.
-    fn call_failed(&self, error: &Error, limits: Limits) -> Failure {
-        let text = limits.explain(error);
-        Failure::component(format_args!("{}: export \"{}\": {text}", self.name, self.export))
+        _ => Ok(()),
     }
 }
 
-/// Something went wrong with the component of this name.
-fn failed(name: &str, error: impl std::fmt::Display) -> Failure {
-    Failure::component(format_args!("{name}: {error}"))
-}
-
-/// Compiles and instantiates a component.
-fn instantiate(
-    linker: &Linker<()>,
-    store: &mut Store<()>,
-    name: &str,
-    plan: Plan,
-    limits: Limits,
-) -> Result<Instance, Failure> {
-    let component = Component::from_plan(store.engine(), plan).map_err(|error| failed(name, error))?;
-    linker.instantiate(store, &component).map_err(|error| match error {
-        Error::Link(error) => failed(name, format_args!("can't be linked: {error}")),
-        error => failed(name, format_args!("can't be instantiated: {}", limits.explain(&error))),
-    })
-}
-
-/// Links the component, after those that provide what it imports, and calls the export; the result, and the call's CPU
-/// time.
-fn call(
-    limits: Limits,
-    providers: Vec<(String, Plan)>,
-    plan: Plan,
-    target: &Target,
-    args: &[Val],
-) -> Result<(Option<Val>, Option<u128>), Failure> {
-    let engine = Engine::new(limits.configure(&mut Config::new()));
-    let mut store = Store::new(&engine, ());
-    limits.start(&mut store).map_err(|error| target.failed(error))?;
-    let mut linker = Linker::new(&engine);
-    for (name, plan) in providers {
-        let instance = instantiate(&linker, &mut store, &name, plan, limits)?;
-        for export in instance.exports().keys() {
-            linker.export(&store, export, &instance, export).map_err(|error| failed(&name, error))?;
-        }
-    }
-    let instance = instantiate(&linker, &mut store, &target.name, plan, limits)?;
-    let func = instance.func(&store, &target.export);
-    let func = func.ok_or_else(|| target.failed(format_args!("the export \"{}\" is lost", target.export)))?;
-    let start = thread_time();
-    let result = func.call(&mut store, args).map_err(|error| target.call_failed(&error, limits))?;
-    let nanos = match (start, thread_time()) {
-        (Some(start), Some(end)) => end.checked_sub(start),
-        _ => None,
-    };
-    Ok((result, nanos))
-}
-
-/// The CPU time of this thread, in nanoseconds.
-#[cfg(unix)]
-fn thread_time() -> Option<u128> {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    let (seconds, nanos) = (u128::try_from(time.tv_sec).ok()?, u128::try_from(time.tv_nsec).ok()?);
-    Some(seconds * 1_000_000_000 + nanos)
-}
-
-/// The CPU time of this thread, in nanoseconds.
-#[cfg(not(unix))]
-fn thread_time() -> Option<u128> {
-    None
-}
-
-/// The exported function of this name.
-fn find(plan: &Plan, file: &Path, path: &str) -> Result<Func, Failure> {
-    let mut exports = plan.exports.as_slice();
-    let mut found = None;
-    for name in path.split('#') {
-        found = exports.iter().find(|export| export.name == name);
-        exports = match found {
-            Some(Export { item: ExportItem::Instance(inner), .. }) => inner,
-            _ => &[],
-        };
-    }
-    let problem = match found {
-        Some(Export { item: ExportItem::Func(func), .. }) => return Ok(*func),
-        Some(_) => format!("the export \"{path}\" is no function"),
-        None => format!("no export \"{path}\""),
-    };
-    let summary = inspect::inspect(plan);
-    let funcs =
-        summary.exports.iter().filter(|(_, ty)| ty.starts_with("func") || ty.starts_with("async func"));
-    let list: String = funcs.map(|(name, ty)| format!("\n  {}: {}", Escaped(name), Escaped(ty))).collect();
-    let list = if list.is_empty() { " none".into() } else { list };
-    let at = input::shown(file);
-    Err(Failure::usage(format_args!(
-        "{at}: {problem}; --invoke 'name(args)' calls one of its functions:{list}"
-    )))
+/// What to say of a result that has no text.
+fn unprintable(types: &TypeTable, ty: ValType) -> Option<String> {
+    let handle = wave::handle_in(types, ty)?;
+    Some(format!(
+        "note: the result has {handle} in it, which can't be printed yet: only its handle is shown; what is in it, a \
+         component can read that calls this function (--with)"
+    ))
 }

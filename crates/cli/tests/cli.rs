@@ -245,23 +245,24 @@ fn components_after_with_provide_what_they_export() {
     returns(&["run", &next, "--with", &one], "2\n");
     // What is provided again replaces what was there, and its provider may import that.
     returns(&["run", &next, "--with", &one, "--with", &next, "--with", &next], "4\n");
-    fails(&["run", &next], 1, &["next: can't be linked", "a:b/numbers#next"]);
-    fails(
-        &["run", &one, "--invoke", "a:b/numbers#next()", "--with", &next],
-        1,
-        &["next: can't be linked", "a:b/numbers#next"],
-    );
+    let missing = "next: can't be linked: an import is missing:\n  a:b/numbers\n    next: func() -> u32";
+    fails(&["run", &next], 1, &[missing]);
+    fails(&["run", &one, "--invoke", "a:b/numbers#next()", "--with", &next], 1, &[missing]);
     fails(&["run", &next, "--with", "nowhere.wasm"], 2, &["nowhere.wasm: no such file"]);
 }
 
 #[test]
 fn a_missing_export() {
     let add = file("export.wat", ADD);
-    fails(&["run", &add], 2, &["no export \"run\"", "add: func(a: u32, b: u32) -> u32", "inner#g: func()"]);
+    fails(
+        &["run", &add],
+        2,
+        &["no `wasi:cli/run` and no `run`", "add: func(a: u32, b: u32) -> u32", "inner#g: func()"],
+    );
     fails(&["run", &add, "--invoke", "inner#h()"], 2, &["no export \"inner#h\""]);
     fails(&["run", &add, "--invoke", "inner()"], 2, &["the export \"inner\" is no function"]);
     let empty = file("export-none.wat", "(component)");
-    fails(&["run", &empty], 2, &["no export \"run\"", "none"]);
+    fails(&["run", &empty], 2, &["no `wasi:cli/run` and no `run`", "one of its functions: none"]);
 }
 
 #[test]
@@ -289,7 +290,9 @@ fn an_import_that_nobody_provides() {
     fails(
         &["run", &func, "--invoke", "run(\"x\")"],
         1,
-        &["import-func.wat", "can't be linked", "import \"log\" is missing", "func(x: string)"],
+        &[
+            "import-func.wat: can't be linked: an import is missing:\n  log: func(x: string)\n--with FILE gives",
+        ],
     );
     let instance = file(
         "import-instance.wat",
@@ -300,7 +303,7 @@ fn an_import_that_nobody_provides() {
     fails(
         &["run", &instance],
         1,
-        &["needy", "\"wasi:clocks/wall-clock@0.3.0#now\" is missing", "func() -> u64"],
+        &["needy", "\n  wasi:clocks/wall-clock@0.3.0\n    now: func() -> u64\ncanon has no WASI yet"],
     );
 }
 

@@ -1,4 +1,4 @@
-//! `--fuel` and `--timeout`: what ends components that don't end by themselves. `--memory` and `--stack`: what
+//! `--fuel` and `--timeout`: what ends components that don't end by themselves. `--max-memory` and `--max-stack`: what
 //! they may take.
 
 mod common;
@@ -59,18 +59,110 @@ fn run_within_its_limits_prints_the_result() {
 }
 
 #[test]
-fn run_with_a_limit_that_is_none_is_usage() {
-    for (option, value) in [
-        ("--fuel", "-1"),
-        ("--fuel", "much"),
-        ("--timeout", "-1"),
-        ("--timeout", "soon"),
-        ("--timeout", "NaN"),
-        ("--timeout", "1e30"),
+fn run_with_a_limit_that_is_none_says_what_was_expected() {
+    let number = "expected a whole number from 0 to 18446744073709551615, found";
+    let time = "expected a time, such as 5s, 500ms or 2m, found";
+    let size = "expected a number of bytes, such as 65536, 64K, 512M or 4G, found";
+    for (option, value, said) in [
+        ("--fuel", "-1", format!("{number} \"-1\"")),
+        ("--fuel", "much", format!("{number} \"much\"")),
+        ("--fuel", "18446744073709551616", "18446744073709551616 is more".into()),
+        ("--timeout", "-1", format!("{time} \"-1\"")),
+        ("--timeout", "soon", format!("{time} \"soon\"")),
+        ("--timeout", "NaN", format!("{time} \"NaN\"")),
+        ("--timeout", "1e30", "1e30 is longer than this machine can measure".into()),
+        ("--max-memory", "-1", format!("{size} \"-1\"")),
+        ("--max-memory", "lots", format!("{size} \"lots\"")),
+        ("--max-stack", "99999999999G", "99999999999G is more than this machine can address".into()),
+        ("--limit", "threads", "expected NAME=N, such as threads=1000; the limits are instances, ".into()),
+        (
+            "--limit",
+            "thread=1",
+            "there is no limit \"thread\"; did you mean \"threads\"? the limits are".into(),
+        ),
+        (
+            "--limit",
+            "threads=-1",
+            "threads: expected a whole number from 0 to 4294967295, found \"-1\"".into(),
+        ),
+        ("--limit", "threads=4294967296", "4294967296 is more".into()),
     ] {
-        let ran = canon(&["run", &hostile("loop.wat"), &format!("{option}={value}")]);
-        assert_eq!(ran.code, Some(2), "{option} {value}: {}", ran.err);
+        // In both ways to write it.
+        for args in [&[&format!("{option}={value}")[..]][..], &[option, value]] {
+            let ran = canon(&[&["run", &hostile("loop.wat")], args].concat());
+            assert!(
+                ran.code == Some(2) && ran.err.contains(&said),
+                "{args:?}: expected {said} in {}",
+                ran.err
+            );
+            assert!(ran.err.contains(&format!("for '{option} <")), "{}", ran.err);
+        }
     }
+}
+
+#[test]
+fn run_takes_times_with_units_and_old_names_of_options() {
+    for time in ["300ms", "0.3s", "0.005m"] {
+        let begin = Instant::now();
+        fails(&["run", &hostile("loop.wat"), "--timeout", time], 1, &["deadline passed: 0.3 s"]);
+        assert!(begin.elapsed() >= Duration::from_millis(300), "{time}");
+    }
+    let large = file("limits-old.wat", greedy(1024));
+    fails(&["run", &large, "--invoke", "f(1)", "--memory", "32M"], 1, &[MEMORY]);
+    returns(&["run", &large, "--invoke", "f(1)", "--memory", "256M", "--stack", "1M"], "1\n");
+}
+
+/// It makes as many threads as it is told to, which never run.
+const THREADS: &str = r#"(component $spawner
+  (core module $T (table (export "t") 1 funcref))
+  (core instance $t (instantiate $T))
+  (alias core export $t "t" (core table $table))
+  (core type $start (func (param i32)))
+  (core func $new (canon thread.new-indirect $start (core table $table)))
+  (core module $M
+    (import "" "new" (func $new (param i32 i32) (result i32)))
+    (import "" "t" (table $t 1 funcref))
+    (elem (i32.const 0) $f)
+    (func $f (param i32))
+    (func (export "run") (param i32) (result i32)
+      (loop (drop (call $new (i32.const 0) (i32.const 0)))
+        (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+      (i32.const 7)))
+  (core instance $m (instantiate $M (with "" (instance (export "new" (func $new)) (export "t" (table $table))))))
+  (func (export "run") async (param "n" u32) (result u32) (canon lift (core func $m "run"))))"#;
+
+#[test]
+fn a_limit_of_the_store_holds_and_its_message_says_what_raises_it() {
+    let threads = file("limits-threads.wat", THREADS);
+    returns(&["run", &threads, "--invoke", "run(900)", "--limit", "threads=1000"], "7\n");
+    let texts = ["limit reached: threads", "1000 (Limits::threads", "; --limit threads=N raises it"];
+    fails(&["run", &threads, "--invoke", "run(1100)", "--limit", "threads=1000"], 1, &texts);
+    // Of several the one that is first; a dash will do.
+    let limits = ["--limit", "threads=2000", "--limit", "thread-indices=100"];
+    let args = [&["run", &threads, "--invoke", "run(1100)"], &limits[..]].concat();
+    fails(&args, 1, &["100 (Limits::thread_indices)", "; --limit thread_indices=N raises it"]);
+}
+
+#[test]
+fn fuel_that_was_used_is_shown_by_component_and_call() {
+    let ran = canon(&["run", "examples/pipeline.wat", "--trace-fuel"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let lines: Vec<&str> = ran.err.lines().collect();
+    let [title, instantiation, call, total] = lines[..] else { panic!("{}", ran.err) };
+    assert_eq!((title, instantiation), ("fuel used:", "  pipeline: instantiation: 0"));
+    let call = call.strip_prefix("  pipeline: call of \"run\": ").expect("the call");
+    assert_eq!(total.strip_prefix("  total: "), Some(call));
+    // As much is enough, and less is not.
+    let fuel: u64 = call.parse().expect("a number");
+    assert!(fuel > 100);
+    assert_eq!(canon(&["run", "examples/pipeline.wat", "--fuel", call]).code, Some(0));
+    let less = (fuel - 1).to_string();
+    let ran = canon(&["run", "examples/pipeline.wat", "--trace-fuel", "--fuel", &less]);
+    assert!(
+        ran.code == Some(1) && ran.err.contains("all fuel consumed") && ran.err.contains("fuel used:"),
+        "{}",
+        ran.err
+    );
 }
 
 #[test]
@@ -131,21 +223,21 @@ fn greedy(pages: u32) -> String {
 }
 
 const MEMORY: &str = "limit reached: memory that guests cause to be allocated, 32 MiB for a component and 64 MiB \
-                      for all (Config::root_bytes, Config::guest_bytes); --memory raises it";
+                      for all (Config::root_bytes, Config::guest_bytes); --max-memory raises it";
 
 #[test]
 fn run_above_its_memory_says_which_option_raises_it() {
     let large = file("limits-large.wat", greedy(1024));
-    fails(&["run", &large, "--invoke", "f(1)", "--memory", "32M"], 1, &[MEMORY]);
-    returns(&["run", &large, "--invoke", "f(1)", "--memory", "256M"], "1\n");
+    fails(&["run", &large, "--invoke", "f(1)", "--max-memory", "32M"], 1, &[MEMORY]);
+    returns(&["run", &large, "--invoke", "f(1)", "--max-memory", "256M"], "1\n");
 }
 
 #[test]
 fn run_of_more_stacks_than_memory_says_which_options_make_room() {
     let bomb = root().join("std_tests/hostile/stackbomb.wat");
-    let said = "Config::guest_bytes); --memory raises it, or a smaller --stack makes room";
+    let said = "Config::guest_bytes); --max-memory raises it, or a smaller --max-stack makes room";
     let texts = ["limit reached: stacks of guests", said];
-    fails(&["run", bomb.to_str().expect("UTF-8"), "--memory", "40M"], 1, &texts);
+    fails(&["run", bomb.to_str().expect("UTF-8"), "--max-memory", "40M"], 1, &texts);
 }
 
 /// The host's values may take 64 MiB, but here the whole has less: it is the whole that has to be raised.
@@ -163,7 +255,7 @@ fn run_of_host_values_above_its_memory_says_which_option_raises_it() {
           (func (export "run") (result (list bool))
             (canon lift (core func $m "run") (memory (core memory $m "memory")))))"#,
     );
-    fails(&["run", &list, "--memory", "32M"], 1, &[MEMORY]);
+    fails(&["run", &list, "--max-memory", "32M"], 1, &[MEMORY]);
 }
 
 #[test]
@@ -171,7 +263,7 @@ fn run_recurses_as_deep_as_its_stack() {
     let deep = file("limits-deep.wat", greedy(0));
     returns(&["run", &deep, "--invoke", "f(100000)"], "100000\n");
     let said = "wasm trap: call stack exhausted";
-    fails(&["run", &deep, "--invoke", "f(100000)", "--stack", "64K"], 1, &[said]);
+    fails(&["run", &deep, "--invoke", "f(100000)", "--max-stack", "64K"], 1, &[said]);
 }
 
 #[test]
@@ -180,13 +272,13 @@ fn wast_has_the_memory_and_the_stack_that_it_is_given() {
         "limits-large.wast",
         format!("{}\n(assert_return (invoke \"f\" (u32.const 1)) (u32.const 1))", greedy(1024)),
     );
-    let refused = canon(&["wast", &large, "--memory", "32M"]);
+    let refused = canon(&["wast", &large, "--max-memory", "32M"]);
     assert!(refused.code == Some(1) && refused.out.contains(MEMORY), "{}", refused.out);
     let deep = file(
         "limits-deep.wast",
         format!("{}\n(assert_return (invoke \"f\" (u32.const 100000)) (u32.const 100000))", greedy(0)),
     );
-    let exhausted = canon(&["wast", &deep, "--stack", "64K"]);
+    let exhausted = canon(&["wast", &deep, "--max-stack", "64K"]);
     assert!(exhausted.code == Some(1) && exhausted.out.contains("call stack exhausted"), "{}", exhausted.out);
     let plain = canon(&["wast", &large, &deep]);
     assert!(plain.code == Some(0) && plain.out.ends_with("2 passed, 0 failed\n"), "{}", plain.out);

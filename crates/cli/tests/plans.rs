@@ -74,7 +74,11 @@ fn a_plan_may_provide_what_another_imports() {
     );
     let (provider, user) = (compiled(&provider, "provider.wasm"), compiled(&user, "user.plan"));
     returns(&["run", &user, "--with", &provider], "1\n");
-    fails(&["run", &user], 1, &["user.plan: can't be linked", "import \"a:b/numbers#one\" is missing"]);
+    fails(
+        &["run", &user],
+        1,
+        &["user.plan: can't be linked", "an import is missing:\n  a:b/numbers\n    one: func() -> u32"],
+    );
 }
 
 #[test]

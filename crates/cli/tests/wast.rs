@@ -231,17 +231,17 @@ const LARGE: &str = r#"(component {NAME} (core module $M (memory 48) (func (expo
 fn each_component_has_a_memory_budget_of_its_own() {
     // One after the other, and all of them at once.
     let unnamed = LARGE.replace("{NAME}", "").repeat(20);
-    passes("wast-budget.wast", &unnamed, &["--memory", "4M"]);
+    passes("wast-budget.wast", &unnamed, &["--max-memory", "4M"]);
     let named: String = (0..20).map(|at| LARGE.replace("{NAME}", &format!("$c{at}"))).collect();
     let invoked: String = (0..20).map(|at| format!("(invoke $c{at} \"f\")\n")).collect();
-    passes("wast-budget-all.wast", &format!("{named}{invoked}"), &["--memory", "4M"]);
+    passes("wast-budget-all.wast", &format!("{named}{invoked}"), &["--max-memory", "4M"]);
     // More than its own none has.
     let two = LARGE
         .replace("{NAME}", "")
         .replace("(core instance $m", "(core instance (instantiate $M)) (core instance $m");
-    let found = failures("wast-budget-two.wast", &two, &["--memory", "4M"]);
+    let found = failures("wast-budget-two.wast", &two, &["--max-memory", "4M"]);
     assert!(
-        found[0].contains("limit reached: memory") && found[0].ends_with("--memory raises it"),
+        found[0].contains("limit reached: memory") && found[0].ends_with("--max-memory raises it"),
         "{found:#?}"
     );
 }

@@ -118,6 +118,9 @@ impl Default for Config {
 }
 
 impl Config {
+    /// What [`Config::limits`] is by default.
+    pub const DEFAULT_LIMITS: Limits = DEFAULT_LIMITS;
+
     /// The default.
     pub fn new() -> Self {
         Self::default()

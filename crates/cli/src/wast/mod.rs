@@ -42,7 +42,7 @@ assert_trap, assert_exhaustion, assert_invalid, assert_malformed, assert_unlinka
 what earlier ones export by their names or registered names. An expected message has to be part of ours;
 with --any-message it is enough that it is a trap, a link error, or invalid, as expected.
 
---fuel and --timeout are for each file, which is read and parsed on that time; --memory is for each
+--fuel and --timeout are for each file, which is read and parsed on that time; --max-memory is for each
 component, of which a file may have any number. A component that no later directive calls or imports
 is freed, as soon as all that share its store are.
 

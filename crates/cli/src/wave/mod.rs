@@ -3,18 +3,24 @@
 //! `wasm_wave` asks a value or a type only what its [`WasmTypeKind`](wasm_wave::wasm::WasmTypeKind) says it is, so where
 //! it is something else any answer will do: nobody sees it.
 
+mod check;
+mod json;
 mod types;
 mod values;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use canon_async_component::types::{FuncType, TypeTable};
+use canon_async_component::types::{FuncType, TypeDef, TypeTable, ValType};
 use canon_async_component::val::Val;
 use wasm_wave::ast::Node;
 use wasm_wave::untyped::UntypedValue;
 
+pub use json::to_json;
 use types::WaveType;
 use values::WaveVal;
+
+use crate::suggest::cut;
 
 /// What was asked for with `--invoke`.
 pub struct Invocation {
@@ -25,6 +31,9 @@ pub struct Invocation {
 }
 
 impl Invocation {
+    /// A call without arguments, of whatever export is meant.
+    pub const NONE: Self = Self { name: String::new(), args: String::new() };
+
     /// Splits `name(args)`. A name alone is a call without arguments.
     ///
     /// # Errors
@@ -67,17 +76,30 @@ impl Invocation {
         if nodes.len() != ty.params.len() {
             let (wanted, given) = (ty.params.len(), nodes.len());
             let plural = if wanted == 1 { "" } else { "s" };
-            return Err(format!("expected {wanted} argument{plural}, found {given}: it is {}", signature()));
+            let signature = signature().to_string();
+            return Err(format!(
+                "expected {wanted} argument{plural}, found {given}: it is {}",
+                cut(&signature)
+            ));
         }
         let table = Arc::new(types.clone());
         let mut vals = Vec::new();
         for (at, (node, param)) in nodes.into_iter().zip(&ty.params).enumerate() {
             let wave_ty = WaveType { types: table.clone(), ty: param.ty };
+            let (number, name) = (at.saturating_add(1), &param.name);
+            if let Some(handle) = handle_in(types, param.ty) {
+                return Err(format!(
+                    "argument {number} \"{name}\": {handle} can't be written as an argument yet; a component that \
+                     calls this function can pass one: --with gives it to that component as an import"
+                ));
+            }
+            if let Some(problem) = check::problem(node, &wave_ty, &self.args) {
+                return Err(format!("argument {number} \"{name}\": {problem}"));
+            }
             let val = node.to_wasm_value::<WaveVal<'static>>(&wave_ty, &self.args).map_err(|error| {
                 let found = self.args.get(node.span()).unwrap_or_default();
-                let (number, name, wanted) = (at.saturating_add(1), &param.name, types.display(param.ty));
-                let (found, error) = (cut(found), error.to_string());
-                let error = cut(&error);
+                let wanted = types.display(param.ty).to_string();
+                let (wanted, found, error) = (cut(&wanted), cut(found), cut(&error.to_string()));
                 format!("argument {number} \"{name}\": expected {wanted}, found {found} ({error})")
             })?;
             vals.push(val.into_val());
@@ -86,13 +108,24 @@ impl Invocation {
     }
 }
 
-/// The beginning of a text that is too long for a message.
-fn cut(text: &str) -> String {
-    const CHARS: usize = 200;
-    match text.char_indices().nth(CHARS) {
-        Some((at, _)) => format!("{}..", text.get(..at).unwrap_or_default()),
-        None => text.into(),
+/// What has no text, if there is something of the kind in a type: the first that is found, in words.
+pub fn handle_in(types: &TypeTable, ty: ValType) -> Option<&'static str> {
+    let (mut seen, mut left) = (BTreeSet::new(), Vec::from([ty]));
+    while let Some(ty) = left.pop() {
+        let index = match ty {
+            ValType::ErrorContext => return Some("an error context"),
+            ValType::Defined(index) if seen.insert(index) => index,
+            _ => continue,
+        };
+        match types.def(index)? {
+            TypeDef::Own(_) => return Some("a resource"),
+            TypeDef::Borrow(_) => return Some("a borrowed resource"),
+            TypeDef::Stream(_) => return Some("a stream"),
+            TypeDef::Future(_) => return Some("a future"),
+            def => def.for_each(|ty| left.push(ty)),
+        }
     }
+    None
 }
 
 /// A value as WAVE text. Handles have no text in WAVE and are shown as `<stream 3>`.

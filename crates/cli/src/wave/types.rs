@@ -14,7 +14,7 @@ pub struct WaveType {
 }
 
 impl WaveType {
-    fn of(&self, ty: ValType) -> Self {
+    pub fn of(&self, ty: ValType) -> Self {
         Self { types: self.types.clone(), ty }
     }
 

@@ -15,6 +15,7 @@ mod values;
 pub use error::LinkError;
 pub use linker::{Linker, define_host_resource};
 pub use missing::{ImportKind, MissingImport};
+pub use names::canonical_name;
 
 use alloc::collections::BTreeMap;
 use alloc::format;

@@ -78,6 +78,20 @@ struct Version<'a> {
     pre: &'a str,
 }
 
+/// The canonical form of an interface name with a version, `a:b/c@1` of `a:b/c@1.2.3` and `a:b/c@0.2` of `a:b/c@0.2.6`:
+/// versions with the same one are compatible. `None` if it has no version, or one that is none. O(name).
+///
+/// ```
+/// use canon_async_component::link::canonical_name;
+///
+/// assert_eq!(canonical_name("a:b/c@1.2.3"), canonical_name("a:b/c@1"));
+/// assert_ne!(canonical_name("a:b/c@0.2.6"), canonical_name("a:b/c@0.3.0"));
+/// ```
+#[must_use]
+pub fn canonical_name(name: &str) -> Option<&str> {
+    split(name).map(|(canonical, _)| canonical)
+}
+
 /// The canonical form of a name with a version, and the version; `None` where it has none, or one that is no version.
 fn split(name: &str) -> Option<(&str, Version<'_>)> {
     let (path, text) = name.split_once('@')?;
