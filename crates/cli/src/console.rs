@@ -1,20 +1,34 @@
 //! What the commands print. Colours on a terminal alone, and not where `NO_COLOR` is set.
 
 use std::fmt::Display;
-use std::io::{ErrorKind, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::process::{ExitCode, exit};
 
 use anstyle::{AnsiColor, Style};
 use canon_async_component::inspect::Escaped;
+use serde::Serialize;
 
 /// For what went well.
 pub const GOOD: Style = AnsiColor::Green.on_default();
 /// For what did not.
 pub const BAD: Style = AnsiColor::Red.on_default().bold();
 
-/// A line on stdout. Whoever reads it may have gone (`canon .. | head`): then there is no use in going on.
+/// A line on stdout, written as it goes. Whoever reads it may have gone (`canon .. | head`): then there is no use
+/// in going on.
 pub fn line(text: impl Display) {
-    match writeln!(anstream::stdout(), "{text}") {
+    let mut out = BufWriter::new(anstream::stdout());
+    written(writeln!(out, "{text}").and_then(|()| out.flush()));
+}
+
+/// A line of JSON on stdout, written as it goes: see [`line`].
+pub fn json(value: &impl Serialize) {
+    let mut out = BufWriter::new(std::io::stdout());
+    let json = serde_json::to_writer(&mut out, value).map_err(std::io::Error::from);
+    written(json.and_then(|()| writeln!(out)).and_then(|()| out.flush()));
+}
+
+fn written(result: std::io::Result<()>) {
+    match result {
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::BrokenPipe => exit(0),
         Err(error) => {

@@ -21,12 +21,13 @@ use canon_async_component::types::TypeTable;
 use canon_async_component::types::ValType;
 use canon_async_wasmi::Val;
 use clap::Args;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
 
 use crate::console::{self, Class, Failure};
 use crate::input;
 use crate::limits::{Limits, StoreLimit};
-use crate::wave::{self, Invocation};
+use crate::wave::{self, Invocation, JsonAndText};
 use exports::Found;
 use session::{Session, Target};
 
@@ -112,7 +113,7 @@ pub struct Run {
 /// # Errors
 /// See the text of its help for the exit codes.
 pub fn run(args: &Run) -> Result<ExitCode, Failure> {
-    let mut output = Output { json: args.json.then(Map::new) };
+    let mut output = Output { json: args.json.then(Map::new), result: None };
     let done = call(args, &mut output);
     output.finish(done)
 }
@@ -120,6 +121,25 @@ pub fn run(args: &Run) -> Result<ExitCode, Failure> {
 /// What is printed: text as it comes, or one JSON object at the end.
 struct Output {
     json: Option<Map<String, Value>>,
+    /// For the object, once there is one.
+    result: Option<Option<Val>>,
+}
+
+/// The object.
+struct Printed<'a> {
+    fields: &'a Map<String, Value>,
+    result: Option<Option<&'a Val>>,
+}
+
+impl Serialize for Printed<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut object = to.serialize_map(None)?;
+        self.fields.iter().try_for_each(|(name, value)| object.serialize_entry(name, value))?;
+        if let Some(result) = self.result {
+            object.serialize_entry("result", &result.map(JsonAndText))?;
+        }
+        object.end()
+    }
 }
 
 impl Output {
@@ -129,16 +149,13 @@ impl Output {
         }
     }
 
-    fn result(&mut self, found: &Found, result: Option<&Val>) {
-        if self.json.is_none() {
+    fn result(&mut self, found: &Found, result: Option<Val>) {
+        if self.json.is_some() {
+            self.result = Some(result);
+        } else if let Some(result) = result.filter(|_| !found.is_command()) {
             // Of a command only the outcome counts.
-            if let Some(result) = result.filter(|_| !found.is_command()) {
-                console::line(wave::to_text(result));
-            }
-            return;
+            console::line(wave::Text(&result));
         }
-        let value = |val| json!({ "value": wave::to_json(val), "wave": wave::to_text(val) });
-        self.set("result", result.map_or(Value::Null, value));
     }
 
     fn time(&mut self, nanos: Option<u128>) -> Result<(), Failure> {
@@ -174,7 +191,8 @@ impl Output {
             json.insert("error".into(), failure.to_json());
         }
         json.insert("exit_code".into(), code.into());
-        console::line(Value::Object(json));
+        let result = self.result.as_ref().map(Option::as_ref);
+        console::json(&Printed { fields: &json, result });
         Ok(ExitCode::from(code))
     }
 }
@@ -212,7 +230,8 @@ fn call(args: &Run, output: &mut Output) -> Result<(), Failure> {
             return Err(failure);
         }
     };
-    output.result(&found, result.as_ref());
+    let failed = found.is_command() && matches!(result, Some(Val::Result(Err(_))));
+    output.result(&found, result);
     if let Some(unprintable) = unprintable.filter(|_| !args.json) {
         console::note(unprintable);
     }
@@ -224,13 +243,11 @@ fn call(args: &Run, output: &mut Output) -> Result<(), Failure> {
         output.fuel(&session);
     }
     rest?;
-    match result {
-        Some(Val::Result(Err(_))) if found.is_command() => {
-            let text = format_args!("{}: the command failed: `run` returned an error", target.name);
-            Err(Failure::new(Class::Failed, text))
-        }
-        _ => Ok(()),
+    if failed {
+        let text = format_args!("{}: the command failed: `run` returned an error", target.name);
+        return Err(Failure::new(Class::Failed, text));
     }
+    Ok(())
 }
 
 /// What to say of a result that has no text.

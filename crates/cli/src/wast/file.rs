@@ -97,7 +97,7 @@ impl Run<'_> {
                         .is_some_and(|timeout| self.begun.elapsed() > timeout.saturating_add(GRACE))
                     {
                         self.end(Err(Failed::new(format_args!(
-                            "{}, while it was parsed, translated or compiled",
+                            "{}, in what can't be interrupted: parsing, compiling, a memory that grows",
                             self.options.limits().deadline()
                         ))));
                         return false;

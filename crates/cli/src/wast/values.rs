@@ -5,6 +5,11 @@ use wast::component::WastVal;
 use wast::core::{NanPattern, WastArgCore, WastRetCore};
 use wast::{WastArg, WastRet};
 
+use crate::wave;
+
+/// The most bytes of a value's text in a message.
+const SHOWN: usize = 1_000;
+
 /// An argument as a value.
 ///
 /// # Errors
@@ -88,7 +93,7 @@ pub fn compare(expected: &[WastRet<'_>], found: Option<&Val>) -> Result<(), Stri
 
 /// A value for people, with its type.
 pub fn show(val: &Val) -> String {
-    format!("{} {}", val.kind(), crate::wave::to_text(val))
+    format!("{} {}", val.kind(), wave::beginning(val, SHOWN))
 }
 
 /// Whether two values are the same to the Component Model: there is one NaN, `0.0` and `-0.0` are two, and flags have no

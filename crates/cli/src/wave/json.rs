@@ -1,52 +1,76 @@
 //! Values as JSON, for `canon run --json`; its help text says how.
 
 use canon_async_component::val::Val;
-use serde_json::{Map, Value};
+use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::to_text;
+use super::Text;
 
-/// A value as JSON. Recurses as deep as its type nests.
-pub fn to_json(val: &Val) -> Value {
-    let optional = |val: &Option<Box<Val>>| val.as_deref().map_or(Value::Null, to_json);
-    match val {
-        Val::Bool(val) => (*val).into(),
-        Val::S8(val) => (*val).into(),
-        Val::U8(val) => (*val).into(),
-        Val::S16(val) => (*val).into(),
-        Val::U16(val) => (*val).into(),
-        Val::S32(val) => (*val).into(),
-        Val::U32(val) => (*val).into(),
-        Val::S64(val) => (*val).into(),
-        Val::U64(val) => (*val).into(),
-        Val::F32(val) => float(&val.to_string()),
-        Val::F64(val) => float(&val.to_string()),
-        Val::Char(val) => val.to_string().into(),
-        Val::String(val) | Val::Enum(val) => val.as_str().into(),
-        Val::List(vals) | Val::Tuple(vals) => vals.iter().map(to_json).collect(),
-        Val::Flags(names) => names.iter().map(String::as_str).collect(),
-        Val::Record(fields) => {
-            Value::Object(fields.iter().map(|(name, val)| (name.clone(), to_json(val))).collect())
+/// A value as JSON, written as it goes. Recurses as deep as its type nests.
+struct Json<'a>(&'a Val);
+
+impl Serialize for Json<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Val::Bool(val) => to.serialize_bool(*val),
+            Val::S8(val) => to.serialize_i8(*val),
+            Val::U8(val) => to.serialize_u8(*val),
+            Val::S16(val) => to.serialize_i16(*val),
+            Val::U16(val) => to.serialize_u16(*val),
+            Val::S32(val) => to.serialize_i32(*val),
+            Val::U32(val) => to.serialize_u32(*val),
+            Val::S64(val) => to.serialize_i64(*val),
+            Val::U64(val) => to.serialize_u64(*val),
+            Val::F32(val) => float(&val.to_string(), to),
+            Val::F64(val) => float(&val.to_string(), to),
+            Val::Char(val) => to.serialize_char(*val),
+            Val::String(val) | Val::Enum(val) => to.serialize_str(val),
+            Val::List(vals) | Val::Tuple(vals) => to.collect_seq(vals.iter().map(Json)),
+            Val::Flags(names) => to.collect_seq(names),
+            Val::Record(fields) => to.collect_map(fields.iter().map(|(name, val)| (name, Json(val)))),
+            Val::Map(entries) => to.collect_seq(entries.iter().map(|(key, val)| [Json(key), Json(val)])),
+            Val::Variant(name, payload) => single(name, payload.as_deref(), to),
+            Val::Option(None) => to.serialize_none(),
+            Val::Option(Some(val)) => single("some", Some(val), to),
+            Val::Result(Ok(payload)) => single("ok", payload.as_deref(), to),
+            Val::Result(Err(payload)) => single("err", payload.as_deref(), to),
+            other => to.collect_str(&Text(other)),
         }
-        Val::Map(entries) => {
-            entries.iter().map(|(key, val)| Value::Array(vec![to_json(key), to_json(val)])).collect()
-        }
-        Val::Variant(name, payload) => single(name, optional(payload)),
-        Val::Option(None) => Value::Null,
-        Val::Option(Some(val)) => single("some", to_json(val)),
-        Val::Result(Ok(payload)) => single("ok", optional(payload)),
-        Val::Result(Err(payload)) => single("err", optional(payload)),
-        other => to_text(other).into(),
+    }
+}
+
+/// A value as JSON and as WAVE text: `{"value": .., "wave": ..}`.
+pub struct JsonAndText<'a>(pub &'a Val);
+
+impl Serialize for JsonAndText<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut object = to.serialize_map(Some(2))?;
+        object.serialize_entry("value", &Json(self.0))?;
+        object.serialize_entry("wave", &InText(self.0))?;
+        object.end()
+    }
+}
+
+/// WAVE text, written as it goes too.
+struct InText<'a>(&'a Val);
+
+impl Serialize for InText<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&Text(self.0))
     }
 }
 
 /// An object with one field.
-fn single(name: &str, val: Value) -> Value {
-    Value::Object(Map::from_iter([(name.to_string(), val)]))
+fn single<S: Serializer>(name: &str, payload: Option<&Val>, to: S) -> Result<S::Ok, S::Error> {
+    let mut object = to.serialize_map(Some(1))?;
+    object.serialize_entry(name, &payload.map(Json))?;
+    object.end()
 }
 
 /// A number, from its text so that 0.1 stays 0.1; as text if it is not finite, for which JSON has no number.
-fn float(text: &str) -> Value {
+fn float<S: Serializer>(text: &str, to: S) -> Result<S::Ok, S::Error> {
     let number: Option<f64> = text.parse().ok();
-    let finite = number.filter(|number| number.is_finite());
-    finite.map_or_else(|| text.to_lowercase().into(), Value::from)
+    match number.filter(|number| number.is_finite()) {
+        Some(number) => to.serialize_f64(number),
+        None => to.serialize_str(&text.to_lowercase()),
+    }
 }

@@ -9,14 +9,16 @@ mod types;
 mod values;
 
 use std::collections::BTreeSet;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use canon_async_component::types::{FuncType, TypeDef, TypeTable, ValType};
 use canon_async_component::val::Val;
 use wasm_wave::ast::Node;
 use wasm_wave::untyped::UntypedValue;
+use wasm_wave::writer::Writer;
 
-pub use json::to_json;
+pub use json::JsonAndText;
 use types::WaveType;
 use values::WaveVal;
 
@@ -128,35 +130,97 @@ pub fn handle_in(types: &TypeTable, ty: ValType) -> Option<&'static str> {
     None
 }
 
-/// A value as WAVE text. Handles have no text in WAVE and are shown as `<stream 3>`.
-pub fn to_text(val: &Val) -> String {
-    wasm_wave::to_string(&WaveVal::new(val)).unwrap_or_else(|_| with_handles(val))
-}
+/// A value as WAVE text, written as it goes. Handles have no text in WAVE and are shown as `<stream 3>`.
+#[derive(Clone, Copy)]
+pub struct Text<'a>(pub &'a Val);
 
-/// Something to read, for a value with handles in it.
-fn with_handles(val: &Val) -> String {
-    match val {
-        Val::Resource(handle) => format!("<resource {handle}>"),
-        Val::Stream(handle) => format!("<stream {handle}>"),
-        Val::Future(handle) => format!("<future {handle}>"),
-        Val::ErrorContext(handle) => format!("<error-context {handle}>"),
-        Val::List(vals) => format!("[{}]", join(vals.iter().map(to_text))),
-        Val::Tuple(vals) => format!("({})", join(vals.iter().map(to_text))),
-        Val::Record(fields) => {
-            format!("{{{}}}", join(fields.iter().map(|(name, val)| format!("{name}: {}", to_text(val)))))
-        }
-        Val::Map(entries) => {
-            let entries = entries.iter().map(|(key, val)| format!("{}: {}", to_text(key), to_text(val)));
-            format!("{{{}}}", join(entries))
-        }
-        Val::Variant(name, Some(val)) => format!("{name}({})", to_text(val)),
-        Val::Option(Some(val)) => format!("some({})", to_text(val)),
-        Val::Result(Ok(Some(val))) => format!("ok({})", to_text(val)),
-        Val::Result(Err(Some(val))) => format!("err({})", to_text(val)),
-        other => format!("<{}>", other.kind()),
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Writer::new(f).write_value(&WaveVal::new(self.0)).map_err(|_| fmt::Error)
     }
 }
 
-fn join(texts: impl Iterator<Item = String>) -> String {
-    texts.collect::<Vec<_>>().join(", ")
+/// The beginning of a value's text: so many bytes, and " .." if there is more.
+pub fn beginning(val: &Val, bytes: usize) -> String {
+    let mut out = Beginning { text: String::new(), left: bytes };
+    match write!(out, "{}", Text(val)) {
+        Ok(()) => out.text,
+        Err(_) => out.text + " ..",
+    }
+}
+
+/// Takes no more than there is room for.
+struct Beginning {
+    text: String,
+    left: usize,
+}
+
+impl fmt::Write for Beginning {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let left = self.left.checked_sub(text.len());
+        let mut end = if left.is_some() { text.len() } else { self.left };
+        while !text.is_char_boundary(end) {
+            end = end.saturating_sub(1);
+        }
+        self.text.push_str(text.get(..end).unwrap_or_default());
+        self.left = left.unwrap_or(0);
+        left.map(drop).ok_or(fmt::Error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is written to it, and the most at once.
+    #[derive(Default)]
+    struct Pieces {
+        total: usize,
+        largest: usize,
+    }
+
+    impl fmt::Write for Pieces {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.total += text.len();
+            self.largest = self.largest.max(text.len());
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn text_is_written_as_it_goes() {
+        let list = Val::List((0..100_000).map(Val::U32).collect());
+        let text = Val::String("a\nb".repeat(100_000));
+        for val in [list, text] {
+            let mut pieces = Pieces::default();
+            write!(pieces, "{}", Text(&val)).unwrap();
+            assert!(pieces.total > 300_000 && pieces.largest < 10, "{} {}", pieces.total, pieces.largest);
+        }
+    }
+
+    #[test]
+    fn text_of_handles_says_what_they_are_in_values_of_every_kind() {
+        let record = Val::Record(vec![
+            ("a".into(), Val::List(vec![Val::Stream(1), Val::Future(2)])),
+            ("b".into(), Val::Option(Some(Box::new(Val::Resource(3))))),
+            ("c".into(), Val::Result(Err(Some(Box::new(Val::ErrorContext(4)))))),
+            (
+                "d".into(),
+                Val::Variant("some".into(), Some(Box::new(Val::Tuple(vec![Val::Stream(5), Val::U8(6)])))),
+            ),
+            ("e".into(), Val::Map(vec![(Val::U8(7), Val::Stream(8))])),
+        ]);
+        let expected = "{a: [<stream 1>, <future 2>], b: some(<resource 3>), c: err(<error-context 4>), \
+                        d: %some((<stream 5>, 6)), e: {7: <stream 8>}}";
+        assert_eq!(Text(&record).to_string(), expected);
+    }
+
+    #[test]
+    fn beginning_of_a_text_ends_at_a_character() {
+        let val = Val::String("\u{fc}".repeat(100));
+        assert_eq!(beginning(&val, 6), "\"\u{fc}\u{fc} ..");
+        assert_eq!(beginning(&val, 202), Text(&val).to_string());
+        let list = Val::List(vec![Val::U8(1); 1_000_000]);
+        assert_eq!(beginning(&list, 8), "[1, 1, 1 ..");
+    }
 }

@@ -31,25 +31,24 @@ impl<'a> WaveVal<'a> {
         Box::new(self.into_val())
     }
 
-    /// The values that this one is made of.
-    fn parts(&self) -> impl Iterator<Item = Cow<'_, Self>> {
-        let parts = match &self.0 {
-            Cow::Borrowed(val) => parts(val).into_iter().map(Self::new).collect::<Vec<_>>(),
-            Cow::Owned(val) => parts(val).into_iter().map(|val| Self::owned(val.clone())).collect(),
-        };
-        parts.into_iter().map(Cow::Owned)
+    /// The values that this one is made of, one at a time: there may be as many as memory has room for.
+    fn parts(&self) -> Box<dyn Iterator<Item = Cow<'_, Self>> + '_> {
+        match &self.0 {
+            Cow::Borrowed(val) => Box::new(parts(val).map(|val| Cow::Owned(Self::new(val)))),
+            Cow::Owned(val) => Box::new(parts(val).map(|val| Cow::Owned(Self::owned(val.clone())))),
+        }
     }
 }
 
 /// The values that a value is made of; keys and values in turn for a map.
-fn parts(val: &Val) -> Vec<&Val> {
+fn parts(val: &Val) -> Box<dyn Iterator<Item = &Val> + '_> {
     match val {
-        Val::List(vals) | Val::Tuple(vals) => vals.iter().collect(),
-        Val::Record(fields) => fields.iter().map(|(_, val)| val).collect(),
-        Val::Map(entries) => entries.iter().flat_map(|(key, val)| [key, val]).collect(),
-        Val::Variant(_, payload) | Val::Option(payload) => payload.iter().map(AsRef::as_ref).collect(),
-        Val::Result(Ok(payload) | Err(payload)) => payload.iter().map(AsRef::as_ref).collect(),
-        _ => Vec::new(),
+        Val::List(vals) | Val::Tuple(vals) => Box::new(vals.iter()),
+        Val::Record(fields) => Box::new(fields.iter().map(|(_, val)| val)),
+        Val::Map(entries) => Box::new(entries.iter().flat_map(|(key, val)| [key, val])),
+        Val::Variant(_, payload) | Val::Option(payload) => Box::new(payload.iter().map(AsRef::as_ref)),
+        Val::Result(Ok(payload) | Err(payload)) => Box::new(payload.iter().map(AsRef::as_ref)),
+        _ => Box::new(std::iter::empty()),
     }
 }
 
@@ -91,13 +90,12 @@ impl WasmValue for WaveVal<'_> {
             Val::Record(_) => WasmTypeKind::Record,
             Val::Tuple(_) => WasmTypeKind::Tuple,
             Val::Variant(..) => WasmTypeKind::Variant,
-            Val::Enum(_) => WasmTypeKind::Enum,
             Val::Option(_) => WasmTypeKind::Option,
             Val::Result(_) => WasmTypeKind::Result,
             Val::Flags(_) => WasmTypeKind::Flags,
             Val::Map(_) => WasmTypeKind::Map,
-            // Handles, and what may come.
-            _ => WasmTypeKind::Unsupported,
+            // Handles, and what may come, have no text in WAVE: they are shown like the case of an enum.
+            _ => WasmTypeKind::Enum,
         }
     }
 
@@ -226,7 +224,11 @@ impl WasmValue for WaveVal<'_> {
     fn unwrap_enum(&self) -> Cow<'_, str> {
         match &*self.0 {
             Val::Enum(name) => name.into(),
-            _ => "".into(),
+            Val::Resource(handle) => format!("<resource {handle}>").into(),
+            Val::Stream(handle) => format!("<stream {handle}>").into(),
+            Val::Future(handle) => format!("<future {handle}>").into(),
+            Val::ErrorContext(handle) => format!("<error-context {handle}>").into(),
+            other => format!("<{}>", other.kind()).into(),
         }
     }
 
