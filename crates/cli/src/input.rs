@@ -180,15 +180,22 @@ fn translated(path: &Path, bytes: Vec<u8>) -> Result<Loaded, Failure> {
         check_size(&bytes, &options).map_err(|error| Failure::component(format_args!("{at}: {error}")))?;
         bytes = wrap::component(&bytes).map_err(|error| match error {
             WrapError::NoType => Failure::usage(format_args!("{at}: {error}")),
-            WrapError::Invalid(_) => Failure::component(format_args!("{at}: {error}")),
+            // Names of core modules are any text: a line of theirs is none of ours.
+            WrapError::Invalid(_) => {
+                Failure::component(format_args!("{at}: {}", error.to_string().replace('\n', "\n  ")))
+            }
         })?;
     }
-    let plan = translate(&bytes, &options).map_err(|error| match error {
-        TranslateError::NotWasm => Failure::usage(format_args!("{at}: {error}")),
-        TranslateError::Invalid { .. } => {
-            Failure::component(format_args!("{at}: the component is not valid: {error}"))
+    let plan = translate(&bytes, &options).map_err(|error| {
+        let text = error.to_string();
+        let text = Escaped(&text);
+        match error {
+            TranslateError::NotWasm => Failure::usage(format_args!("{at}: {text}")),
+            TranslateError::Invalid { .. } => {
+                Failure::component(format_args!("{at}: the component is not valid: {text}"))
+            }
+            _ => Failure::component(format_args!("{at}: {text}")),
         }
-        error => Failure::component(format_args!("{at}: {error}")),
     })?;
     Ok(Loaded { plan, binary: Some(bytes) })
 }

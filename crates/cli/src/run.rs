@@ -27,6 +27,7 @@ use serde_json::{Map, Value, json};
 use crate::console::{self, Class, Failure};
 use crate::input;
 use crate::limits::{Limits, StoreLimit};
+use crate::suggest::cut;
 use crate::wave::{self, Invocation, JsonAndText};
 use exports::Found;
 use session::{Session, Target};
@@ -34,33 +35,37 @@ use session::{Session, Target};
 const AFTER_HELP: &str = "\
 A core module that was built with wit-bindgen is made a component first.
 
-Without --invoke the export is `run` of `wasi:cli/run`, of any version, else `run`. A function of an exported
-instance is called as 'instance#function(..)'. A shorter name will do if only one export fits: 'c#g()' or
-'g()' for 'a:b/c@1.2.0#g()'; so will a compatible version: 'a:b/c@1#g()'.
+Without --invoke the export is `run` of `wasi:cli/run`, of any version, else `run`. A function of an
+exported instance is called as 'instance#function(..)'. A shorter name will do if only one export
+fits: 'c#g()' or 'g()' for 'a:b/c@1.2.0#g()'. So will a compatible version: 'a:b/c@1#g()'.
 
 The component gets nothing from its surroundings: `canon run` provides no imports but what the
-components after --with export. Each of them may import what those before it export. There is no WASI yet.
+components after --with export. Each of them may import what those before it export. There is no
+WASI yet.
 
 Arguments and results are WAVE text: 42, 1.5, true, 'c', \"text\", [1, 2], (1, \"two\"),
 {name: \"x\", size: 3}, some(1), none, ok(1), err(\"why\"), case, case(1), {flag-a, flag-b}.
-A function without a result prints nothing. Resources, streams, futures and error contexts can be neither
-written nor printed yet.
+A function without a result prints nothing. Resources, streams, futures and error contexts can't be
+written or printed yet.
 
-What the call leaves behind once it has returned its result is run to its end; a trap in it is an error too.
-Ctrl-C ends the run, and shows who waits for what.
+What the call leaves behind once it has returned its result is run to its end, and a trap in it is
+an error too. Ctrl-C ends the run, and shows who waits for what; a second one ends it at once.
 
-With --json stdout has one line, an object, also if the run fails (but not for options that make no sense):
-  export     the export that was called: its path
-  result     {\"value\": JSON, \"wave\": WAVE text}; null for a function without a result; absent if it failed
-  nanos      with --time
-  fuel       with --trace-fuel: [{\"component\", \"step\", \"fuel\"}]
-  error      {\"class\", \"message\", \"exit_code\"}, if something failed; both result and error if it failed
-             after the result. Classes: usage, component, link, trap, limit, deadlock, interrupted, failed
-  exit_code  what the command exits with
-A value as JSON: numbers, booleans and strings are what they are (NaN and infinities: \"nan\", \"inf\", \"-inf\");
-lists and tuples are arrays; a record is an object; flags are an array of names; an enum is its name; a variant
-is {\"case\": payload or null}; an option is null or {\"some\": value}; a result is {\"ok\": ..} or {\"err\": ..}; a
-map is an array of [key, value].
+With --json stdout has one line, an object, also if the run fails (but not if the options make no
+sense):
+  export             the path of the export that was called
+  result             {\"value\": as JSON, \"wave\": as WAVE text}; null for a function without a
+                     result; absent if there was none
+  nanos              with --time
+  fuel               with --trace-fuel: [{\"component\", \"step\", \"fuel\"}]
+  fuel_by_component  with --trace-fuel: [{\"component\", \"fuel\"}]
+  error              {\"class\", \"message\", \"exit_code\"} if something failed, maybe after the result.
+                     The classes: usage, component, link, trap, limit, deadlock, interrupted, failed
+  exit_code          what the command exits with
+Values as JSON: numbers, booleans and strings are what they are (but \"nan\", \"inf\", \"-inf\"); lists
+and tuples are arrays, records are objects, flags are arrays of names, enums are names; a variant is
+{\"case\": payload or null}, an option null or {\"some\": value}, a result {\"ok\": value or null} or
+{\"err\": value or null}, a map [[key, value], ..].
 
 Examples:
   canon run examples/pipeline.wat
@@ -172,8 +177,14 @@ impl Output {
     fn fuel(&mut self, session: &Session) {
         let used = session.fuel();
         if self.json.is_some() {
-            let entry = |(component, step, fuel): &(String, String, u64)| json!({ "component": component, "step": step, "fuel": fuel });
-            return self.set("fuel", used.iter().map(entry).collect());
+            let entry = |used: &session::FuelUsed| {
+                let (component, step, fuel) = used;
+                json!({ "component": component, "step": step, "fuel": fuel })
+            };
+            self.set("fuel", used.iter().map(entry).collect());
+            let entry = |(component, fuel)| json!({ "component": component, "fuel": fuel });
+            let by_component = session.fuel_by_component().into_iter().map(entry).collect();
+            return self.set("fuel_by_component", by_component);
         }
         console::note("fuel used:");
         for (component, step, fuel) in used {
@@ -181,6 +192,10 @@ impl Output {
         }
         let total = used.iter().fold(0u64, |sum, (.., fuel)| sum.saturating_add(*fuel));
         console::note(format_args!("  total: {total}"));
+        console::note("of that by component:");
+        for (component, fuel) in session.fuel_by_component() {
+            console::note(console::shown(format_args!("  {component}: {fuel}")));
+        }
     }
 
     /// The end: what the process exits with.
@@ -216,8 +231,8 @@ fn call(args: &Run, output: &mut Output) -> Result<(), Failure> {
         Some(invocation) => invocation.args(&plan.types, ty),
         None => Invocation::NONE.args(&plan.types, ty),
     };
-    let vals =
-        vals.map_err(|message| Failure::usage(format_args!("--invoke: \"{}\": {message}", target.export)))?;
+    let export = cut(&target.export);
+    let vals = vals.map_err(|message| Failure::usage(format_args!("--invoke: \"{export}\": {message}")))?;
     let unprintable = ty.result.and_then(|ty| unprintable(&plan.types, ty));
     let mut session = Session::new(args, &target)?;
     let called = session.link(providers, plan).and_then(|instance| session.call(&instance, &vals));

@@ -1,4 +1,6 @@
-//! "Did you mean .. ?"
+//! Names and other text in messages: "did you mean .. ?", lists, and what is too long.
+
+use canon_async_component::inspect::Escaped;
 
 /// The candidate that a name may be a typing error of; `None` if none is close.
 pub fn closest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -16,15 +18,15 @@ pub fn closest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 
 /// `; did you mean "x"?`, or nothing.
 pub fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
-    closest(name, candidates).map_or_else(String::new, |found| format!("; did you mean \"{found}\"?"))
+    closest(name, candidates).map_or_else(String::new, |found| format!("; did you mean \"{}\"?", cut(found)))
 }
 
-/// The beginning of a text that is too long for a message.
+/// A text for a message, in one line: without what would control a terminal, and only its beginning if it is long.
 pub fn cut(text: &str) -> String {
     const CHARS: usize = 200;
     match text.char_indices().nth(CHARS) {
-        Some((at, _)) => format!("{}..", text.get(..at).unwrap_or_default()),
-        None => text.into(),
+        Some((at, _)) => format!("{}..", Escaped(text.get(..at).unwrap_or_default())),
+        None => Escaped(text).to_string(),
     }
 }
 

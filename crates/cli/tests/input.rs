@@ -137,8 +137,14 @@ fn name_that_would_control_a_terminal_is_escaped() {
     assert!(ran.out.starts_with(&format!("// component {shown}\npackage root:component;\n")), "{}", ran.out);
     fails(&["run", &path], 1, &[shown]);
     // A core module's own names are any text.
-    let text = r#"(component (core module (func (export "a\1bb")) (func (export "a\1bb"))))"#;
-    fails(&["run", &file("input-names.wat", text)], 1, &[r"a\u{1b}b"]);
+    let text = r#"(component (core module (func (export "a\1bb\0aerror: fake")) (func (export "a\1bb\0aerror: fake"))))"#;
+    fails(&["run", &file("input-names.wat", text)], 1, &[r"a\u{1b}b\nerror: fake"]);
+    let text = r#"(component
+      (core module $A (func (export "f"))) (core instance $a (instantiate $A))
+      (core module $M (import "x\1b\0aerror: fake" "f" (func)) (func (export "run")))
+      (core instance $m (instantiate $M (with "x\1b\0aerror: fake" (instance $a))))
+      (func (export "run") (canon lift (core func $m "run"))))"#;
+    returns(&["run", &file("input-names-linked.wat", text)], "");
 }
 
 /// 64 MiB for what a component costs before it is refused, beside the binary, its libraries, and the stack of 256 MiB that

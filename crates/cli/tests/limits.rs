@@ -112,6 +112,32 @@ fn run_takes_times_with_units_and_old_names_of_options() {
     returns(&["run", &large, "--invoke", "f(1)", "--memory", "256M", "--stack", "1M"], "1\n");
 }
 
+#[test]
+fn fuel_that_was_used_is_told_apart_by_component() {
+    let worker = r#"(component $worker
+      (core module $M (func (export "work") (param i32) (result i32)
+        (loop (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))) (i32.const 1)))
+      (core instance $m (instantiate $M))
+      (func (export "work") (param "n" u32) (result u32) (canon lift (core func $m "work"))))"#;
+    let boss = r#"(component $boss
+      (import "work" (func $work (param "n" u32) (result u32)))
+      (core func $work' (canon lower (func $work)))
+      (core module $M
+        (import "" "work" (func $work (param i32) (result i32)))
+        (func (export "run") (result i32) (call $work (i32.const 10000))))
+      (core instance $m (instantiate $M (with "" (instance (export "work" (func $work'))))))
+      (func (export "run") (result u32) (canon lift (core func $m "run"))))"#;
+    let (worker, boss) = (file("limits-worker.wat", worker), file("limits-boss.wat", boss));
+    let ran = canon(&["run", &boss, "--with", &worker, "--trace-fuel"]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(0), "1\n"), "{}", ran.err);
+    let used = |component: &str| {
+        let (_, by) = ran.err.split_once("of that by component:\n").expect("a second list");
+        let found = by.lines().find_map(|line| line.strip_prefix(&format!("  {component}: ")));
+        found.and_then(|fuel| fuel.parse::<u64>().ok()).expect("a number")
+    };
+    assert!(used("worker") > 10_000 && (1..100).contains(&used("boss")), "{}", ran.err);
+}
+
 /// It makes as many threads as it is told to, which never run.
 const THREADS: &str = r#"(component $spawner
   (core module $T (table (export "t") 1 funcref))
@@ -148,7 +174,8 @@ fn fuel_that_was_used_is_shown_by_component_and_call() {
     let ran = canon(&["run", "examples/pipeline.wat", "--trace-fuel"]);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     let lines: Vec<&str> = ran.err.lines().collect();
-    let [title, instantiation, call, total] = lines[..] else { panic!("{}", ran.err) };
+    let [title, instantiation, call, total, by, component, ..] = lines[..] else { panic!("{}", ran.err) };
+    assert!(by == "of that by component:" && component.starts_with("  pipeline: "), "{}", ran.err);
     assert_eq!((title, instantiation), ("fuel used:", "  pipeline: instantiation: 0"));
     let call = call.strip_prefix("  pipeline: call of \"run\": ").expect("the call");
     assert_eq!(total.strip_prefix("  total: "), Some(call));

@@ -204,7 +204,9 @@ impl<T> Wx<'_, T> {
         payer: Payer,
         run: impl FnOnce(StoreContextMut<'_, State<T>>) -> Result<Ran, wasmi::Error>,
     ) -> Result<Outcome, Error> {
+        let outer = self.account_thread(thread);
         let outcome = self.run_slices(false, run).and_then(|ended| self.ran(thread, payer, ended));
+        self.account(outer);
         if !matches!(outcome, Ok(Outcome::Blocked)) {
             self.state_mut().free_stack(payer);
         }
@@ -234,7 +236,9 @@ impl<T> Wx<'_, T> {
     ) -> Result<u64, Error> {
         let payer = self.state().grower();
         self.state_mut().take_stack(payer)?;
+        let outer = self.account(payer);
         let ended = self.run_slices(true, run);
+        self.account(outer);
         self.state_mut().free_stack(payer);
         match ended? {
             Ended::Returned(bits) => Ok(bits),

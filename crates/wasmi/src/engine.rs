@@ -62,7 +62,9 @@ impl<T> Engine for Wx<'_, T> {
         let state = self.state_mut();
         let plain = core::mem::replace(&mut state.plain, true);
         let outer = core::mem::replace(&mut state.instantiating, payer);
+        let account = self.account(payer);
         let made = Instance::new(&mut self.0, module, &externs);
+        self.account(account);
         let state = self.state_mut();
         (state.plain, state.instantiating) = (plain, outer);
         state.free_stack(payer);

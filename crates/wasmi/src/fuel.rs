@@ -14,17 +14,21 @@ use alloc::boxed::Box;
 #[cfg(feature = "std")]
 use alloc::format;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering};
 #[cfg(feature = "std")]
 use core::time::Duration;
 #[cfg(feature = "std")]
 use std::time::Instant;
 
+use canon_async::id::ThreadId;
 use canon_async::{Error, Trap};
 use canon_async_component::Charge;
 
+use crate::budget::Payer;
 use crate::config::Engine;
 use crate::embedding::Wx;
+use crate::instance::Instance;
 use crate::later::Wakeups;
 use crate::state::State;
 use crate::store::{Caller, Store};
@@ -123,12 +127,41 @@ pub(crate) struct Meter {
     slice: Option<u64>,
     /// The host's fuel that wasmi does not hold.
     reserve: u64,
+    accounts: Accounts,
     interrupted: Arc<AtomicBool>,
     #[cfg(feature = "std")]
     deadline: Option<Deadline>,
     /// What was done since the clock was looked at.
     #[cfg(feature = "std")]
     work: u64,
+}
+
+/// Who used how much fuel.
+#[derive(Debug, Default)]
+struct Accounts {
+    /// What runs is of this root.
+    current: Payer,
+    /// All fuel that there was when it began to.
+    mark: u64,
+    /// By the root's index.
+    used: Vec<u64>,
+}
+
+impl Accounts {
+    /// What was used since the mark is the current root's, and from now on what runs is `next`'s. The root before.
+    fn switch(&mut self, next: Payer, all: u64) -> Payer {
+        if let Some(root) = self.current {
+            let used = self.mark.saturating_sub(all);
+            if self.used.len() <= root.index() {
+                self.used.resize(root.index().saturating_add(1), 0);
+            }
+            if let Some(sum) = self.used.get_mut(root.index()) {
+                *sum = sum.saturating_add(used);
+            }
+        }
+        self.mark = all;
+        core::mem::replace(&mut self.current, next)
+    }
 }
 
 #[cfg(feature = "std")]
@@ -152,6 +185,7 @@ impl Meter {
             paid,
             slice,
             reserve: 0,
+            accounts: Accounts::default(),
             interrupted: Arc::default(),
             #[cfg(feature = "std")]
             deadline: None,
@@ -265,6 +299,26 @@ impl<T> Wx<'_, T> {
         self.state().meter.all(self.held())
     }
 
+    /// From now on what runs, and what is done for it, is this root's: the root before.
+    pub(crate) fn account(&mut self, to: Payer) -> Payer {
+        if !self.state().meter.paid {
+            return None;
+        }
+        let all = self.all_fuel()?;
+        self.state_mut().meter.accounts.switch(to, all)
+    }
+
+    /// The same for the root that a thread is of, which need not be the one that pays for its memory.
+    pub(crate) fn account_thread(&mut self, thread: ThreadId) -> Payer {
+        let State { meter, core, .. } = self.state();
+        if !meter.paid {
+            return None;
+        }
+        let instance = core.thread(thread).and_then(|thread| core.instance(thread.instance()).ok());
+        let root = instance.map(|instance| instance.root());
+        self.account(root)
+    }
+
     /// Gives wasmi as much of all fuel as a slice has, or as it needs to go on.
     fn share(&mut self, all: u64, needed: u64) {
         let meter = &mut self.state_mut().meter;
@@ -372,7 +426,10 @@ impl<T> Wx<'_, T> {
         if !self.state().meter.paid {
             return Err(crate::Error::misuse(NO_FUEL));
         }
+        let current = self.state().meter.accounts.current;
+        self.account(current);
         self.share(fuel, 0);
+        self.state_mut().meter.accounts.mark = fuel;
         Ok(())
     }
 
@@ -419,6 +476,17 @@ impl<T> Store<T> {
     pub fn fuel(&self) -> Result<u64, crate::Error> {
         let all = self.0.data().meter.all(self.0.get_fuel().unwrap_or(0));
         all.ok_or_else(|| crate::Error::misuse(NO_FUEL))
+    }
+
+    /// The fuel that this component has used since it was instantiated, without the components that it called:
+    /// instructions, and what was done for them. What is done for the host's calls, such as decoding a result,
+    /// is no component's. 0 without [`Config::fuel`](crate::Config::fuel), and for an instance of another store. O(1).
+    pub fn fuel_used(&self, instance: &Instance) -> u64 {
+        let state = self.0.data();
+        if instance.store != state.id {
+            return 0;
+        }
+        state.meter.accounts.used.get(instance.root().index()).copied().unwrap_or(0)
     }
 
     /// What ends this store's guests from elsewhere, if its engine is

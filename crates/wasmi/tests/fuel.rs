@@ -78,3 +78,56 @@ fn whoever_polls_a_call_gives_it_fuel_each_time() {
         assert_eq!(result.is_ok(), ends, "{result:?}");
     }
 }
+
+/// `work` counts down from its argument; `pass` calls that of another component.
+const WORKER: &str = r#"(component
+  (core module $M (func (export "work") (param i32) (result i32)
+    (loop (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))) (i32.const 1)))
+  (core instance $m (instantiate $M))
+  (func (export "work") (param "n" u32) (result u32) (canon lift (core func $m "work"))))"#;
+
+const PASSER: &str = r#"(component
+  (import "work" (func $work (param "n" u32) (result u32)))
+  (core func $work' (canon lower (func $work)))
+  (core module $M
+    (import "" "work" (func $work (param i32) (result i32)))
+    (func $start (nop))
+    (start $start)
+    (func (export "pass") (param i32) (result i32) (call $work (local.get 0))))
+  (core instance $m (instantiate $M (with "" (instance (export "work" (func $work'))))))
+  (func (export "pass") (param "n" u32) (result u32) (canon lift (core func $m "pass"))))"#;
+
+#[test]
+fn fuel_that_was_used_is_that_of_the_component_whose_code_ran() {
+    for interruptible in [false, true] {
+        let engine = Engine::new(Config::new().fuel(true).interruptible(interruptible).slice_fuel(500));
+        let (worker, passer) = (component(&engine, WORKER), component(&engine, PASSER));
+        let mut store = Store::new(&engine, ());
+        store.set_fuel(1_000_000).unwrap();
+        let worker = Linker::new(&engine).instantiate(&mut store, &worker).unwrap();
+        let mut linker = Linker::new(&engine);
+        linker.export(&store, "work", &worker, "work").unwrap();
+        let passer = linker.instantiate(&mut store, &passer).unwrap();
+        let started = store.fuel_used(&passer);
+        assert!(started > 0 && started < 100 && store.fuel_used(&worker) == 0, "{started}");
+        let before = store.fuel().unwrap();
+        call(&mut store, &passer, "pass", &[Val::U32(10_000)]).unwrap();
+        let (worked, passed) = (store.fuel_used(&worker), store.fuel_used(&passer));
+        assert!(worked > 10_000 && passed > started && passed < 100, "{worked} {passed}");
+        assert_eq!(before - store.fuel().unwrap(), worked + passed - started);
+        // More fuel is none that was used.
+        store.set_fuel(50).unwrap();
+        assert_eq!(store.fuel_used(&worker), worked);
+        call(&mut store, &passer, "pass", &[Val::U32(10_000)]).unwrap_err();
+        assert_eq!(
+            store.fuel_used(&worker) + store.fuel_used(&passer),
+            worked + passed + 50 - store.fuel().unwrap()
+        );
+    }
+    let engine = Engine::default();
+    let mut store = Store::new(&engine, ());
+    let worker = component(&engine, WORKER);
+    let worker = Linker::new(&engine).instantiate(&mut store, &worker).unwrap();
+    call(&mut store, &worker, "work", &[Val::U32(10)]).unwrap();
+    assert_eq!(store.fuel_used(&worker), 0);
+}

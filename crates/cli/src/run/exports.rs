@@ -1,7 +1,6 @@
 //! Which export is meant: by its name, a unique short name, or a compatible version.
 
 use canon_async_component::Plan;
-use canon_async_component::inspect::Escaped;
 use canon_async_component::link::canonical_name;
 use canon_async_component::plan::{Export, ExportItem, Func, MAX_NESTING};
 
@@ -90,7 +89,7 @@ fn list<'a>(plan: &Plan, found: impl Iterator<Item = &'a Found>) -> String {
     let mut found = found.fuse();
     let line = |Found { path, func }: &Found| {
         let ty = plan.func_type(*func).map_or_else(String::new, |ty| plan.types.display_func(ty).to_string());
-        format!("\n  {}: {}", Escaped(&cut(path)), Escaped(&cut(&ty)))
+        format!("\n  {}: {}", cut(path), cut(&ty))
     };
     let mut text: String = found.by_ref().take(MOST).map(line).collect();
     match found.count() {

@@ -4,12 +4,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use canon_async::Trap;
 use canon_async_component::Plan;
+use canon_async_component::inspect::Escaped;
 use canon_async_wasmi::{Component, Config, Engine, Error, Instance, Linker, Stopped, Store, Val};
 
 use super::waits::{self, Names};
 use super::{Run, interrupt, missing};
 use crate::console::{Class, Failure};
 use crate::limits::StoreLimit;
+use crate::suggest::cut;
 
 /// The fuel of a slice, between two looks at the flag that Ctrl-C sets: some 20 ms.
 const SLICE_FUEL: u32 = 2_000_000;
@@ -38,7 +40,7 @@ struct Watch {
 }
 
 /// A component's name, what it did, and the fuel that took.
-type FuelUsed = (String, String, u64);
+pub type FuelUsed = (String, String, u64);
 
 pub struct Session<'a> {
     args: &'a Run,
@@ -49,6 +51,8 @@ pub struct Session<'a> {
     /// What was left before the step under way.
     fuel_before: u64,
     fuel: Vec<FuelUsed>,
+    /// The components that were instantiated, by name.
+    instances: Vec<(String, Instance)>,
 }
 
 impl<'a> Session<'a> {
@@ -83,12 +87,27 @@ impl<'a> Session<'a> {
             interrupt::set(store.interrupt_handle());
         }
         let fuel_before = store.fuel().unwrap_or(0);
-        Ok(Self { args, target, store, linker: Linker::new(&engine), watch, fuel_before, fuel: Vec::new() })
+        let linker = Linker::new(&engine);
+        let (fuel, instances) = (Vec::new(), Vec::new());
+        Ok(Self { args, target, store, linker, watch, fuel_before, fuel, instances })
     }
 
     /// What each step used.
     pub fn fuel(&self) -> &[FuelUsed] {
         &self.fuel
+    }
+
+    /// What each component used in all, and at last what no component did: work on the values of the call.
+    pub fn fuel_by_component(&self) -> Vec<(&str, u64)> {
+        let used =
+            self.instances.iter().map(|(name, instance)| (name.as_str(), self.store.fuel_used(instance)));
+        let mut used: Vec<_> = used.collect();
+        let all = self.fuel.iter().fold(0u64, |sum, (.., fuel)| sum.saturating_add(*fuel));
+        let rest = used.iter().fold(all, |rest, (_, fuel)| rest.saturating_sub(*fuel));
+        if rest > 0 {
+            used.push(("values of the call", rest));
+        }
+        used
     }
 
     /// A step is over: what it used is written down.
@@ -116,7 +135,8 @@ impl<'a> Session<'a> {
 
     /// Compiles and instantiates a component.
     fn instantiate(&mut self, name: &str, plan: Plan, provided: &[String]) -> Result<Instance, Failure> {
-        let failed = |error: Error| Failure::component(format_args!("{name}: {error}"));
+        let failed =
+            |error: Error| Failure::component(format_args!("{name}: {}", Escaped(&error.to_string())));
         let component = Component::from_plan(self.store.engine(), plan).map_err(failed)?;
         let missing = match self.args.unknown_imports_trap {
             true => self.linker.unknown_imports_trap(&mut self.store, &component).map_err(failed)?,
@@ -130,10 +150,15 @@ impl<'a> Session<'a> {
         let instance = self.linker.instantiate(&mut self.store, &component);
         self.step(name, "instantiation");
         let instance = instance.map_err(|error| match error {
-            Error::Link(error) => Failure::new(Class::Link, format_args!("{name}: can't be linked: {error}")),
+            Error::Link(error) => {
+                // It may have names of core modules in it, which are any text.
+                let error = error.to_string();
+                Failure::new(Class::Link, format_args!("{name}: can't be linked: {}", Escaped(&error)))
+            }
             error => self.failure(format_args!("{name}: can't be instantiated"), &error),
         })?;
         lock(&self.watch).names.add(name, &instance);
+        self.instances.push((name.to_string(), instance.clone()));
         Ok(instance)
     }
 
@@ -145,13 +170,14 @@ impl<'a> Session<'a> {
     ) -> Result<(Option<Val>, Option<u128>), Failure> {
         let Target { name, export } = self.target;
         let func = instance.func(&self.store, export);
-        let func = func.ok_or_else(|| self.target.failed(format_args!("the export \"{export}\" is lost")))?;
+        let func = func.ok_or_else(|| self.target.failed("the export is lost"))?;
         let start = thread_time();
         let result = func.call(&mut self.store, args);
         let end = thread_time();
-        self.step(name, &format!("call of \"{export}\""));
+        let shown = cut(export);
+        self.step(name, &format!("call of \"{shown}\""));
         let result =
-            result.map_err(|error| self.failure(format_args!("{name}: export \"{export}\""), &error))?;
+            result.map_err(|error| self.failure(format_args!("{name}: export \"{shown}\""), &error))?;
         let nanos = start.zip(end).and_then(|(start, end)| end.checked_sub(start));
         Ok((result, nanos))
     }
@@ -159,6 +185,7 @@ impl<'a> Session<'a> {
     /// Runs what the call left behind when it returned.
     pub fn rest(&mut self) -> Result<(), Failure> {
         let Target { name, export } = self.target;
+        let export = cut(export);
         let rest = self.store.run_to_idle();
         let left = self.store.fuel().unwrap_or(0);
         if left != self.fuel_before {

@@ -9,6 +9,8 @@ use canon_async::{Heap, Store};
 use canon_async_component::Extern;
 use canon_async_wasmi::Instance;
 
+use crate::suggest::cut;
+
 /// How many threads are listed, and of a set's members.
 const MOST: usize = 20;
 const MOST_MEMBERS: usize = 4;
@@ -41,7 +43,7 @@ impl Names {
             let path = format!("{prefix}{name}");
             match export {
                 Extern::Func(func) => {
-                    self.funcs.entry(func.lift().index()).or_insert(path);
+                    self.funcs.entry(func.lift().index()).or_insert_with(|| cut(&path));
                 }
                 Extern::Instance(inner) => self.add_funcs(&format!("{path}#"), inner),
                 _ => {}
