@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use canon_async::spec::PINNED_COMMIT;
-use canon_async_cli::wast::{self, Options};
+use canon_async_cli::wast::{self, Directive, Options};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde::Deserialize;
 use std_tests::source;
@@ -39,6 +39,9 @@ struct Listed {
     kind: Kind,
     /// The line of the directive that fails first.
     line: usize,
+    /// The lines of the others.
+    #[serde(default)]
+    also: Vec<usize>,
     /// What is part of our reason for the failure.
     found: String,
     /// Why it does not pass.
@@ -131,13 +134,14 @@ fn check(path: &Path, strict: bool, entry: Option<&Listed>) -> Result<(), Failed
         (Some(_), None) => return Err(outcome.to_string().into()),
         (Some(first), Some(entry)) => (first, entry),
     };
-    let Listed { line, found, kind, reason: why, .. } = entry;
-    if first.line() == *line && first.failed().is_some_and(|failed| failed.reason().contains(found.as_str()))
-    {
+    let Listed { line, also, found, kind, reason: why, .. } = entry;
+    let others = outcome.failures().iter().skip(1).map(Directive::line);
+    let says = |failed: &wast::Failed| failed.reason().contains(found.as_str());
+    if first.line() == *line && first.failed().is_some_and(says) && others.eq(also.iter().copied()) {
         return Ok(());
     }
-    Err(format!("{first}\n{LIST} says that it fails in line {line} with \"{found}\" ({kind:?}: {why})")
-        .into())
+    let listed = format!("line {line} with \"{found}\", and lines {also:?} ({kind:?}: {why})");
+    Err(format!("{outcome}{LIST} says that it fails in {listed}").into())
 }
 
 /// The opcodes and gates of docs/spec-map.md are those of Binary.md's productions of `canon`:

@@ -4,6 +4,7 @@ mod common;
 
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::{Ran, canon, canon_with_input, fails, file};
@@ -222,6 +223,28 @@ fn host_spectest_provides_what_other_suites_import() {
     assert_eq!(canon(&["wast", path, "--host", "moon"]).code, Some(2));
 }
 
+#[test]
+fn unknown_imports_trap_when_they_are_called_and_stay_unlinkable() {
+    let text = r#"
+(component
+  (import "unknown" (func $f))
+  (core func $f' (canon lower (func $f)))
+  (core module $M (import "" "f" (func $f)) (func (export "f") (call $f)) (func (export "g")))
+  (core instance $m (instantiate $M (with "" (instance (export "f" (func $f'))))))
+  (func (export "f") (canon lift (core func $m "f")))
+  (func (export "g") (canon lift (core func $m "g"))))
+(assert_return (invoke "g"))
+(assert_trap (invoke "f") "unknown")
+(assert_unlinkable (component (import "unknown" (func))) "import \"unknown\" is missing")
+"#;
+    let two = r#"(component (import "a" (func)) (import "b" (func)))"#;
+    let said = "import \"a\" is missing: expected func(); import \"b\" is missing: expected func()";
+    assert_eq!(failures("wast-two.wast", two, &[]), [format!("FAIL FILE:1:1 {said}")]);
+    passes("wast-unknown.wast", text, &["--unknown-imports-trap"]);
+    let found = failures("wast-unknown.wast", text, &[]);
+    assert!(found[0].starts_with("FAIL FILE:2:1 import \"unknown\" is missing"), "{found:#?}");
+}
+
 /// A component with a memory of 3 MiB.
 const LARGE: &str = r#"(component {NAME} (core module $M (memory 48) (func (export "f")))
   (core instance $m (instantiate $M)) (func (export "f") (canon lift (core func $m "f"))))
@@ -345,4 +368,18 @@ fn dash_is_stdin() {
     let out = String::from_utf8(ran.stdout).expect("UTF-8");
     assert_eq!(ran.status.code(), Some(1));
     assert_eq!(out, "FAIL stdin:2:1 no exported function \"f\"\n0 passed, 1 failed\n");
+}
+
+#[test]
+fn timeout_ends_the_wait_for_a_file_that_does_not_come() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_canon"));
+    command.args(["wast", "-", "--timeout", "0.2"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().expect("the binary runs");
+    // It stays open until the command has ended.
+    let input = child.stdin.take();
+    let ran = child.wait_with_output().expect("it ends");
+    drop(input);
+    let out = String::from_utf8(ran.stdout).expect("UTF-8");
+    assert_eq!(ran.status.code(), Some(1));
+    assert!(out.starts_with("FAIL stdin:1:1 deadline passed: 0.2 s (--timeout raises the limit)"), "{out}");
 }

@@ -37,24 +37,20 @@ enum Event {
     Done(usize),
 }
 
-/// Runs a file, and passes on each of its directives when it has ended.
+/// Runs a file, which is read on that thread too, and passes on each of its directives when it has ended.
 pub fn run(path: &Path, options: Options, each: &mut dyn FnMut(&Directive)) -> Outcome {
     let begun = Instant::now();
     catch_panics();
     let mut run = Run { begun, options, each, outcome: Outcome::default(), current: None };
-    let text = match text(path) {
-        Ok(text) => text,
-        Err(error) => {
-            run.end(Err(Failed::new(error)));
-            return run.outcome;
-        }
-    };
     let (send, receive) = channel();
+    let file = path.to_path_buf();
     let work = move || {
         let panicking = send.clone();
         UNDER_WAY.set(Some(String::new()));
-        let finished =
-            panic::catch_unwind(panic::AssertUnwindSafe(|| directives(&text, options, begun, &send)));
+        let finished = panic::catch_unwind(panic::AssertUnwindSafe(|| match text(&file) {
+            Ok(text) => directives(&text, options, begun, &send),
+            Err(error) => send.send(Event::End(Err(Failed::new(error)))).map_err(|_| Abandoned),
+        }));
         let message = UNDER_WAY.take().unwrap_or_default();
         if finished.is_err() {
             // The state that it leaves is of no use.
@@ -97,7 +93,7 @@ impl Run<'_> {
                         .is_some_and(|timeout| self.begun.elapsed() > timeout.saturating_add(GRACE))
                     {
                         self.end(Err(Failed::new(format_args!(
-                            "{}, in what can't be interrupted: parsing, compiling, a memory that grows",
+                            "{}, in what can't be interrupted: reading, parsing, compiling, a memory that grows",
                             self.options.limits().deadline()
                         ))));
                         return false;

@@ -50,6 +50,9 @@ is freed, as soon as all that share its store are.
 host-return-two, host-echo-u32, and the instance host with functions (return-three, return-hi, echo-slowly,
 never-return, ..), a core module (simple-module) and resources (resource1, resource2).
 
+With --unknown-imports-trap components are instantiated although imports are missing, for suites that are
+meant to be validated, as that of wasm-tools; assert_unlinkable is as without it.
+
 With --strict, a synchronous function traps before it calls what may block, and a component may not call one
 around it or inside it: so do the reference tests of the pinned commit in three files, and Wasmtime.
 
@@ -86,6 +89,9 @@ pub(crate) struct Wast {
     /// Provide what components of other engines' test suites import
     #[arg(long, value_name = "HOST")]
     host: Option<Host>,
+    /// Instantiate components whose imports are missing: a function that is missing traps when it is called
+    #[arg(long)]
+    unknown_imports_trap: bool,
     /// Let an invocation take at most N turns of the scheduler
     #[arg(long, value_name = "N", default_value_t = Options::DEFAULT.turns)]
     turns: u64,
@@ -121,6 +127,10 @@ pub struct Options {
     pub whole_messages: bool,
     /// What components can import besides other components; `None`: nothing.
     pub host: Option<Host>,
+    /// Whether components are instantiated although imports are missing: see [`Linker::unknown_imports_trap`].
+    ///
+    /// [`Linker::unknown_imports_trap`]: canon_async_wasmi::Linker::unknown_imports_trap
+    pub unknown_imports_trap: bool,
     /// Whether components are held to what the reference tests refuse beyond the spec: [`Config::strict`].
     ///
     /// [`Config::strict`]: canon_async_wasmi::Config::strict
@@ -151,6 +161,7 @@ impl Options {
         any_message: false,
         whole_messages: false,
         host: None,
+        unknown_imports_trap: false,
         strict: false,
         through_plans: false,
         memory: None,
@@ -177,14 +188,14 @@ impl Default for Options {
 pub(crate) fn wast(args: &Wast) -> Result<ExitCode, Failure> {
     let files = input::files(&args.path, "wast")?;
     let Limits { memory, stack, fuel, timeout } = args.limits;
-    let Wast { turns, fail_fast, any_message, host, strict, through_plans, .. } = *args;
     let options = Options {
-        turns,
-        fail_fast,
-        any_message,
-        host,
-        strict,
-        through_plans,
+        turns: args.turns,
+        fail_fast: args.fail_fast,
+        any_message: args.any_message,
+        host: args.host,
+        unknown_imports_trap: args.unknown_imports_trap,
+        strict: args.strict,
+        through_plans: args.through_plans,
         memory,
         stack,
         fuel,
@@ -195,7 +206,7 @@ pub(crate) fn wast(args: &Wast) -> Result<ExitCode, Failure> {
     for (at, path) in files.iter().enumerate() {
         let outcome = file::run(path, options, &mut |directive| report.directive(path, directive));
         report.file(path, &outcome);
-        if fail_fast && !outcome.passed() {
+        if args.fail_fast && !outcome.passed() {
             report.not_run(files.len().saturating_sub(at).saturating_sub(1));
             break;
         }

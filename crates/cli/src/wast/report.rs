@@ -106,8 +106,9 @@ impl Failed {
     /// With its reason brought onto one line, and cut.
     pub(super) fn new(reason: impl Display) -> Self {
         let reason = reason.to_string();
-        let words: Vec<&str> = reason.split_whitespace().collect();
-        let mut reason = words.join(" ");
+        let line = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let lines: Vec<String> = reason.lines().map(line).filter(|line| !line.is_empty()).collect();
+        let mut reason = lines.join("; ");
         if let Some((end, _)) = reason.char_indices().nth(REASON) {
             reason.truncate(end);
             reason.push_str(" ..");

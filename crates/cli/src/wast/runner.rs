@@ -246,7 +246,7 @@ impl Runner {
             WastDirective::Module(mut wat) => {
                 let name = wat.name();
                 let plan = plan(&component_bytes(&mut wat)?)?;
-                let instance = self.instantiate(plan)??;
+                let instance = self.instantiate(plan, self.options.unknown_imports_trap)??;
                 self.add(name, instance)
             }
             WastDirective::ModuleDefinition(mut wat) => {
@@ -263,7 +263,7 @@ impl Runner {
                     None => self.definition.as_ref(),
                 };
                 let plan = bound(definition, "component definition", module)?.clone();
-                let instance = self.instantiate(plan)??;
+                let instance = self.instantiate(plan, self.options.unknown_imports_trap)??;
                 self.add(name, instance)
             }
             WastDirective::Register { name, module, .. } => {
@@ -285,7 +285,7 @@ impl Runner {
             }
             WastDirective::AssertUnlinkable { module, message, .. } => {
                 let plan = plan(&component_bytes(&mut QuoteWat::Wat(module))?)?;
-                match self.instantiate(plan)? {
+                match self.instantiate(plan, false)? {
                     Ok(_) => Err(format!("expected a link error with \"{message}\", it was linked").into()),
                     Err(Failure { trap: true, text, .. }) => {
                         Err(format!("expected a link error with \"{message}\", found a trap: {text}").into())
@@ -335,7 +335,7 @@ impl Runner {
     }
 
     /// wasmi compiles the core modules here: a definition may use what it hasn't. The outer error: it imports what failed.
-    fn instantiate(&mut self, plan: Plan) -> Result<Result<Instance, Failure>, Problem> {
+    fn instantiate(&mut self, plan: Plan, unknown_trap: bool) -> Result<Result<Instance, Failure>, Problem> {
         let unlinked = |name: &str| self.world.unlinked.get(name).copied();
         if let Some(after) = plan.imports.iter().find_map(|import| unlinked(&import.name)) {
             return Err(needs(after));
@@ -345,8 +345,16 @@ impl Runner {
             false => plan,
         };
         let world = &mut self.world;
-        let component = Component::from_plan(&world.engine, plan);
-        let made = component.and_then(|component| world.linker.instantiate(&mut world.store, &component));
+        let made = Component::from_plan(&world.engine, plan).and_then(|component| {
+            let store = &mut world.store;
+            if !unknown_trap {
+                return world.linker.instantiate(store, &component);
+            }
+            // What is missing here others may provide to components that come later.
+            let mut linker = world.linker.clone();
+            linker.unknown_imports_trap(&mut *store, &component)?;
+            linker.instantiate(store, &component)
+        });
         Ok(made.map_err(|error| Failure::new(&error, self.options)))
     }
 
@@ -382,7 +390,7 @@ impl Runner {
             WastExecute::Invoke(invoke) => self.invoke(&invoke, called),
             WastExecute::Wat(wat) => {
                 let plan = plan(&component_bytes(&mut QuoteWat::Wat(wat))?)?;
-                Ok(self.instantiate(plan)?.map(|_| None))
+                Ok(self.instantiate(plan, self.options.unknown_imports_trap)?.map(|_| None))
             }
             WastExecute::Get { .. } => Err("directive not supported: get".to_string().into()),
         }
