@@ -6,7 +6,8 @@ use crate::state::{Shared, Thread, Waitable, WaitableSet};
 use crate::storage::Profile;
 
 impl<P: Profile> Store<P> {
-    /// The threads that have not exited, in the order of their slots. A step is O(1), or O(slots) over free ones.
+    /// The threads that have not exited, in the order of their slots. A step is O(1), or O(slots) over free
+    /// ones.
     pub fn threads(&self) -> impl Iterator<Item = (ThreadId, &Thread)> {
         self.threads.iter()
     }
@@ -16,7 +17,8 @@ impl<P: Profile> Store<P> {
         self.sets.get(id)
     }
 
-    /// The members of a waitable set, those with a pending event first; none once it was dropped. A step is O(1).
+    /// The members of a waitable set, those with a pending event first; none once it was dropped. A step is
+    /// O(1).
     pub fn members(&self, id: SetId) -> impl Iterator<Item = (WaitableId, &Waitable)> {
         let lists = self.sets.get(id).map(|set| [&set.pending, &set.idle]);
         lists.into_iter().flatten().flat_map(|list| {

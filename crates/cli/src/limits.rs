@@ -18,8 +18,8 @@ const ROOT_BYTES: usize = if usize::BITS >= 64 { 1 << 30 } else { 128 << 20 };
 /// What components may take, and how long they may run.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Limits {
-    /// The most memory that a component may cause to be allocated, and twice as much for all of them: 512M, 4G.
-    /// Default: 1G
+    /// The most memory that a component may cause to be allocated, and twice as much for all of them: 512M,
+    /// 4G. Default: 1G
     #[arg(long = "max-memory", alias = "memory", value_name = "SIZE", value_parser = size)]
     #[arg(allow_negative_numbers = true)]
     pub memory: Option<usize>,
@@ -49,7 +49,8 @@ impl Limits {
         config.fuel(self.fuel.is_some()).interruptible(self.timeout.is_some())
     }
 
-    /// Gives each of so many components as much memory as one may have, and the whole what they have together.
+    /// Gives each of so many components as much memory as one may have, and the whole what they have
+    /// together.
     pub fn share(self, config: &mut Config, components: usize) {
         let root = self.memory.unwrap_or(ROOT_BYTES);
         config.root_bytes(root).guest_bytes(root.saturating_mul(components.max(2)));
@@ -143,7 +144,8 @@ impl StoreLimit {
         Ok(Self { set: *set, value: u32::try_from(value).unwrap_or(u32::MAX) })
     }
 
-    /// Sets these limits of stores. A root component may have all of what was set; of the rest half, as by default.
+    /// Sets these limits of stores. A root component may have all of what was set; of the rest half, as by
+    /// default.
     pub fn configure(given: &[Self], config: &mut Config) {
         if given.is_empty() {
             return;

@@ -95,8 +95,8 @@ pub struct Run {
     /// Print the result and errors as JSON: see below
     #[arg(long)]
     json: bool,
-    /// Print the call's thread CPU time in nanoseconds on stderr. Guests run at full speed then, which is why Ctrl-C
-    /// ends the process without a report
+    /// Print the call's thread CPU time in nanoseconds on stderr. Guests run at full speed then, which is why
+    /// Ctrl-C ends the process without a report
     #[arg(long)]
     time: bool,
     /// Print on stderr at the end how much fuel each component and the call used: see --fuel
@@ -104,9 +104,9 @@ pub struct Run {
     trace_fuel: bool,
     #[command(flatten)]
     limits: Limits,
-    /// The most that there may be of something: threads=1000. May be given more than once. The names: instances, handles,
-    /// thread_indices, tasks, threads, waitables, sets, streams, error_contexts, message_bytes, queued, lends, types,
-    /// type_items, resources, functions, depth
+    /// The most that there may be of something: threads=1000. May be given more than once. The names:
+    /// instances, handles, thread_indices, tasks, threads, waitables, sets, streams, error_contexts,
+    /// message_bytes, queued, lends, types, type_items, resources, functions, depth
     #[arg(long, value_name = "NAME=N", value_parser = StoreLimit::parse)]
     limit: Vec<StoreLimit>,
     #[command(flatten)]

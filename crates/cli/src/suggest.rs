@@ -21,7 +21,8 @@ pub fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str
     closest(name, candidates).map_or_else(String::new, |found| format!("; did you mean \"{}\"?", cut(found)))
 }
 
-/// A text for a message, in one line: without what would control a terminal, and only its beginning if it is long.
+/// A text for a message, in one line: without what would control a terminal, and only its beginning if it is
+/// long.
 pub fn cut(text: &str) -> String {
     const CHARS: usize = 200;
     match text.char_indices().nth(CHARS) {

@@ -148,7 +148,8 @@ struct Accounts {
 }
 
 impl Accounts {
-    /// What was used since the mark is the current root's, and from now on what runs is `next`'s. The root before.
+    /// What was used since the mark is the current root's, and from now on what runs is `next`'s. The root
+    /// before.
     fn switch(&mut self, next: Payer, all: u64) -> Payer {
         if let Some(root) = self.current {
             let used = self.mark.saturating_sub(all);
@@ -478,9 +479,10 @@ impl<T> Store<T> {
         all.ok_or_else(|| crate::Error::misuse(NO_FUEL))
     }
 
-    /// The fuel that this component has used since it was instantiated, without the components that it called:
-    /// instructions, and what was done for them. What is done for the host's calls, such as decoding a result,
-    /// is no component's. 0 without [`Config::fuel`](crate::Config::fuel), and for an instance of another store. O(1).
+    /// The fuel that this component has used since it was instantiated, without the components that it
+    /// called: instructions, and what was done for them. What is done for the host's calls, such as decoding
+    /// a result, is no component's. 0 without [`Config::fuel`](crate::Config::fuel), and for an instance of
+    /// another store. O(1).
     pub fn fuel_used(&self, instance: &Instance) -> u64 {
         let state = self.0.data();
         if instance.store != state.id {
@@ -495,9 +497,9 @@ impl<T> Store<T> {
         self.0.data().interrupt_handle()
     }
 
-    /// From now on `look` is called when fuel, an interrupt or the deadline ends a guest or a wait, with what ends it
-    /// and the Component Model's store as it is then: the guest has not been freed yet, so that one can see
-    /// who waits for what. It may be called more than once for one end. It must not panic.
+    /// From now on `look` is called when fuel, an interrupt or the deadline ends a guest or a wait, with what
+    /// ends it and the Component Model's store as it is then: the guest has not been freed yet, so that one
+    /// can see who waits for what. It may be called more than once for one end. It must not panic.
     pub fn on_stop(
         &mut self,
         look: impl FnMut(Stopped, &canon_async::Store<canon_async::Heap>) + Send + Sync + 'static,

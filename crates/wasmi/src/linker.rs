@@ -34,8 +34,8 @@ type Closure<T> = dyn Fn(Caller<'_, T>, &[Val]) -> Given + Send + Sync;
 
 /// A host function behind a pointer: what [`Linker`] keeps.
 ///
-/// One that panics has failed with the panic's text: its guest traps. Without the feature `std` nobody can catch a panic, and wasmi lets none through its frames:
-/// the process aborts.
+/// One that panics has failed with the panic's text: its guest traps. Without the feature `std` nobody can
+/// catch a panic, and wasmi lets none through its frames: the process aborts.
 pub struct HostFunc<T: 'static>(pub(crate) Arc<Closure<T>>);
 
 impl<T> Clone for HostFunc<T> {
@@ -58,8 +58,8 @@ impl<T> HostFunc<T> {
         Self(Arc::new(move |caller, args| Given::Now(func(caller, args))))
     }
 
-    /// A host function that answers later, of an `async` type: it gets the store when it is called, and not while its future
-    /// waits. The future is dropped where the guest cancels the call, or dies.
+    /// A host function that answers later, of an `async` type: it gets the store when it is called, and not
+    /// while its future waits. The future is dropped where the guest cancels the call, or dies.
     pub fn later<F>(func: impl Fn(Caller<'_, T>, &[Val]) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<Option<Val>, Error>> + Send + 'static,
@@ -72,7 +72,8 @@ impl<T> HostFunc<T> {
 ///
 /// A path is `name`, or `instance#name` for something in an instance
 /// (`wasi:clocks/monotonic-clock@0.3.0#now`). An interface that is not there by its name is taken with a
-/// compatible version, or by what the import 🏷️ implements: see [`link::Linker`]. Defining a path again replaces what was there.
+/// compatible version, or by what the import 🏷️ implements: see [`link::Linker`]. Defining a path again
+/// replaces what was there.
 pub struct Linker<T: 'static> {
     engine: Engine,
     inner: link::Linker<HostFunc<T>, wasmi::Module>,
@@ -111,7 +112,8 @@ impl<T> Linker<T> {
         self
     }
 
-    /// A host function that answers later, of whatever `async` type it is imported with: see [`HostFunc::later`].
+    /// A host function that answers later, of whatever `async` type it is imported with: see
+    /// [`HostFunc::later`].
     pub fn func_async<F>(
         &mut self,
         path: &str,
@@ -230,9 +232,10 @@ impl<T> Linker<T> {
         self.inner.missing(component.plan())
     }
 
-    /// Gives a component what it imports and this linker has not: functions that trap when they are called, with a
-    /// text that names the import, and resource types of the host. For a component that needs only a part of what
-    /// it imports. The result lists the imports that are still missing: core modules and values. O(imports).
+    /// Gives a component what it imports and this linker has not: functions that trap when they are called,
+    /// with a text that names the import, and resource types of the host. For a component that needs only a
+    /// part of what it imports. The result lists the imports that are still missing: core modules and values.
+    /// O(imports).
     ///
     /// ```
     /// use canon_async_wasmi::{Component, Engine, Linker, Store};

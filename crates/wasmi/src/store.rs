@@ -78,9 +78,9 @@ impl<T> Store<T> {
         result.map_err(|error| self.embedding().explain(error))
     }
 
-    /// Runs whatever is ready until nothing is, and waits for host functions that answer later: what calls leave
-    /// behind once they have returned. Threads that wait for what never comes are left where they are. A guest
-    /// that never stops keeps it here, up to its fuel, an interrupt or the deadline.
+    /// Runs whatever is ready until nothing is, and waits for host functions that answer later: what calls
+    /// leave behind once they have returned. Threads that wait for what never comes are left where they are.
+    /// A guest that never stops keeps it here, up to its fuel, an interrupt or the deadline.
     ///
     /// # Errors
     /// `Trap`: that of a thread, as of [`Store::tick`]: what it ran in is not entered again, and calling this again
@@ -198,8 +198,9 @@ pub trait AsContextMut: AsContext {
         dropped.map(drop).map_err(|error| wx.explain(error))
     }
 
-    /// 📝 Makes an error context, for a [`Val::ErrorContext`](crate::Val::ErrorContext). The host holds it until it drops
-    /// it, whoever else gets it. Of a long message as much is kept as [`Limits`](crate::Limits) say.
+    /// 📝 Makes an error context, for a [`Val::ErrorContext`](crate::Val::ErrorContext). The host holds it
+    /// until it drops it, whoever else gets it. Of a long message as much is kept as
+    /// [`Limits`](crate::Limits) say.
     ///
     /// # Errors
     /// A limit; `Misuse` before anything was instantiated.

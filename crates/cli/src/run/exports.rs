@@ -81,7 +81,7 @@ fn ambiguous(plan: &Plan, wanted: &str, candidates: &[&Found]) -> String {
 fn call_one(plan: &Plan, funcs: &[Found]) -> String {
     let listed = list(plan, funcs.iter());
     let listed = if listed.is_empty() { " none".to_string() } else { listed };
-    format!("; --invoke 'name(args)' calls one of its functions:{listed}")
+    format!("\n--invoke 'name(args)' calls one of its functions:{listed}")
 }
 
 /// A line for each, with its type.
@@ -138,8 +138,8 @@ fn base(name: &str) -> &str {
     name.split_once('@').map_or(name, |(base, _)| base)
 }
 
-/// Whether what was written is short for a path: the function's name, after as many of the instances around it as
-/// are given, innermost last.
+/// Whether what was written is short for a path: the function's name, after as many of the instances around
+/// it as are given, innermost last.
 fn matches(wanted: &str, path: &str) -> bool {
     let (mut wanted, mut names) = (wanted.rsplit('#'), path.rsplit('#'));
     if wanted.next() != names.next() {
@@ -148,7 +148,8 @@ fn matches(wanted: &str, path: &str) -> bool {
     wanted.all(|wanted| names.next().is_some_and(|name| stands_for(wanted, name)))
 }
 
-/// Whether what was written is short for an instance's name: `c`, `a:b/c`, or either with a compatible version.
+/// Whether what was written is short for an instance's name: `c`, `a:b/c`, or either with a compatible
+/// version.
 fn stands_for(wanted: &str, name: &str) -> bool {
     if wanted == name {
         return true;

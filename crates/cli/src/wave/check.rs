@@ -1,4 +1,5 @@
-//! What is wrong with names in an argument: fields that a record does not have, and cases and flags that are none.
+//! What is wrong with names in an argument: fields that a record does not have, and cases and flags that are
+//! none.
 //!
 //! `wasm_wave` finds these too, but does not say which, or where.
 
@@ -8,8 +9,8 @@ use wasm_wave::ast::Node;
 use super::types::WaveType;
 use crate::suggest::{cut, did_you_mean, list};
 
-/// The first name that the type does not have, with the way to it; `None` if there is none, or if the value is
-/// not of the type for another reason. Recurses as deep as the type and the text nest.
+/// The first name that the type does not have, with the way to it; `None` if there is none, or if the value
+/// is not of the type for another reason. Recurses as deep as the type and the text nest.
 pub fn problem(node: &Node, ty: &WaveType, src: &str) -> Option<String> {
     let inside = |node: &Node, ty| problem(node, &ty, src);
     match ty.def()? {

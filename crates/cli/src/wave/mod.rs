@@ -48,7 +48,7 @@ impl Invocation {
         };
         let name = name.trim();
         if name.is_empty() || name.contains(char::is_whitespace) {
-            return Err(format!("expected 'name(arguments)', found '{text}'"));
+            return Err(format!("expected 'name(arguments)', found '{}'", cut(text)));
         }
         let empty = args.strip_prefix('(').and_then(|args| args.strip_suffix(')'));
         let args = if empty.is_some_and(|args| args.trim().is_empty()) { "" } else { args };
@@ -66,7 +66,11 @@ impl Invocation {
             text => {
                 let parsed = UntypedValue::parse(text);
                 let failed = |error: wasm_wave::parser::ParserError| {
-                    format!("arguments '{}' are no WAVE text: {error}", cut(text))
+                    let (text, error) = (cut(text), cut(&error.to_string()));
+                    format!(
+                        "arguments '{text}' are no WAVE text: {error}; expected values in parentheses, such as \
+                         (1, \"two\", [3, 4])"
+                    )
                 };
                 Some(parsed.map_err(failed)?)
             }
@@ -80,7 +84,7 @@ impl Invocation {
             let plural = if wanted == 1 { "" } else { "s" };
             let signature = signature().to_string();
             return Err(format!(
-                "expected {wanted} argument{plural}, found {given}: it is {}",
+                "expected {wanted} argument{plural}, found {given}: its type is {}",
                 cut(&signature)
             ));
         }

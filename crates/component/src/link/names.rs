@@ -1,7 +1,7 @@
 //! Names, and which of them stand for the same interface.
 //!
-//! Spec: Explainer, "Canonical Interface Name": versions of one interface are compatible where their canonical versions are
-//! equal, and then linking is left to the types.
+//! Spec: Explainer, "Canonical Interface Name": versions of one interface are compatible where their
+//! canonical versions are equal, and then linking is left to the types.
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -14,7 +14,8 @@ use crate::plan::Attributes;
 #[derive(Clone, Debug)]
 pub(super) struct Names<T> {
     by_name: BTreeMap<String, T>,
-    /// Of each canonical name, the name that is taken: the highest release; if there is none, the highest pre-release.
+    /// Of each canonical name, the name that is taken: the highest release; if there is none, the highest
+    /// pre-release.
     canonical: BTreeMap<String, String>,
 }
 
@@ -40,9 +41,9 @@ impl<T> Names<T> {
         self.by_name.get_mut(name)
     }
 
-    /// What an import of this name gets, with the name that it is under: its own name; else its name with a compatible
-    /// version, the highest release, or the highest pre-release if no release is compatible; else, if it says which
-    /// interface it implements, what that gets.
+    /// What an import of this name gets, with the name that it is under: its own name; else its name with a
+    /// compatible version, the highest release, or the highest pre-release if no release is compatible; else,
+    /// if it says which interface it implements, what that gets.
     pub fn find(&self, name: &str, attributes: &Attributes) -> Option<(&str, &T)> {
         let suffix = attributes.version_suffix.as_deref();
         match attributes.implements.as_deref() {
@@ -78,8 +79,9 @@ struct Version<'a> {
     pre: &'a str,
 }
 
-/// The canonical form of an interface name with a version, `a:b/c@1` of `a:b/c@1.2.3` and `a:b/c@0.2` of `a:b/c@0.2.6`:
-/// versions with the same one are compatible. `None` if it has no version, or one that is none. O(name).
+/// The canonical form of an interface name with a version, `a:b/c@1` of `a:b/c@1.2.3` and `a:b/c@0.2` of
+/// `a:b/c@0.2.6`: versions with the same one are compatible. `None` if it has no version, or one that is
+/// none. O(name).
 ///
 /// ```
 /// use canon_async_component::link::canonical_name;
@@ -92,7 +94,8 @@ pub fn canonical_name(name: &str) -> Option<&str> {
     split(name).map(|(canonical, _)| canonical)
 }
 
-/// The canonical form of a name with a version, and the version; `None` where it has none, or one that is no version.
+/// The canonical form of a name with a version, and the version; `None` where it has none, or one that is no
+/// version.
 fn split(name: &str) -> Option<(&str, Version<'_>)> {
     let (path, text) = name.split_once('@')?;
     let without_build = text.split('+').next().unwrap_or(text);
