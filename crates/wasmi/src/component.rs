@@ -1,6 +1,5 @@
 //! [`Component`].
 
-use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -70,12 +69,6 @@ impl Component {
     /// ```
     pub fn from_plan(engine: &Engine, plan: Plan) -> Result<Self, Error> {
         let compile = |module: &canon_async_component::plan::Module| {
-            // wasmi reckons an instruction's fuel before it validates the instruction, which some invalid modules don't get
-            // past where it has its debug assertions.
-            if cfg!(debug_assertions) {
-                wasmi::Module::validate(engine.wasmi(), &module.bytes)
-                    .map_err(|error| Error::Module(error.to_string()))?;
-            }
             start::compile(engine, &module.bytes).map_err(Error::Module)
         };
         let modules = plan.modules.iter().map(compile).collect::<Result<_, _>>()?;

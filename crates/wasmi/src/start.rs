@@ -22,9 +22,14 @@ const HEADER: usize = 8;
 const EXPORTS: u8 = 7;
 const START: u8 = 8;
 
-/// Compiles a core module.
+/// Compiles a core module, wherever it is from.
 pub(crate) fn compile(engine: &Engine, wasm: &[u8]) -> Result<Module, String> {
     let text = |error: wasmi::Error| error.to_string();
+    // wasmi reckons an instruction's fuel before it validates the instruction, which some invalid modules don't get
+    // past where it has its debug assertions.
+    if cfg!(debug_assertions) {
+        Module::validate(engine.wasmi(), wasm).map_err(text)?;
+    }
     if engine.metering().1.is_none() {
         return Module::new(engine.wasmi(), wasm).map_err(text);
     }
