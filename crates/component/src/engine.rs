@@ -9,7 +9,7 @@ use canon_async::id::{FuncRef, InstanceId, MemoryRef, TableRef};
 use canon_async::{Embedding, Error};
 
 use crate::host::{HostCalls, HostSig};
-use crate::plan::{CoreFuncType, ModuleType};
+use crate::plan::{CoreFuncType, CoreSignature, ModuleType};
 
 /// An interpreter that components can be linked on.
 ///
@@ -95,15 +95,16 @@ pub trait Engine: Embedding {
 
     /// The type of a core function, for the checks at link time; `None` where the engine can't tell, and then
     /// there are none.
-    fn func_type(&mut self, func: FuncRef) -> Option<CoreFuncType> {
+    fn func_type(&mut self, func: FuncRef) -> Option<CoreSignature> {
         let _ = func;
         None
     }
 
     /// What a compiled module imports and exports, for the checks at link time; `None` where the engine can't tell, and then
-    /// there are none.
-    fn module_type(&mut self, module: &Self::Module) -> Option<ModuleType> {
-        let _ = module;
+    /// there are none. What `expected` does not name need not be looked at: exports that it has not, and imports after the
+    /// first that it has not. So a module costs no more than its type says.
+    fn module_type(&mut self, module: &Self::Module, expected: &ModuleType) -> Option<ModuleType> {
+        let _ = (module, expected);
         None
     }
 

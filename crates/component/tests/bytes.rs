@@ -186,7 +186,7 @@ fn tables_that_can_not_be_read_name_the_field() {
     );
     assert_eq!(
         with(&[(3, 0xff), (4, 0xff), (5, 0xff), (6, 0xff), (7, 0x1f)]),
-        "damaged plan: types.defs: a number of more than 32 bits"
+        "damaged plan: types.defs: a number that is too large"
     );
     // `types.funcs[0].params[0].ty`: u32 is variant 6.
     assert_eq!(good[3..9], [0, 1, 1, 1, b'p', 6]);

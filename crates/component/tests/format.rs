@@ -8,8 +8,8 @@ use std::{env, fs};
 use canon_async::spec::PtrType;
 use canon_async_component::Plan;
 use canon_async_component::plan::{
-    BuiltinKind, CoreItem, CoreKind, CoreType, ExportItem, FORMAT, Func, ImportItem, ModuleRef, Step,
-    StringEncoding, Value,
+    BuiltinKind, CoreAbstract, CoreComposite, CoreHeap, CoreItem, CoreItemType, CoreKind, CoreStorage,
+    CoreType, CoreValType, ExportItem, FORMAT, Func, ImportItem, ModuleRef, Step, StringEncoding, Value,
 };
 use canon_async_component::types::{Origin, TypeDef, ValType};
 use common::plans::{self, HEADER};
@@ -48,7 +48,7 @@ fn the_shape_of_plans_is_that_of_their_format() {
     }
     trace! {
         ValType TypeDef Origin ModuleRef CoreKind CoreItem CoreType StringEncoding Func BuiltinKind Value Step ImportItem
-        ExportItem Plan PtrTypeDef
+        ExportItem CoreAbstract CoreHeap CoreValType CoreStorage CoreComposite CoreItemType Plan PtrTypeDef
     }
     let shape = tracer.registry().unwrap();
     let shape: String = shape.iter().map(|(name, format)| format!("{name}: {format:?}\n")).collect();

@@ -2,7 +2,6 @@
 
 mod common;
 
-use canon_async_component::plan::{CoreFuncType, CoreItemType, CoreKind, CoreType, ModuleType};
 use canon_async_component::types::{Field, FuncType, TypeDef, TypeTable, ValType};
 use canon_async_component::{Linker, Val, instantiate};
 use common::engine::{Closure, FakeEngine};
@@ -282,81 +281,4 @@ fn a_type_of_a_host_function_is_compared_too() {
     assert!(instantiate(&mut e, &plan(&text("string")), &linker).is_ok());
     let error = instantiate(&mut e, &plan(&text("u32")), &linker).unwrap_err().to_string();
     assert_eq!(error, "import \"a:b/c#x#f\": parameter 1 \"p\": field \"q\": expected u32, found string");
-}
-
-/// A core module may import less and export more than its type says, and nothing else.
-#[test]
-fn core_modules_are_compared_item_by_item() {
-    let item = |kind| CoreItemType { kind, func: None, wide: false };
-    let func = |params: &[CoreType]| CoreItemType {
-        func: Some(CoreFuncType::new(params, &[])),
-        ..item(CoreKind::Func)
-    };
-    let import = |field: &str, ty| ("env".to_string(), field.to_string(), ty);
-    let found = ModuleType {
-        imports: vec![import("log", func(&[CoreType::I32]))],
-        exports: [
-            ("run".to_string(), func(&[])),
-            ("mem".to_string(), CoreItemType { wide: true, ..item(CoreKind::Memory) }),
-            ("more".to_string(), item(CoreKind::Global)),
-        ]
-        .into(),
-    };
-    let cases = [
-        (
-            r#"(import "env" "log" (func (param i32))) (import "env" "other" (func)) (export "run" (func))"#,
-            "ok",
-        ),
-        (
-            r#"(export "run" (func))"#,
-            "import \"m\": import \"env\" \"log\": expected none, found (func (param i32))",
-        ),
-        (
-            r#"(import "env" "log" (func (param i64)))"#,
-            "import \"m\": import \"env\" \"log\": expected (func (param i64)), found (func (param i32))",
-        ),
-        (
-            r#"(import "env" "log" (memory 1))"#,
-            "import \"m\": import \"env\" \"log\": expected memory, found (func (param i32))",
-        ),
-        (
-            r#"(import "env" "log" (func (param i32))) (export "start" (func))"#,
-            "import \"m\": export \"start\": expected (func), found none",
-        ),
-        (
-            r#"(import "env" "log" (func (param i32))) (export "run" (func (result f32)))"#,
-            "import \"m\": export \"run\": expected (func (result f32)), found (func)",
-        ),
-        (
-            r#"(import "env" "log" (func (param i32))) (export "mem" (memory 1))"#,
-            "import \"m\": export \"mem\": expected memory, found memory of 64-bit addresses",
-        ),
-    ];
-    for (ty, message) in cases {
-        let mut e = FakeEngine::new();
-        e.module_type = Some(found.clone());
-        let mut linker: Linker<Closure, usize> = Linker::new();
-        linker.module("m", 0);
-        let linked =
-            instantiate(&mut e, &plan(&format!(r#"(component (import "m" (core module {ty})))"#)), &linker);
-        let text = linked.map_or_else(|error| error.to_string(), |_| "ok".to_string());
-        assert_eq!(text, message, "{ty}");
-    }
-}
-
-/// The types of a module type may come from around it.
-#[test]
-fn core_types_of_a_module_type_are_found_wherever_they_are() {
-    let text = r#"(component
-        (core type $outer (func (param i32)))
-        (core type $m (module
-            (alias outer 1 $outer (type $a))
-            (type $own (func (result i64)))
-            (import "env" "a" (func (type $a)))
-            (export "b" (func (type $own)))))
-        (import "m" (core module (type $m))))"#;
-    let plan = plan(text);
-    let ty = &plan.import_modules[0].ty;
-    assert_eq!(ty.imports[0].2.to_string(), "(func (param i32))");
-    assert_eq!(ty.exports["b"].to_string(), "(func (result i64))");
 }

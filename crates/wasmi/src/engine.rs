@@ -11,11 +11,12 @@ use canon_async::canon::Builtin;
 use canon_async::id::{FuncRef, InstanceId, MemoryRef, TableRef};
 use canon_async::spec::PtrType;
 use canon_async::{Error, Resource};
-use canon_async_component::plan::{CoreFuncType, CoreItemType, CoreKind, CoreType, ModuleType};
+use canon_async_component::plan::{CoreFuncType, CoreSignature, CoreType, ModuleType};
 use canon_async_component::{CoreExtern, Engine, EngineError, HostCalls, HostSig, ImportArg};
 use wasmi::errors::{ErrorKind, InstantiationError, MemoryError, TableError};
-use wasmi::{AsContext as _, Extern, ExternType, FuncType, Instance, Memory, Module, TrapCode, ValType};
+use wasmi::{AsContext as _, Extern, ExternType, Instance, Memory, Module, TrapCode};
 
+use crate::core_types;
 use crate::embedding::{Carried, Wx};
 use crate::linker::HostFunc;
 use crate::places::Exports;
@@ -114,10 +115,14 @@ impl<T> Engine for Wx<'_, T> {
         HOST_REALLOC
     }
 
-    fn func_type(&mut self, func: FuncRef) -> Option<CoreFuncType> {
+    fn func_type(&mut self, func: FuncRef) -> Option<CoreSignature> {
         match self.state().funcs.get(func.index())? {
-            CoreFunc::Wasm(entry) => entry.ty.clone(),
-            CoreFunc::HostRealloc => Some(CoreFuncType::new(&[CoreType::I32; 4], &[CoreType::I32])),
+            CoreFunc::Wasm(WasmFunc { ty: Some(ty), .. }) => Some(ty.into()),
+            CoreFunc::Wasm(entry) => Some(core_types::signature(&entry.func.ty(&self.0))),
+            CoreFunc::HostRealloc => {
+                let ty = CoreFuncType::new(&[CoreType::I32; 4], &[CoreType::I32]);
+                Some((&ty).into())
+            }
             CoreFunc::Host(_) => None,
         }
     }
@@ -126,13 +131,8 @@ impl<T> Engine for Wx<'_, T> {
         &mut self.state_mut().host_calls
     }
 
-    fn module_type(&mut self, module: &Module) -> Option<ModuleType> {
-        let imports = module.imports();
-        let imports =
-            imports.map(|import| (import.module().into(), import.name().into(), item_type(import.ty())));
-        let exports = module.exports().filter(|export| export.name() != start::NAME);
-        let exports = exports.map(|export| (export.name().into(), item_type(export.ty())));
-        Some(ModuleType { imports: imports.collect(), exports: exports.collect() })
+    fn module_type(&mut self, module: &Module, expected: &ModuleType) -> Option<ModuleType> {
+        Some(core_types::module_type(module, expected))
     }
 
     fn last_trap_text(&self) -> Option<&str> {
@@ -154,23 +154,13 @@ fn kind(ty: &ExternType) -> u8 {
     }
 }
 
-fn item_type(ty: &ExternType) -> CoreItemType {
-    let (kind, func, wide) = match ty {
-        ExternType::Func(ty) => (CoreKind::Func, core_type(ty), false),
-        ExternType::Table(ty) => (CoreKind::Table, None, ty.is_64()),
-        ExternType::Memory(ty) => (CoreKind::Memory, None, ty.is_64()),
-        ExternType::Global(_) => (CoreKind::Global, None, false),
-    };
-    CoreItemType { kind, func, wide }
-}
-
 fn too_many() -> EngineError {
     EngineError::Text("too many core functions".to_string())
 }
 
 impl<T> Wx<'_, T> {
     fn add_func(&mut self, func: wasmi::Func) -> Result<FuncRef, EngineError> {
-        let ty = core_type(&func.ty(&self.0));
+        let ty = core_types::numbers(&func.ty(&self.0));
         let entry = WasmFunc {
             func,
             #[cfg(feature = "std")]
@@ -183,7 +173,7 @@ impl<T> Wx<'_, T> {
     /// A function of numbers, and its type.
     pub(crate) fn add_number_func(&mut self, func: wasmi::Func) -> Result<(FuncRef, CoreFuncType), Error> {
         const NO_NUMBER: Error = Error::Misuse("a thread's function takes numbers, and gives one or none");
-        let ty = core_type(&func.ty(&self.0)).ok_or(NO_NUMBER)?;
+        let ty = core_types::numbers(&func.ty(&self.0)).ok_or(NO_NUMBER)?;
         let func = self.add_func(func).map_err(|_| Error::capacity(Resource::Functions))?;
         Ok((func, ty))
     }
@@ -245,21 +235,10 @@ impl<T> Wx<'_, T> {
         if ran || matches!(error.kind(), ErrorKind::Host(_)) {
             return EngineError::Run(self.error_of(error));
         }
-        EngineError::Text(error.to_string())
-    }
-}
-
-/// `None` where there are vectors or references in it.
-fn core_type(ty: &FuncType) -> Option<CoreFuncType> {
-    let convert = |types: &[ValType]| {
-        let types = types.iter().map(|ty| match ty {
-            ValType::I32 => Some(CoreType::I32),
-            ValType::I64 => Some(CoreType::I64),
-            ValType::F32 => Some(CoreType::F32),
-            ValType::F64 => Some(CoreType::F64),
+        let mismatch = match error.kind() {
+            ErrorKind::Instantiation(error) => core_types::mismatch(self.0.as_context(), error),
             _ => None,
-        });
-        types.collect::<Option<Vec<_>>>()
-    };
-    Some(CoreFuncType { params: convert(ty.params())?, results: convert(ty.results())? })
+        };
+        EngineError::Text(mismatch.unwrap_or_else(|| error.to_string()))
+    }
 }

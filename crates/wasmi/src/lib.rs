@@ -57,6 +57,7 @@ mod budget;
 pub mod component;
 pub mod config;
 mod continuation;
+mod core_types;
 pub mod embedding;
 mod engine;
 pub mod error;

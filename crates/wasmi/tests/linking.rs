@@ -3,7 +3,7 @@
 mod common;
 
 use canon_async_wasmi::instance::Extern;
-use canon_async_wasmi::{Component, Engine, Error, Instance, Linker, Store, Val};
+use canon_async_wasmi::{Component, Config, Engine, Error, Instance, Linker, Store, Val};
 use common::{assert_idle, call_u32, component, engine};
 
 fn link(store: &mut Store<()>, engine: &Engine, linker: &Linker<()>, wat: &str) -> Result<Instance, Error> {
@@ -59,7 +59,7 @@ fn a_core_module_of_the_host_is_held_to_its_type() {
         ),
         (
             r#"(memory (export "mem") i64 1) (func (export "twice") (param i32) (result i32) i32.const 4)"#,
-            "import \"m\": export \"mem\": expected memory, found memory of 64-bit addresses",
+            "import \"m\": export \"mem\": expected (memory 1), found (memory i64 1)",
         ),
         (
             r#"(import "env" "sub" (func)) (memory (export "mem") 1) (func (export "twice") (param i32) (result i32) i32.const 4)"#,
@@ -73,6 +73,94 @@ fn a_core_module_of_the_host_is_held_to_its_type() {
         let linked = link(&mut store, &engine, &linker, USES_MODULE);
         let text = linked.map_or_else(|error| error.to_string(), |_| "ok".into());
         assert_eq!(text, message, "{module}");
+    }
+}
+
+/// Links a component whose one import `m` is a core module of this type with this module of the host's.
+fn host_module(ty: &str, module: &str) -> String {
+    let engine = engine();
+    let mut store = Store::new(&engine, ());
+    let mut linker = Linker::new(&engine);
+    linker.module("m", &wat::parse_str(format!("(module {module})")).unwrap()).unwrap();
+    let wat = format!(r#"(component (import "m" (core module {ty})))"#);
+    let linked = link(&mut store, &engine, &linker, &wat);
+    linked.map_or_else(|error| error.to_string(), |_| "ok".into())
+}
+
+/// What is of this type, exported as `x`.
+fn defined(item: &str) -> String {
+    let text = item.trim_start_matches('(').strip_suffix(')').unwrap();
+    let (word, ty) = text.split_once(' ').unwrap_or((text, ""));
+    let init = match (word, ty.trim_matches(['(', ')']).trim_start_matches("mut ")) {
+        ("func", _) => "unreachable".to_string(),
+        ("global", "externref") => "(ref.null extern)".to_string(),
+        ("global", "funcref") => "(ref.null func)".to_string(),
+        ("global", number) => format!("({number}.const 0)"),
+        _ => String::new(),
+    };
+    format!("({word} (export \"x\") {ty} {init})")
+}
+
+/// Each kind of difference that wasmi's types can have; `x` is what is compared.
+#[test]
+fn a_core_module_of_the_host_is_compared_as_core_wasm_compares_imports() {
+    let exports = [
+        // A type, one that fits, and one that does not.
+        ("(table 1 2 funcref)", "(table 2 2 funcref)", "(table 1 3 funcref)"),
+        ("(table 1 funcref)", "(table 1 5 funcref)", "(table 0 funcref)"),
+        ("(table 1 funcref)", "(table 1 funcref)", "(table 1 externref)"),
+        ("(table i64 1 funcref)", "(table i64 2 funcref)", "(table 1 funcref)"),
+        ("(memory 1 2)", "(memory 2 2)", "(memory 1)"),
+        ("(memory 2)", "(memory 3)", "(memory 1)"),
+        ("(memory 1)", "(memory 1)", "(memory i64 1)"),
+        ("(memory 1)", "(memory 1 1)", "(memory 1 1 (pagesize 1))"),
+        ("(memory 1 (pagesize 1))", "(memory 2 (pagesize 1))", "(memory 2)"),
+        ("(memory i64 1 (pagesize 1))", "(memory i64 1 2 (pagesize 1))", "(memory i64 1 2)"),
+        ("(global f64)", "(global f64)", "(global i64)"),
+        ("(global (mut f32))", "(global (mut f32))", "(global f32)"),
+        ("(global externref)", "(global externref)", "(global funcref)"),
+        ("(global f32)", "(global f32)", "(global (mut f32))"),
+        ("(func (param i32))", "(func (param i32))", "(func (param externref))"),
+        ("(func (result funcref))", "(func (result funcref))", "(func (result externref))"),
+        ("(func)", "(func)", "(memory 1)"),
+    ];
+    for (ty, fits, other) in exports {
+        let export = format!(r#"(export "x" {ty})"#);
+        assert_eq!(host_module(&export, &defined(fits)), "ok", "{ty} {fits}");
+        let message = format!("import \"m\": export \"x\": expected {ty}, found {other}");
+        assert_eq!(host_module(&export, &defined(other)), message);
+        // What an import gets has to be what it needs, and may be more.
+        let needs = |ty: &str| format!(r#"(import "env" "x" {ty})"#);
+        assert_eq!(host_module(&needs(fits), &needs(ty)), "ok", "{ty} {fits}");
+        let message = format!("import \"m\": import \"env\" \"x\": expected {other}, found {ty}");
+        assert_eq!(host_module(&needs(other), &needs(ty)), message);
+    }
+}
+
+#[test]
+fn a_core_module_with_an_import_that_its_type_has_not_is_refused_whatever_follows() {
+    let imports: String = (0..1_000).map(|index| format!("(import \"env\" \"f{index}\" (func)) ")).collect();
+    let message = r#"import "m": import "env" "f1": expected none, found (func)"#;
+    assert_eq!(host_module(r#"(import "env" "f0" (func))"#, &imports), message);
+    // The same names may be imported twice, and both have to fit.
+    let twice = r#"(import "env" "x" (memory 1)) (import "env" "x" (memory 2))"#;
+    assert_eq!(host_module(r#"(import "env" "x" (memory 2))"#, twice), "ok");
+    let message = r#"import "m": import "env" "x": expected (memory 1), found (memory 2)"#;
+    assert_eq!(host_module(r#"(import "env" "x" (memory 1))"#, twice), message);
+}
+
+/// An instruction after the end of its function, with fuel that it would use.
+#[test]
+fn a_core_module_of_the_host_that_is_invalid_is_refused_with_fuel_too() {
+    let after = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x0a\x05\x01\x03\0\x0b\x01";
+    for config in [Config::new().fuel(true), Config::new().interruptible(true), &mut Config::new()] {
+        let mut linker: Linker<()> = Linker::new(&Engine::new(config));
+        match linker.module("m", after) {
+            Err(Error::Module(text)) => {
+                assert!(text.contains("operators remaining after end of function"), "{text}");
+            }
+            other => panic!("{other:?}"),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Components of plans that were bytes.
 
-use canon_async_component::plan::{CoreItem, Module};
+use canon_async_component::plan::{CoreItem, CoreItemType, CoreKind, Module, Step};
 use canon_async_wasmi::{Component, Config, Engine, Error, Linker, Plan, PlanError, Store, Val};
 
 /// Two core modules, a destructor's resource, an imported function, and a stream's built-in.
@@ -133,6 +133,81 @@ fn a_function_of_another_core_type_than_its_purpose_has_is_refused() {
             plan.lifts.iter_mut().map(|lift| rename(&mut lift.func)).count() == 2
         });
     }
+}
+
+/// A component that takes a core module and lifts a function of it.
+const TAKES_MODULE: &str = r#"(component
+    (import "m" (core module $m (import "env" "mem" (memory 1)) (export "f" (func (param i32) (result i32)))))
+    (core module $env (memory (export "mem") 1) (func (export "f") (param i32) (result i32) (local.get 0)))
+    (core instance $env (instantiate $env))
+    (core instance $i (instantiate $m (with "env" (instance $env))))
+    (func (export "f") (param "x" u32) (result u32) (canon lift (core func $i "f"))))"#;
+
+/// Links a plan, from its bytes, with a core module of the host's.
+fn with_module(plan: &Plan, module: &str) -> Result<(), Error> {
+    let engine = Engine::default();
+    let plan = Plan::from_bytes(&plan.to_bytes()?)?;
+    let mut linker: Linker<()> = Linker::new(&engine);
+    linker.module("m", &wat::parse_str(format!("(module {module})")).unwrap())?;
+    let component = Component::from_plan(&engine, plan)?;
+    linker.instantiate(&mut Store::new(&engine, ()), &component).map(drop)
+}
+
+const GOOD: &str =
+    r#"(import "env" "mem" (memory 1)) (func (export "f") (param i32) (result i32) (local.get 0))"#;
+
+#[test]
+fn a_plan_that_was_bytes_holds_core_modules_to_their_types() {
+    let wasm = wat::parse_str(TAKES_MODULE).expect("the test's text is a component");
+    let plan = Component::new(&Engine::default(), &wasm).expect("valid").plan().clone();
+    with_module(&plan, GOOD).unwrap();
+    for (module, message) in [
+        (
+            r#"(import "env" "mem" (memory 2)) (func (export "f") (param i32) (result i32) (local.get 0))"#,
+            r#"import "m": import "env" "mem": expected (memory 1), found (memory 2)"#,
+        ),
+        (
+            r#"(func (export "f") (param externref) (result externref) (local.get 0))"#,
+            "import \"m\": export \"f\": expected (func (param i32) (result i32)), found (func (param externref) (result \
+             externref))",
+        ),
+    ] {
+        assert_eq!(with_module(&plan, module).unwrap_err().to_string(), message);
+    }
+}
+
+/// A plan that says what its component does not need finds out where the module is used: by both types, in words.
+#[test]
+fn a_plan_that_lies_about_a_core_module_is_an_error() {
+    let wasm = wat::parse_str(TAKES_MODULE).expect("the test's text is a component");
+    let good = Component::new(&Engine::default(), &wasm).expect("valid").plan().clone();
+    let mut plan = good.clone();
+    plan.import_modules[0].ty.exports.clear();
+    let references = r#"(func (export "f") (param externref) (result externref) (local.get 0))"#;
+    assert_eq!(
+        with_module(&plan, references).unwrap_err().to_string(),
+        "a lifted function must be a core function of type (func (param i32) (result i32)), found (func (param externref) \
+         (result externref))"
+    );
+    let mut plan = good.clone();
+    for (_, _, item) in &mut plan.import_modules[0].ty.imports {
+        let CoreItemType::Memory(memory) = item else { panic!("{item:?}") };
+        memory.limits.min = 3;
+    }
+    let needs = GOOD.replace("(memory 1)", "(memory 3)");
+    assert_eq!(
+        with_module(&plan, &needs).unwrap_err().to_string(),
+        r#"core instance 1: import "env" "mem": expected (memory 3), found (memory 1)"#
+    );
+    let mut plan = good.clone();
+    let made = plan.steps.iter_mut().filter_map(|step| match step {
+        Step::InstantiateCore { imports, .. } => imports.first_mut(),
+        _ => None,
+    });
+    let import = made.last().expect("one of the two has an import");
+    import.kind = CoreKind::Func;
+    import.item = CoreItem::Export { instance: 0, name: "f".into() };
+    assert!(matches!(with_module(&plan, GOOD), Err(Error::Link(_))));
 }
 
 /// What nobody checked: tables of which any byte may be another.

@@ -1,6 +1,5 @@
 //! What the root imports, found in the linker and checked.
 
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -11,11 +10,11 @@ use canon_async::state::Lift;
 use super::difference::{self, Difference, Side};
 use super::linker::Def;
 use super::names::Names;
-use super::{LinkError, Linker};
+use super::{LinkError, Linker, module_type};
 use crate::engine::Engine;
 use crate::host::HostSig;
 use crate::intern::Interned;
-use crate::plan::{Import, ImportItem, MAX_NESTING, ModuleType, Plan};
+use crate::plan::{Import, ImportItem, MAX_NESTING, Plan};
 use crate::shared::{LinkedTypes, Shared};
 use crate::types::ValType;
 use crate::val::{Val, check};
@@ -128,8 +127,8 @@ fn take<'l, E: Engine>(
         (ImportItem::Module(index), Def::Module(module)) => {
             let expected = plan.import_modules.get(*index as usize);
             let expected = expected.ok_or_else(|| LinkError::plan("an imported module"))?;
-            if let Some(ty) = e.module_type(module) {
-                check_module(path, &expected.ty, &ty)?;
+            if let Some(ty) = e.module_type(module, &expected.ty) {
+                module_type::check(path, &expected.ty, &ty)?;
             }
             set(&mut found.modules, *index, module)
         }
@@ -166,32 +165,6 @@ fn set<T>(slots: &mut [Option<T>], index: u32, value: T) -> Result<(), LinkError
     let slot =
         slots.get_mut(index as usize).ok_or_else(|| LinkError::plan("an import's index in its table"))?;
     *slot = Some(value);
-    Ok(())
-}
-
-/// A module may import less and export more than its type says.
-fn check_module(path: &str, expected: &ModuleType, found: &ModuleType) -> Result<(), LinkError> {
-    let differs = |at: String, expected: Option<String>, found: Option<String>| {
-        let text = |side: Option<String>| side.unwrap_or_else(|| "none".to_string());
-        let (path, at) = (path.to_string(), Vec::from([at]));
-        LinkError::Mismatch { path, at, expected: text(expected), found: text(found) }
-    };
-    let given: BTreeMap<_, _> =
-        expected.imports.iter().map(|(module, field, ty)| ((module.as_str(), field.as_str()), ty)).collect();
-    for (module, field, ty) in &found.imports {
-        let given = given.get(&(module.as_str(), field.as_str()));
-        if !given.is_some_and(|given| given.fits(ty)) {
-            let at = format!("import \"{module}\" \"{field}\"");
-            return Err(differs(at, given.map(ToString::to_string), Some(ty.to_string())));
-        }
-    }
-    for (name, ty) in &expected.exports {
-        let given = found.exports.get(name);
-        if !given.is_some_and(|given| given.fits(ty)) {
-            let at = format!("export \"{name}\"");
-            return Err(differs(at, Some(ty.to_string()), given.map(ToString::to_string)));
-        }
-    }
     Ok(())
 }
 

@@ -8,6 +8,7 @@ mod error;
 mod imports;
 mod linker;
 mod missing;
+mod module_type;
 mod names;
 mod steps;
 mod values;

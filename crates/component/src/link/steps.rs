@@ -20,8 +20,8 @@ use crate::instance::Func as LinkedFunc;
 use crate::intern::Interned;
 use crate::layout::{Context, pointer};
 use crate::plan::{
-    BuiltinKind, CoreFuncType, CoreImport, CoreItem, CoreKind, CoreType, Func, ModuleRef, Options, Plan,
-    Step, StringEncoding,
+    BuiltinKind, CoreFuncType, CoreImport, CoreItem, CoreKind, CoreSignature, CoreType, Func, ModuleRef,
+    Options, Plan, Step, StringEncoding,
 };
 use crate::shared::{LinkedTypes, Shared};
 use crate::signature;
@@ -406,7 +406,7 @@ impl<'p, E: Engine> Steps<'p, E> {
 
     fn check_type(&mut self, what: &str, func: FuncRef, expected: &CoreFuncType) -> Result<(), LinkError> {
         match self.e.func_type(func) {
-            Some(found) if found != *expected => Err(LinkError::CoreType {
+            Some(found) if found != CoreSignature::from(expected) => Err(LinkError::CoreType {
                 what: what.to_string(),
                 expected: expected.to_string(),
                 found: found.to_string(),

@@ -29,7 +29,7 @@ use super::{Module, Plan, PlanError, check, read};
 pub const MAGIC: [u8; 8] = *b"\0canon\r\n";
 
 /// The format of plans that this version writes and reads. It changes with the shape of [`Plan`] and of all that is in it.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Where what is, in bytes.
 const AT_FORMAT: usize = 8;

@@ -14,6 +14,7 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | `module_type` | what core modules import and export |
 //! | `format` | a plan as bytes |
 //! | `read` | its tables out of bytes, within bounds |
 //! | `check` | what the linker may rely on |
@@ -21,15 +22,22 @@
 mod check;
 mod error;
 mod format;
+mod module_type;
 mod read;
 mod text;
+mod wat;
 
 pub use check::{MAX_CORE_FUNCTIONS, MAX_CORE_ITEMS, MAX_CORE_LOCALS, MAX_CORE_OPERANDS};
 pub use error::PlanError;
 pub use format::{FORMAT, MAGIC};
+pub(crate) use module_type::group_of;
+pub use module_type::{
+    CoreAbstract, CoreComposite, CoreDef, CoreField, CoreGlobal, CoreHeap, CoreItemType, CoreLimits,
+    CoreMemory, CoreRef, CoreSignature, CoreStorage, CoreTable, CoreTypes, CoreValType, MAX_SUPERTYPES,
+    ModuleType,
+};
 
 use alloc::borrow::Cow;
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -456,26 +464,6 @@ pub struct ImportModule {
     pub ty: ModuleType,
 }
 
-/// A core module's imports and exports.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct ModuleType {
-    /// Each with its two names.
-    pub imports: Vec<(String, String, CoreItemType)>,
-    /// By name.
-    pub exports: BTreeMap<String, CoreItemType>,
-}
-
-/// What a core module imports or exports.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CoreItemType {
-    /// Its kind.
-    pub kind: CoreKind,
-    /// Its type, where it is a function of numbers alone.
-    pub func: Option<CoreFuncType>,
-    /// 🐘 Whether it is a memory or a table with 64-bit addresses.
-    pub wide: bool,
-}
-
 /// Something the root exports, or an export of an instance that it exports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Export {
@@ -528,15 +516,5 @@ impl CoreFuncType {
     /// A type from slices.
     pub fn new(params: &[CoreType], results: &[CoreType]) -> Self {
         Self { params: params.to_vec(), results: results.to_vec() }
-    }
-}
-
-impl CoreItemType {
-    /// Whether one fits where the other is expected, as far as the two are known.
-    pub fn fits(&self, expected: &Self) -> bool {
-        let same = |(a, b)| a == b;
-        self.kind == expected.kind
-            && self.wide == expected.wide
-            && self.func.as_ref().zip(expected.func.as_ref()).is_none_or(same)
     }
 }

@@ -104,7 +104,7 @@ impl From<postcard::Error> for Unreadable {
 fn problem(error: &postcard::Error) -> &'static str {
     match error {
         postcard::Error::DeserializeUnexpectedEnd => "the bytes end before it does",
-        postcard::Error::DeserializeBadVarint => "a number of more than 32 bits",
+        postcard::Error::DeserializeBadVarint => "a number that is too large",
         postcard::Error::DeserializeBadBool | postcard::Error::DeserializeBadOption => "neither 0 nor 1",
         postcard::Error::DeserializeBadUtf8 => "not UTF-8",
         _ => "malformed",
@@ -230,6 +230,10 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         visitor.visit_u32(u32::deserialize(&mut self.bytes)?)
     }
 
+    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unreadable> {
+        visitor.visit_u64(u64::deserialize(&mut self.bytes)?)
+    }
+
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unreadable> {
         visitor.visit_borrowed_str(<&str>::deserialize(&mut self.bytes)?)
     }
@@ -292,6 +296,6 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
     }
 
     serde::forward_to_deserialize_any! {
-        i8 i16 i32 i64 u8 u16 u64 f32 f64 char bytes byte_buf unit unit_struct tuple_struct identifier ignored_any
+        i8 i16 i32 i64 u8 u16 f32 f64 char bytes byte_buf unit unit_struct tuple_struct identifier ignored_any
     }
 }

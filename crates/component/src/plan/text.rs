@@ -1,8 +1,8 @@
-//! Core types and kinds as text, for messages.
+//! Core types and kinds as text, for messages; those of core modules are in `wat`.
 
 use core::fmt;
 
-use super::{CoreFuncType, CoreItemType, CoreKind, CoreType};
+use super::{CoreFuncType, CoreKind, CoreType};
 
 impl fmt::Display for CoreFuncType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -17,16 +17,6 @@ impl fmt::Display for CoreFuncType {
             }
         }
         f.write_str(")")
-    }
-}
-
-impl fmt::Display for CoreItemType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.func {
-            Some(ty) => ty.fmt(f),
-            None if self.wide => write!(f, "{} of 64-bit addresses", self.kind),
-            None => self.kind.fmt(f),
-        }
     }
 }
 

@@ -10,7 +10,10 @@ use super::inline::Inliner;
 use super::intern::next_index;
 use super::scope::{CoreTypeItem, ScopeId, TypeItem};
 use crate::layout::Context;
-use crate::plan::{BuiltinKind, CoreFuncType, CoreItem, CoreKind, Func, Lift, Options, Step, StringEncoding};
+use crate::plan::{
+    BuiltinKind, CoreComposite, CoreFuncType, CoreItem, CoreKind, CoreType, CoreValType, Func, Lift, Options,
+    Step, StringEncoding,
+};
 use crate::signature;
 use crate::types::{Origin, TypeDef, ValType};
 
@@ -304,9 +307,16 @@ impl<'t, 'a> Inliner<'t, 'a> {
 
     /// What the function of a thread takes.
     fn start_type(&self, scope: ScopeId, index: u32) -> Result<PtrType, TranslateError> {
-        match self.scope(scope)?.core_types.get(index as usize) {
-            Some(CoreTypeItem::Func(ty)) if ty.params() == [wasmparser::ValType::I64] => Ok(PtrType::I64),
-            Some(CoreTypeItem::Func(_)) => Ok(PtrType::I32),
+        let item = self.scope(scope)?.core_types.get(index as usize);
+        let def = match item {
+            Some(CoreTypeItem::Def(index)) => self.core_types.get(*index),
+            _ => None,
+        };
+        match def.map(|def| &def.composite) {
+            Some(CoreComposite::Func(ty)) if ty.params == [CoreValType::Number(CoreType::I64)] => {
+                Ok(PtrType::I64)
+            }
+            Some(CoreComposite::Func(_)) => Ok(PtrType::I32),
             _ => Err(self.expected("a core function type")),
         }
     }

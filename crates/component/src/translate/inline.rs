@@ -23,8 +23,8 @@ use super::scope::{
 };
 use super::{PlanLimits, TranslateError};
 use crate::plan::{
-    CoreImport, CoreItem, CoreItemType, CoreKind, Export, ExportItem, MAX_NESTING, Module, ModuleRef, Plan,
-    PlanInstance, Step,
+    CoreImport, CoreItem, CoreItemType, CoreKind, CoreTypes, Export, ExportItem, MAX_NESTING, Module,
+    ModuleRef, Plan, PlanInstance, Step,
 };
 
 /// What is known while definitions are executed.
@@ -32,6 +32,8 @@ pub(super) struct Inliner<'t, 'a> {
     decoded: &'t Decoded<'a>,
     pub limits: PlanLimits,
     pub tables: Tables,
+    /// Those of imported core modules.
+    pub core_types: CoreTypes,
     pub plan: Plan,
     scopes: Vec<Scope<'t, 'a>>,
     instances: Vec<InstanceData<'t, 'a>>,
@@ -52,6 +54,7 @@ pub(super) fn inline(decoded: &Decoded<'_>, limits: &PlanLimits) -> Result<Plan,
         decoded,
         limits: *limits,
         tables: Tables::new(limits),
+        core_types: CoreTypes::new(),
         plan: Plan::default(),
         scopes: Vec::new(),
         instances: Vec::new(),
@@ -240,7 +243,7 @@ impl<'t, 'a> Inliner<'t, 'a> {
                 module.imports.iter().map(owned).collect()
             }),
             ModuleRef::Import(index) => self.plan.import_modules.get(index as usize).map(|module| {
-                let owned = |(a, b, ty): &(String, String, CoreItemType)| (a.clone(), b.clone(), ty.kind);
+                let owned = |(a, b, ty): &(String, String, CoreItemType)| (a.clone(), b.clone(), ty.kind());
                 module.ty.imports.iter().map(owned).collect()
             }),
         };
@@ -434,7 +437,7 @@ impl<'t, 'a> Inliner<'t, 'a> {
             }
             Some(ModuleRef::Import(index)) => {
                 let module = self.plan.import_modules.get(*index as usize);
-                module.and_then(|module| module.ty.exports.get(name)).is_some_and(|ty| ty.wide)
+                module.and_then(|module| module.ty.exports.get(name)).is_some_and(CoreItemType::is_64)
             }
             None => false,
         };

@@ -10,7 +10,7 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 
 use wasmparser::{
-    ComponentExternName, ComponentTypeDeclaration, FuncType, InstanceTypeDeclaration, ModuleTypeDeclaration,
+    ComponentExternName, ComponentTypeDeclaration, InstanceTypeDeclaration, ModuleTypeDeclaration,
 };
 
 use crate::plan::{CoreItem, CoreKind, Func, ModuleRef, Value};
@@ -48,9 +48,8 @@ pub(super) struct Scope<'t, 'a> {
 #[derive(Clone, Copy)]
 pub(super) enum CoreTypeItem<'t, 'a> {
     Module(&'t [ModuleTypeDeclaration<'a>]),
-    Func(&'t FuncType),
-    /// A type that only the validator needs.
-    Other,
+    /// An entry of [`Inliner::core_types`](super::inline::Inliner::core_types).
+    Def(u32),
 }
 
 /// What an index of the core instance space stands for.

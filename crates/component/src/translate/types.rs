@@ -6,17 +6,13 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use wasmparser::{
-    ComponentDefinedType, ComponentFuncType, ComponentType as Syntax, ComponentValType, CompositeInnerType,
-    CoreType, ModuleTypeDeclaration, OuterAliasKind, PrimitiveValType, SubType, TypeRef,
+    ComponentDefinedType, ComponentFuncType, ComponentType as Syntax, ComponentValType, PrimitiveValType,
 };
 
 use super::TranslateError;
-use super::decode::{core_kind, is_wide};
 use super::inline::Inliner;
-use super::scope::{ComponentType, CoreTypeItem, InstanceType, ScopeId, TypeItem};
-use crate::plan::{
-    CoreFuncType, CoreItemType, CoreKind, CoreType as CoreValType, ImportModule, ModuleType, Step,
-};
+use super::scope::{ComponentType, InstanceType, ScopeId, TypeItem};
+use crate::plan::{CoreKind, Step};
 use crate::types::{Case, Field, FuncType, Origin, TypeDef, ValType};
 
 impl<'t, 'a> Inliner<'t, 'a> {
@@ -42,24 +38,6 @@ impl<'t, 'a> Inliner<'t, 'a> {
                 TypeItem::Resource(resource)
             }
         })
-    }
-
-    /// A core type definition. Recursion groups add as many types as they have.
-    pub(super) fn eval_core_type(
-        &mut self,
-        scope: ScopeId,
-        ty: &'t CoreType<'a>,
-    ) -> Result<(), TranslateError> {
-        match ty {
-            CoreType::Rec(group) => {
-                for ty in group.types() {
-                    self.charge(1)?;
-                    self.scope_mut(scope)?.core_types.push(core_type_item(ty));
-                }
-            }
-            CoreType::Module(decls) => self.scope_mut(scope)?.core_types.push(CoreTypeItem::Module(decls)),
-        }
-        Ok(())
     }
 
     /// A value type, by reference.
@@ -185,97 +163,4 @@ impl<'t, 'a> Inliner<'t, 'a> {
         }
         Ok(out)
     }
-
-    /// A core module that the root imports: what its type says.
-    pub(super) fn import_module(
-        &mut self,
-        scope: ScopeId,
-        index: u32,
-        path: &str,
-    ) -> Result<ImportModule, TranslateError> {
-        let found = self.scope(scope)?.core_types.get(index as usize).copied();
-        let Some(CoreTypeItem::Module(decls)) = found else { return Err(self.expected("a module type")) };
-        let mut module = ImportModule { path: path.to_string(), ty: ModuleType::default() };
-        let mut types = Vec::new();
-        for decl in decls {
-            self.charge(1)?;
-            match decl {
-                ModuleTypeDeclaration::Import(import) => {
-                    self.charge_name(import.module)?;
-                    self.charge_name(import.name)?;
-                    let names = (import.module.to_string(), import.name.to_string());
-                    let ty = self.core_item_type(import.ty, &types)?;
-                    module.ty.imports.push((names.0, names.1, ty));
-                }
-                ModuleTypeDeclaration::Export { name, ty } => {
-                    self.charge_name(name)?;
-                    let ty = self.core_item_type(*ty, &types)?;
-                    module.ty.exports.insert(name.to_string(), ty);
-                }
-                ModuleTypeDeclaration::Type(group) => types.extend(group.types().map(core_type_item)),
-                ModuleTypeDeclaration::OuterAlias { kind: OuterAliasKind::Type, count, index } => {
-                    types.push(self.core_type_outside(scope, &types, *count, *index as usize)?);
-                }
-            }
-        }
-        Ok(module)
-    }
-
-    /// A core type that a module type takes from itself (`count` is 0) or from around it.
-    fn core_type_outside(
-        &self,
-        scope: ScopeId,
-        own: &[CoreTypeItem<'t, 'a>],
-        count: u32,
-        index: usize,
-    ) -> Result<CoreTypeItem<'t, 'a>, TranslateError> {
-        let Some(count) = count.checked_sub(1) else {
-            return own.get(index).copied().ok_or_else(|| self.expected("a core type"));
-        };
-        let mut from = scope;
-        for _ in 0..count {
-            from = self.scope(from)?.parent.ok_or_else(|| self.expected("an enclosing scope"))?;
-        }
-        self.scope(from)?.core_types.get(index).copied().ok_or_else(|| self.expected("a core type"))
-    }
-
-    fn core_item_type(
-        &mut self,
-        ty: TypeRef,
-        types: &[CoreTypeItem<'t, 'a>],
-    ) -> Result<CoreItemType, TranslateError> {
-        let func = match ty {
-            TypeRef::Func(index) | TypeRef::FuncExact(index) => match types.get(index as usize) {
-                Some(CoreTypeItem::Func(ty)) => {
-                    self.charge(u32::try_from(ty.params().len()).unwrap_or(u32::MAX))?;
-                    core_func_type(ty)
-                }
-                _ => None,
-            },
-            _ => None,
-        };
-        Ok(CoreItemType { kind: core_kind(ty), func, wide: is_wide(ty) })
-    }
-}
-
-fn core_type_item<'t, 'a>(ty: &'t SubType) -> CoreTypeItem<'t, 'a> {
-    match &ty.composite_type.inner {
-        CompositeInnerType::Func(ty) => CoreTypeItem::Func(ty),
-        _ => CoreTypeItem::Other,
-    }
-}
-
-/// `None` where there are vectors or references in it.
-fn core_func_type(ty: &wasmparser::FuncType) -> Option<CoreFuncType> {
-    let convert = |types: &[wasmparser::ValType]| {
-        let types = types.iter().map(|ty| match ty {
-            wasmparser::ValType::I32 => Some(CoreValType::I32),
-            wasmparser::ValType::I64 => Some(CoreValType::I64),
-            wasmparser::ValType::F32 => Some(CoreValType::F32),
-            wasmparser::ValType::F64 => Some(CoreValType::F64),
-            _ => None,
-        });
-        types.collect::<Option<Vec<_>>>()
-    };
-    Some(CoreFuncType { params: convert(ty.params())?, results: convert(ty.results())? })
 }

@@ -9,7 +9,7 @@ use canon_async::canon::{self, Builtin};
 use canon_async::id::{FuncRef, HostCall, InstanceId, MemoryRef, TableRef, ThreadId};
 use canon_async::{Embedding, Error, Heap, Outcome, Store, Then, Trap};
 use canon_async_component::host::{CallState, HostCalls, HostMemory};
-use canon_async_component::plan::{CoreFuncType, ModuleType};
+use canon_async_component::plan::{CoreFuncType, CoreSignature, ModuleType};
 use canon_async_component::{CoreExtern, Engine, EngineError, Func, HostSig, ImportArg, Val, ValError};
 
 /// A host function: its arguments to its result.
@@ -41,6 +41,8 @@ pub struct FakeEngine {
     pub trap_in: Option<u32>,
     /// The type of every module; `None` for an engine that can't tell.
     pub module_type: Option<ModuleType>,
+    /// The type of every core function; `None` for an engine that can't tell.
+    pub func_type: Option<CoreSignature>,
     /// The builtins that core functions named `call0`, `call1`, .. run.
     pub builtins: Vec<Builtin>,
 }
@@ -59,6 +61,7 @@ impl FakeEngine {
             top: 0,
             trap_in: None,
             module_type: None,
+            func_type: None,
             builtins: Vec::new(),
         }
     }
@@ -261,7 +264,11 @@ impl Engine for FakeEngine {
         &mut self.calls
     }
 
-    fn module_type(&mut self, _: &usize) -> Option<ModuleType> {
+    fn func_type(&mut self, _: FuncRef) -> Option<CoreSignature> {
+        self.func_type.clone()
+    }
+
+    fn module_type(&mut self, _: &usize, _: &ModuleType) -> Option<ModuleType> {
         self.module_type.clone()
     }
 

@@ -13,7 +13,12 @@
   (import "store" (implements "a:b/kv") (instance))
   (import "a:b/c@0.2" (version-suffix ".6") (instance (export "g" (func))))
   (import "libc" (core module $Libc (import "env" "x" (global i32)) (import "env" "f" (func (param i64 f32) (result f64)))
-    (export "mem" (memory 1)) (export "tab" (table 1 funcref))))
+    (export "mem" (memory 1)) (export "tab" (table 1 funcref))
+    ;; What core modules import and export, of each kind.
+    (type $ref (func (param funcref externref) (result i32)))
+    (export "max" (memory 1 2)) (export "wide" (memory i64 1 0x1_0000_0000)) (export "small" (memory 1 (pagesize 1)))
+    (export "wide-tab" (table i64 0 1 externref)) (export "mut" (global (mut i64))) (export "g" (global funcref))
+    (export "ref" (func (type $ref)))))
   (import "v" (value $v u32))
   (import "C" (component (export "x" (func))))
   (type $byte u8)

@@ -5,6 +5,7 @@
 //! fit what they are for. What depends on the core modules, as the types of their exports, is checked when they are linked.
 
 mod builtins;
+mod module_types;
 mod modules;
 mod names;
 mod steps;
@@ -26,6 +27,7 @@ type Checked = Result<(), PlanError>;
 pub(super) fn check(plan: &Plan) -> Checked {
     instances(plan)?;
     modules::modules(plan)?;
+    module_types::module_types(plan)?;
     let facts = Facts::new(plan)?;
     names::imports(plan, &facts)?;
     let made = Made::by_steps(plan, &facts)?;
