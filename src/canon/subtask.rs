@@ -31,7 +31,8 @@ pub fn subtask_cancel<E: Embedding + ?Sized>(e: &mut E, is_async: bool, i: u32) 
         if subtask.cancellation_requested() {
             return store.raiser.raise(Trap::SubtaskCancelledTwice);
         }
-        if store.waitable_mut(id)?.in_waitable_set() && !is_async {
+        // With `async` too, since the spec's #715.
+        if store.waitable_mut(id)?.in_waitable_set() {
             return store.raiser.raise(Trap::SyncInSet);
         }
         if !store.subtask_mut(id)?.resolved() {

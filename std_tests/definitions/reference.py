@@ -149,6 +149,25 @@ def wait_for_pending_event(self):
     reference_wait_for_pending_event(self)
 
 
+def canon_subtask_cancel(async_, i):
+    """#715: a subtask in a waitable set is not cancelled, with `async` either."""
+    subtask = d.current_instance().handles.get(i)
+    trap_if(isinstance(subtask, Subtask) and subtask.in_waitable_set())
+    return d.canon_subtask_cancel(async_, i)
+
+
+def not_itself(reference):
+    """#687: a thread does not promote itself."""
+
+    def promote(cancellable, i):
+        thread = d.current_thread()
+        trap_if(not thread.task.inst.may_leave)
+        trap_if(thread.task.inst.threads.get(i) is thread)
+        return reference(cancellable, i)
+
+    return promote
+
+
 def drop_future(self):
     """The reference asserts that the pending buffer of a future whose reader is dropped is one to be written to; it is read."""
     if not self.dropped:

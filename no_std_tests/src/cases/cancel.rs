@@ -149,10 +149,10 @@ fn subtask_cancel_async_callback_waits_blocked<P: Profile>() -> Result<(), Error
     const CALLER: Script = &[
         call(low(0), &[], 0),
         Op::Shr(0, 4),
-        call(WaitableSetNew, &[], 1),
-        run(WaitableJoin, &[R0, R1]),
         call(SubtaskCancel { is_async: true }, &[R0], 2),
         Op::Eq(R2, k(0xffff_ffff)),
+        call(WaitableSetNew, &[], 1),
+        run(WaitableJoin, &[R0, R1]),
         call(WaitableSetWait(memory(A)), &[R1, k(0)], 2),
         Op::Eq(R2, k(1)),
         Op::Load32(2, k(4)),

@@ -221,7 +221,8 @@ fn trap_waiter_of_the_dead_subtask_can_be_cancelled<P: Profile>() -> Result<(), 
     assert_eq!(w.call(dies, 1), Err(Trap::Engine(4).into()));
     assert_eq!(w.run_until(task), Err(Trap::Deadlock.into()));
     // CANCELLED_BEFORE_RETURNED
-    const CANCELS: Script = &[call(SubtaskCancel { is_async: true }, &[G0], 0), Op::Eq(R0, k(4))];
+    const CANCELS: Script =
+        &[run(WaitableJoin, &[G0, k(0)]), call(SubtaskCancel { is_async: true }, &[G0], 0), Op::Eq(R0, k(4))];
     let cancels = w.lift(Func::Sync, sync_opts(A), CANCELS)?;
     w.call(cancels, 2)?;
     // Its event was taken by the cancel, so the waiter waits on; the subtask can be dropped.

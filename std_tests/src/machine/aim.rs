@@ -81,6 +81,7 @@ impl<P: Profile> Machine<P> {
             Aim::Cancel => {
                 let legal = |id| {
                     self.subtask(id).is_some_and(|s| !s.resolve_delivered() && !s.cancellation_requested())
+                        && !self.in_set(id)
                 };
                 let subtask = pick(self.waitable_where(i, legal));
                 subtask.map(|index| one(Builtin::SubtaskCancel { is_async: true }, index))

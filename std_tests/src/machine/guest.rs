@@ -185,7 +185,7 @@ impl<P: Profile> Machine<P> {
             Step::Cancel(sel, is_async) => {
                 let legal = |id| {
                     self.subtask(id).is_some_and(|s| !s.resolve_delivered() && !s.cancellation_requested())
-                        && (is_async || !self.in_set(id))
+                        && (wild || !self.in_set(id))
                 };
                 one(Builtin::SubtaskCancel { is_async }, pick(self.waitable_where(i, legal), sel))
             }

@@ -115,6 +115,7 @@ impl<P: Profile> Machine<P> {
         let i = self.here(thread).instance;
         let subtask = self.subtask(id).expect("a subtask");
         if !subtask.resolved() && !subtask.cancellation_requested() {
+            self.builtin(thread, Builtin::WaitableJoin, &[index.into(), 0])?;
             self.builtin(thread, Builtin::SubtaskCancel { is_async: true }, &[index.into()])?;
         }
         if self.store.waitable(id).is_some_and(|w| w.has_pending_event()) {
