@@ -90,7 +90,8 @@ pub fn thread_yield_then_resume<E: Embedding + ?Sized>(e: &mut E, i: u32) -> Res
 /// `canon thread.suspend-then-promote`: suspends, and thread `i` runs at once where it is ready. Cost: O(1).
 ///
 /// # Errors
-/// `Trap(CannotLeave | UnknownThread | CannotBlockSync | CannotSuspend)`.
+/// `Trap(CannotLeave | UnknownThread | CannotBlockSync | CannotSuspend)`, and `Trap(ThreadNotSuspended)` for the current
+/// thread itself.
 pub fn thread_suspend_then_promote<E: Embedding + ?Sized>(e: &mut E, i: u32) -> Result<Then, Error> {
     caught(e, |e| set_aside(e, true, Next::Promote(i)))
 }
@@ -98,7 +99,8 @@ pub fn thread_suspend_then_promote<E: Embedding + ?Sized>(e: &mut E, i: u32) -> 
 /// `canon thread.yield-then-promote`: stays ready, and thread `i` runs at once where it is ready. Cost: O(1).
 ///
 /// # Errors
-/// `Trap(CannotLeave | UnknownThread | CannotBlockSync | CannotSuspend)`.
+/// `Trap(CannotLeave | UnknownThread | CannotBlockSync | CannotSuspend)`, and `Trap(ThreadNotSuspended)` for the current
+/// thread itself.
 pub fn thread_yield_then_promote<E: Embedding + ?Sized>(e: &mut E, i: u32) -> Result<Then, Error> {
     caught(e, |e| set_aside(e, false, Next::Promote(i)))
 }
@@ -218,6 +220,11 @@ fn set_aside<E: Embedding + ?Sized>(e: &mut E, suspends: bool, next: Next) -> Ra
         Next::Promote(i) => Some(thread_at(store, instance, i)?),
     };
     let thread = store.check_can_block(can_suspend)?;
+    // Mostly a guest's mistake: the spec's #687.
+    if other == Some(thread) {
+        let index = store.thread_mut(thread)?.index();
+        return store.raiser.raise(Trap::ThreadNotSuspended(index));
+    }
     let other = other.filter(|other| matches!(next, Next::Resume(_)) || store.is_ready(*other));
     if suspends {
         store.suspend(thread)?;

@@ -187,6 +187,8 @@ def no_longer_cancellable(reference):
     return switch
 
 
+d.canon_thread_suspend_then_promote = not_itself(d.canon_thread_suspend_then_promote)
+d.canon_thread_yield_then_promote = not_itself(d.canon_thread_yield_then_promote)
 Thread.block_internal = no_longer_cancellable(Thread.block_internal)
 Thread.switch_to_internal = no_longer_cancellable(Thread.switch_to_internal)
 Thread.wait_until = wait_until

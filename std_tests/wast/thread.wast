@@ -1,3 +1,4 @@
+;; spec: #687
 ;; covers: thread.index, thread.new-indirect, thread.resume-later, thread.suspend, thread.yield
 ;; covers: thread.suspend-then-resume, thread.yield-then-resume, thread.suspend-then-promote, thread.yield-then-promote
 ;; covers: context.get, context.set, Trap::UnknownThread, Trap::ThreadNotSuspended, Trap::UnknownTableElement
@@ -151,6 +152,9 @@
       (drop (call $thread.yield-then-resume (local.get $new))))
     (func (export "suspend-then-promote-unknown") (drop (call $thread.suspend-then-promote (i32.const 9))))
     (func (export "yield-then-promote-unknown") (drop (call $thread.yield-then-promote (i32.const 0))))
+    (func (export "suspend-then-promote-itself") (drop (call $thread.suspend-then-promote (call $thread.index))))
+    (func (export "yield-then-promote-itself") (drop (call $thread.yield-then-promote (call $thread.index))))
+    (func (export "yield-then-resume-itself") (drop (call $thread.yield-then-resume (call $thread.index))))
     (func (export "suspend-alone") (drop (call $thread.suspend)))
     (func (export "suspend-sync") (drop (call $thread.suspend)))
     (func (export "yield-sync") (result i32) (drop (call $thread.yield)) (i32.const 7)))
@@ -192,6 +196,9 @@
   (func (export "yield-then-resume-ready") async (canon lift (core func $m "yield-then-resume-ready")))
   (func (export "suspend-then-promote-unknown") async (canon lift (core func $m "suspend-then-promote-unknown")))
   (func (export "yield-then-promote-unknown") async (canon lift (core func $m "yield-then-promote-unknown")))
+  (func (export "suspend-then-promote-itself") async (canon lift (core func $m "suspend-then-promote-itself")))
+  (func (export "yield-then-promote-itself") async (canon lift (core func $m "yield-then-promote-itself")))
+  (func (export "yield-then-resume-itself") async (canon lift (core func $m "yield-then-resume-itself")))
   (func (export "suspend-alone") async (canon lift (core func $m "suspend-alone")))
   ;; Of types without `async`.
   (func (export "suspend-sync") (canon lift (core func $m "suspend-sync")))
@@ -246,6 +253,12 @@
 (assert_trap (invoke "suspend-then-promote-unknown") "unknown thread index 9")
 (component instance $i $T)
 (assert_trap (invoke "yield-then-promote-unknown") "unknown thread index 0")
+(component instance $i $T)
+(assert_trap (invoke "suspend-then-promote-itself") "thread 1 is not suspended")
+(component instance $i $T)
+(assert_trap (invoke "yield-then-promote-itself") "thread 1 is not suspended")
+(component instance $i $T)
+(assert_trap (invoke "yield-then-resume-itself") "thread 1 is not suspended")
 (component instance $i $T)
 (assert_trap (invoke "suspend-alone") "deadlock detected: event loop cannot make further progress")
 (component instance $i $T)

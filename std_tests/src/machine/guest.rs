@@ -243,10 +243,10 @@ impl<P: Profile> Machine<P> {
                 one(Builtin::ThreadYieldThenResume, pick(self.threads(i, true), sel))
             }
             Step::SuspendThenPromote(sel) => {
-                one(Builtin::ThreadSuspendThenPromote, pick(self.threads(i, false), sel))
+                one(Builtin::ThreadSuspendThenPromote, pick(self.promotable(here, wild), sel))
             }
             Step::YieldThenPromote(sel) => {
-                one(Builtin::ThreadYieldThenPromote, pick(self.threads(i, false), sel))
+                one(Builtin::ThreadYieldThenPromote, pick(self.promotable(here, wild), sel))
             }
             Step::ResourceNew if self.resources(i).len() < 3 => {
                 Some((Builtin::ResourceNew(RESOURCE), vec![77]))

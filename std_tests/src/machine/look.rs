@@ -74,6 +74,13 @@ impl<P: Profile> Machine<P> {
         (1..=table.high_water()).filter(|i| table.get(*i).is_some_and(|id: &ThreadId| fits(*id))).collect()
     }
 
+    /// The threads that this one may promote: all but itself.
+    pub(super) fn promotable(&self, here: super::guest::Here, wild: bool) -> Vec<u32> {
+        let own = self.store.thread(here.thread).map_or(0, |thread| thread.index());
+        let all = self.threads(here.instance, false).into_iter();
+        all.filter(|index| wild || *index != own).collect()
+    }
+
     /// A thread's name in a trace: its instance, and its index there.
     pub(super) fn who(&self, thread: ThreadId) -> String {
         let t = self.store.thread(thread).expect("the current thread");
