@@ -50,17 +50,15 @@ pub struct Instance<H, X> {
     poisoned: bool,
     /// What it holds has not been freed since.
     to_purge: bool,
+    /// Whether it stands in the queue of instances with ready threads.
+    pub(crate) queued: bool,
     backpressure: u32,
     /// `num_waiting_to_enter`.
     waiting_to_enter: u32,
     exclusive: Option<ThreadId>,
     queues: [List<ThreadId, QUEUE>; Queue::OF_INSTANCE],
-    /// Which of the two queues of ready threads had its turn last.
-    pub(crate) gated_next: bool,
-    /// Its place in the queue of instances with ready threads: the next, by index + 1.
+    /// Its place in that queue: the next, by index + 1.
     pub(crate) next_ready: u32,
-    /// Whether it stands in that queue.
-    pub(crate) queued: bool,
     /// Of a root: what it and all instances in it hold.
     pub(crate) usage: Usage,
     /// `handles`.
@@ -84,7 +82,6 @@ impl<H: Slots<Entry<Handle>>, X: Slots<Entry<ThreadId>>> Blank for Instance<H, X
         waiting_to_enter: 0,
         exclusive: None,
         queues: [const { List::EMPTY }; Queue::OF_INSTANCE],
-        gated_next: false,
         next_ready: 0,
         queued: false,
         usage: Usage::EMPTY,

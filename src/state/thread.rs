@@ -120,6 +120,22 @@ impl Queue {
     }
 }
 
+/// What a thread is of its task, and how it may run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+enum Role {
+    /// The implicit one, and gated: it waits to enter, or its task needs the exclusive lock.
+    Gated,
+    /// The implicit one, which has entered and needs no lock.
+    Implicit,
+    /// The implicit one of a start function, whose frames can't be set aside.
+    Start,
+    /// The implicit one of a task that the host spawned.
+    Spawned(Priority),
+    /// One that the guest made.
+    Explicit,
+}
+
 /// A thread of a task: the spec's `Thread`.
 #[derive(Debug)]
 pub struct Thread {
@@ -131,11 +147,9 @@ pub struct Thread {
     pub(crate) status: Status,
     pub(crate) point: Point,
     pub(crate) queue: Queue,
-    implicit: bool,
-    gated: bool,
-    can_suspend: bool,
-    /// How urgent it is among those that the host spawned; `None` for all others.
-    priority: Option<Priority>,
+    role: Role,
+    /// When it came into its queue: the store's number of that, which wraps.
+    pub(crate) turn: u32,
     link: Link,
 }
 
@@ -150,34 +164,29 @@ impl Thread {
             status: Status::Suspended,
             point: Point::Enter,
             queue: Queue::None,
-            implicit: true,
-            gated: true,
-            can_suspend,
-            priority: None,
+            role: if can_suspend { Role::Gated } else { Role::Start },
+            turn: 0,
             link: Link::NONE,
         }
     }
 
     /// A thread made by `thread.new-indirect`.
     pub(crate) fn explicit(task: TaskId, instance: InstanceId, arg: u64) -> Self {
-        Self {
-            point: Point::Start(arg),
-            implicit: false,
-            gated: false,
-            ..Self::implicit(task, instance, true)
-        }
+        Self { point: Point::Start(arg), role: Role::Explicit, ..Self::implicit(task, instance, true) }
     }
 
     /// The implicit thread of a task that the host spawns: like an explicit one, it waits for no room to enter and needs no lock.
     pub(crate) fn spawn(&mut self, priority: Priority) {
-        self.priority = Some(priority);
+        self.role = Role::Spawned(priority);
         self.point = Point::Spawned;
-        self.gated = false;
     }
 
     /// How urgent it is among those that the host spawned; `None` for all others.
     pub fn priority(&self) -> Option<Priority> {
-        self.priority
+        match self.role {
+            Role::Spawned(priority) => Some(priority),
+            _ => None,
+        }
     }
 
     /// `task`.
@@ -210,32 +219,34 @@ impl Thread {
 
     /// Whether it is its task's implicit thread.
     pub fn is_implicit(&self) -> bool {
-        self.implicit
+        self.role != Role::Explicit
     }
 
     /// Whether a synchronous call must not run it in between: it waits to enter, or its task needs the
     /// exclusive lock, so that it may not use the instance's stack while the call does.
     pub fn is_gated(&self) -> bool {
-        self.gated
+        self.role == Role::Gated
     }
 
     /// The thread entered its instance.
     pub(crate) fn entered(&mut self, needs_exclusive: bool) {
-        self.gated = needs_exclusive;
+        if self.is_gated() && !needs_exclusive {
+            self.role = Role::Implicit;
+        }
     }
 
     /// The queue for when it may be ready.
     pub(crate) fn ready_queue(&self) -> Queue {
-        match self.priority {
-            Some(_) => Queue::Spawned,
-            None if self.gated => Queue::ReadyGated,
-            None => Queue::Ready,
+        match self.role {
+            Role::Spawned(_) => Queue::Spawned,
+            Role::Gated => Queue::ReadyGated,
+            _ => Queue::Ready,
         }
     }
 
     /// Whether its frames can be set aside; false for a start function.
     pub fn can_suspend(&self) -> bool {
-        self.can_suspend
+        self.role != Role::Start
     }
 
     /// `suspended()`.

@@ -1,6 +1,7 @@
 //! The invariants of the store, for tests and fuzzers.
 
 use super::Store;
+use super::ready::is_after;
 use crate::id::{SetId, TaskId, ThreadId, WaitableId};
 use crate::state::{Caller, Handle, Kind, Point, Queue, Status, Thread};
 use crate::storage::{Key as _, Profile, Slots};
@@ -40,7 +41,7 @@ impl<P: Profile> Store<P> {
     /// Checks the invariants between guest calls: what is wrong, or `Ok`. O(what the store holds).
     ///
     /// Each thread that waits stands in exactly one queue, which it knows; where a thread could run, it or somebody before it in
-    /// its queue is on a ready list; a set's members are in the list that their event says; what handles
+    /// its queue is on a ready list; the ready of an instance stand in the order in which they came; a set's members are in the list that their event says; what handles
     /// reach is there, and nothing else is; each root is charged with what it holds.
     ///
     /// # Errors
@@ -56,6 +57,7 @@ impl<P: Profile> Store<P> {
         for (id, thread) in self.threads.iter() {
             self.check_thread(id, thread.status(), thread.queue())?;
         }
+        self.check_turns()?;
         self.check_handles()?;
         self.check_usage()?;
         self.check_calls()?;
@@ -113,6 +115,26 @@ impl<P: Profile> Store<P> {
             }
             _ if queue != Queue::None => return Err("a thread that does not wait stands on a list"),
             _ => {}
+        }
+        Ok(())
+    }
+
+    /// In each queue of the ready who came first is first.
+    fn check_turns(&self) -> Result<(), &'static str> {
+        for instance in self.instances.as_slice() {
+            for list in
+                [Queue::Ready, Queue::ReadyGated].into_iter().filter_map(|queue| instance.queue(queue))
+            {
+                let mut last = None;
+                let mut next = list.front(&self.threads);
+                while let Some(thread) = next.and_then(|id| self.threads.get(id)) {
+                    if last.is_some_and(|last| !is_after(thread.turn, last)) {
+                        return Err("a ready thread stands behind one that came later");
+                    }
+                    last = Some(thread.turn);
+                    next = next.and_then(|id| list.after(&self.threads, id));
+                }
+            }
         }
         Ok(())
     }

@@ -88,6 +88,8 @@ pub struct Store<P: Profile> {
     spawned: [List<ThreadId, QUEUE>; Priority::COUNT],
     /// Whether it was their turn last.
     spawned_last: bool,
+    /// How many threads have come into a queue: which of two came first. Wraps.
+    turns: u32,
     pub(crate) current: Current,
     /// The context slots of [`Current::Leaf`], of which there is never more than one.
     pub(crate) leaf_storage: [u64; 2],
@@ -163,6 +165,7 @@ impl<P: Profile> Store<P> {
             ready_tail: 0,
             spawned: [const { List::EMPTY }; Priority::COUNT],
             spawned_last: false,
+            turns: 0,
             current: Current::None,
             leaf_storage: [0; 2],
             depth: 0,

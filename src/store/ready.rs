@@ -3,7 +3,8 @@
 //! Readiness is not monotone: another waiter takes the event, a join moves it, somebody takes the lock. So the
 //! queues are *hints*. A thread enters one when it may have become ready ([`Store::make_ready`]); when it is
 //! taken out, [`Store::is_ready`] is asked again, and one that is not ready goes back to where it waits
-//! ([`Store::relink`]). It stands in one [`Queue`] at a time, and knows in which. Whoever leaves a wait without consuming what it was told of tells the next.
+//! ([`Store::relink`]). It stands in one [`Queue`] at a time, and knows in which, and since which turn: those that are ready run first
+//! come, first served, whichever of the two queues of their instance they stand in. Whoever leaves a wait without consuming what it was told of tells the next.
 
 use super::{Store, Threads, instance_in};
 use crate::event::event;
@@ -13,6 +14,11 @@ use crate::raise::Raises;
 use crate::state::links::QUEUE;
 use crate::state::{Kind, Point, Queue, Status};
 use crate::storage::{List, Profile};
+
+/// Whether one turn came after another, of turns that wrap.
+pub(super) fn is_after(turn: u32, other: u32) -> bool {
+    turn.wrapping_sub(other) < 1 << 31
+}
 
 impl<P: Profile> Store<P> {
     /// `Thread.ready`. O(1).
@@ -121,8 +127,14 @@ impl<P: Profile> Store<P> {
             list.push_front(threads, id);
         } else {
             list.push_back(threads, id);
+            self.turns = self.turns.wrapping_add(1);
         }
-        self.thread_mut(id)?.queue = queue;
+        let turn = self.turns;
+        let thread = self.thread_mut(id)?;
+        thread.queue = queue;
+        if !front {
+            thread.turn = turn;
+        }
         Ok(())
     }
 
@@ -214,7 +226,7 @@ impl<P: Profile> Store<P> {
         Ok(ready)
     }
 
-    /// The next ready thread of any instance. Instances take turns; in each, the gated and the other threads take turns.
+    /// The next ready thread of any instance. Instances take turns; in each, the threads come first that were ready first.
     fn next_of_instances(&mut self) -> Raises<Option<ThreadId>> {
         while let Some(instance) = self.dequeue_instance()? {
             if self.draws() {
@@ -237,18 +249,24 @@ impl<P: Profile> Store<P> {
     pub(crate) fn next_ready_of(&mut self, instance: InstanceId, gated: bool) -> Raises<Option<ThreadId>> {
         loop {
             let draws = self.draws();
-            let entry = self.instance_mut(instance)?;
-            let from_gated = gated
-                && !entry.is_empty(Queue::ReadyGated)
-                && (entry.gated_next || entry.is_empty(Queue::Ready));
-            entry.gated_next = !from_gated;
-            let queue = if from_gated { Queue::ReadyGated } else { Queue::Ready };
-            let Some(id) = self.front(instance, queue) else { return Ok(None) };
+            let Some(id) = self.first_ready_of(instance, gated) else { return Ok(None) };
             if draws {
+                let queue = self.thread_mut(id)?.queue;
                 self.enqueue(id, queue, false)?;
             } else if self.take_ready(id)? {
                 return Ok(Some(id));
             }
+        }
+    }
+
+    /// The thread that came first of those in the queues of the ready of an instance; without `gated`, of one of them.
+    fn first_ready_of(&self, instance: InstanceId, gated: bool) -> Option<ThreadId> {
+        let free = self.front(instance, Queue::Ready);
+        let other = if gated { self.front(instance, Queue::ReadyGated) } else { None };
+        let turn = |id| self.threads.get(id).map_or(0, |thread| thread.turn);
+        match (free, other) {
+            (Some(free), Some(other)) if is_after(turn(free), turn(other)) => Some(other),
+            _ => free.or(other),
         }
     }
 

@@ -16,6 +16,7 @@ impl<P: Profile> Store<P> {
             ready_tail,
             spawned,
             spawned_last,
+            turns,
             current,
             leaf_storage,
             depth,
@@ -59,6 +60,7 @@ impl<P: Profile> Store<P> {
         (*ready_head, *ready_tail, *unanswered, *depth) = (0, 0, 0, 0);
         *spawned = [const { List::EMPTY }; Priority::COUNT];
         *spawned_last = false;
+        *turns = 0;
         (*current, *leaf_storage, *switch_to) = (Current::None, [0; 2], None);
         (*blamed, *to_purge, *host) = (None, false, None);
         (*choose, *strict) = (Choose::Eager, false);

@@ -31,6 +31,9 @@ cases! {
     call_behind_one_that_waits_queues_without_room,
     run_until_asks_for_answers_while_a_guest_yields,
     tick_seeded_every_order_comes_up,
+    tick_ready_of_any_kind_first_come_first_served,
+    tick_ready_of_any_kind_seeded_every_order_comes_up,
+    tick_ready_callback_behind_a_thread_that_came_first,
 }
 
 const WAIT: Builtin = WaitableSetWait(memory(A));
@@ -508,6 +511,58 @@ fn lift_entry_told_then_backpressure_again_stays_the_first<P: Profile>() -> Resu
     w.call(holds, 0)?;
     w.call(second, 1)?;
     w.call(third, 2)?;
+    w.ticks()?;
+    assert_eq!(w.marks(), [1, 2, 3]);
+    w.done()
+}
+
+/// The main thread holds its instance's lock, and was ready before the other thread, which does not, yielded.
+fn two_kinds<P: Profile>(w: &mut World<P>) -> Result<(), Error> {
+    const MAIN: Script = &[
+        call(ThreadIndex, &[], 0),
+        Op::SetG(0, R0),
+        call(ThreadNewIndirect(TableRef::from_index(0)), &[k(0), k(0)], 1),
+        run(ThreadSuspendThenResume, &[R1]),
+        Op::Mark(2),
+        run(ThreadYield, &[]),
+        Op::Mark(4),
+    ];
+    w.set_table(0, A, script![run(ThreadResumeLater, &[G0]), Op::Mark(1), run(ThreadYield, &[]), Op::Mark(3)]);
+    let f = w.lift(Func::Async, sync_opts(A), MAIN)?;
+    w.call(f, 0)?;
+    w.ticks().map(drop)
+}
+
+/// As Wasmtime has it; the spec leaves the order free.
+fn tick_ready_of_any_kind_first_come_first_served<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None])?;
+    two_kinds(&mut w)?;
+    assert_eq!(w.marks(), [1, 2, 3, 4]);
+    w.done()
+}
+
+fn tick_ready_of_any_kind_seeded_every_order_comes_up<P: Profile>() -> Result<(), Error> {
+    let second = |w: &mut World<P>| {
+        two_kinds(w)?;
+        Ok(u64::from(w.marks().get(1) == Some(&2)))
+    };
+    assert_eq!(outcomes(second)?, [true; 2]);
+    Ok(())
+}
+
+/// A callback task that yields comes after threads that were ready before, and before those that come later.
+fn tick_ready_callback_behind_a_thread_that_came_first<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None])?;
+    const FREE: Script = &[run(ThreadYield, &[]), Op::Mark(1), run(ThreadYield, &[]), Op::Mark(3), RETURN];
+    let free = w.lift(Func::Async, async_opts(A), FREE)?;
+    let yields = w.lift_callback(
+        Func::Async,
+        A,
+        script![Op::Ret(k(YIELD))],
+        script![Op::Mark(2), RETURN, Op::Ret(k(EXIT))],
+    )?;
+    w.call(free, 0)?;
+    w.call(yields, 1)?;
     w.ticks()?;
     assert_eq!(w.marks(), [1, 2, 3]);
     w.done()
