@@ -1,7 +1,7 @@
 //! `canon compile`.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use canon_async_component::inspect::{Escaped, inspect};
 use clap::Args;
@@ -48,19 +48,10 @@ pub fn compile(args: &Compile) -> Result<(), Failure> {
     let plan = input::untranslated(&args.file, &args.limits)?;
     let at = input::shown(&args.file);
     let bytes = plan.to_bytes().map_err(|error| Failure::component(format_args!("{at}: {error}")))?;
-    if input::is_standard(&output) {
-        return console::bytes(&bytes);
+    if written(&output, &bytes, &[&args.file])? {
+        return Ok(());
     }
     let out = output.display();
-    let same = |a: &PathBuf, b: &PathBuf| {
-        a == b || fs::canonicalize(a).ok().zip(fs::canonicalize(b).ok()).is_some_and(|(a, b)| a == b)
-    };
-    if same(&args.file, &output) {
-        return Err(Failure::usage(format_args!(
-            "{out}: the plan would replace its component; see --output"
-        )));
-    }
-    fs::write(&output, &bytes).map_err(|error| Failure::component(format_args!("{out}: {error}")))?;
     let summary = inspect(&plan);
     let modules: usize = summary.modules.iter().sum();
     console::line(format_args!("{out}: {} bytes", bytes.len()));
@@ -72,4 +63,26 @@ pub fn compile(args: &Compile) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Writes a file that was made of others, or to stdout; whether it was stdout, where nothing else is printed.
+///
+/// # Errors
+/// It can't be written; the file is one of those that it was made of: exit code 2.
+pub fn written(output: &Path, bytes: &[u8], made_of: &[&Path]) -> Result<bool, Failure> {
+    if input::is_standard(output) {
+        return console::bytes(bytes).map(|()| true);
+    }
+    let out = output.display();
+    let same = |a: &Path, b: &Path| {
+        a == b || fs::canonicalize(a).ok().zip(fs::canonicalize(b).ok()).is_some_and(|(a, b)| a == b)
+    };
+    if let Some(replaced) = made_of.iter().find(|file| same(file, output)) {
+        let file = replaced.display();
+        return Err(Failure::usage(format_args!(
+            "{out}: it would replace {file}, of which it is made; see --output"
+        )));
+    }
+    fs::write(output, bytes).map_err(|error| Failure::component(format_args!("{out}: {error}")))?;
+    Ok(false)
 }

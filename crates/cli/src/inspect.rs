@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use canon_async_component::Plan;
-use canon_async_component::inspect::{Escaped, Summary, capacities, inspect as summary_of, words};
+use canon_async_component::inspect::{
+    Escaped, Summary, capacities, entries, inspect as summary_of, profile, words,
+};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -69,7 +71,8 @@ pub fn inspect(args: &Inspect) -> Result<(), Failure> {
     let Loaded { plan, binary } = input::loaded(&args.file, &args.limits)?;
     if args.plan {
         let name = input::name(&plan, &args.file);
-        console::line(capacities(&plan, args.calls).profile(Some(&name), args.calls).to_string().trim_end());
+        let profile = profile(capacities(&plan, args.calls), Some(&name), args.calls).to_string();
+        console::line(profile.trim_end());
         return Ok(());
     }
     let wit = match &binary {
@@ -153,8 +156,7 @@ fn json_of(plan: &Plan, summary: &Summary, wit: Option<&str>, calls: u32) -> Val
     let items = |items: &[(String, String)], of: &str| -> Value {
         items.iter().map(|(name, text)| json!({ "name": name, of: text })).collect()
     };
-    let capacities: serde_json::Map<String, Value> = capacities(plan, calls)
-        .entries()
+    let capacities: serde_json::Map<String, Value> = entries(&capacities(plan, calls))
         .into_iter()
         .map(|(name, value)| (name.into(), value.into()))
         .collect();

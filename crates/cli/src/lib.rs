@@ -7,6 +7,7 @@
 //! | `run` | `canon run` |
 //! | [`wast`] | `canon wast` |
 //! | `compile` | `canon compile` |
+//! | `compose` | `canon compose` (feature `compose`) |
 //! | `inspect` | `canon inspect` |
 //! | `wit` | `canon wit`, and the WIT of components |
 //! | `wave` | values as WAVE text |
@@ -20,6 +21,8 @@
 
 mod caught;
 mod compile;
+#[cfg(feature = "compose")]
+mod compose;
 mod console;
 mod input;
 mod inspect;
@@ -44,6 +47,7 @@ Examples:
   canon run examples/cancel.wat --invoke 'race(1000)'
   canon inspect examples/pipeline.wat
   canon wit app.wasm
+  canon compose app.wasm --with lib.wasm -o out.wasm
   canon compile examples/pipeline.wat -o pipeline.canon
   canon wast tests/
 
@@ -64,6 +68,8 @@ enum Command {
     Run(run::Run),
     Wast(wast::Wast),
     Compile(compile::Compile),
+    #[cfg(feature = "compose")]
+    Compose(compose::Compose),
     Inspect(inspect::Inspect),
     Wit(wit::Wit),
 }
@@ -77,6 +83,8 @@ pub fn main() -> ExitCode {
             Command::Run(args) => run::run(args),
             Command::Wast(args) => wast::wast(args),
             Command::Compile(args) => compile::compile(args).map(|()| ExitCode::SUCCESS),
+            #[cfg(feature = "compose")]
+            Command::Compose(args) => compose::compose(args).map(|()| ExitCode::SUCCESS),
             Command::Inspect(args) => inspect::inspect(args).map(|()| ExitCode::SUCCESS),
             Command::Wit(args) => wit::wit(args).map(|()| ExitCode::SUCCESS),
         };

@@ -336,7 +336,7 @@ fn usage() {
 
 #[test]
 fn every_command_has_an_example() {
-    for command in ["run", "wast", "compile", "inspect", "wit"] {
+    for command in ["run", "wast", "compile", "compose", "inspect", "wit"] {
         let ran = canon(&[command, "--help"]);
         assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
         assert!(ran.out.contains("Example"), "{}", ran.out);

@@ -111,6 +111,7 @@ fn profile_that_inspect_prints_can_be_pasted_and_names_every_capacity() {
     returns(&["inspect", "--plan", "examples/pipeline.wat"], &expected);
     // That it compiled says that no field is missing, or is there that the macro does not know.
     assert!(CoreStore::<pasted::Profile>::new().is_idle());
+    assert_eq!((pasted::Profile::CAPACITIES.tasks, pasted::Profile::CAPACITIES.instances), (3, 5));
     let twice = canon(&["inspect", "--plan", "--calls", "2", "examples/pipeline.wat"]).out;
     assert!(twice.contains("an estimate for 2 calls of the host at a time"), "{twice}");
     assert!(
@@ -130,25 +131,7 @@ fn store_with_the_capacities_that_inspect_prints_runs_the_examples() {
         };
         let component = Component::new(&engine(Limits::HEAP), &bytes).expect("valid");
         let needed = capacities(component.plan(), 1);
-        let mut limits = Limits::STORAGE;
-        limits.instances = needed.instances;
-        limits.handles = needed.handles;
-        limits.thread_indices = needed.thread_indices;
-        limits.tasks = needed.tasks;
-        limits.threads = needed.threads;
-        limits.waitables = needed.waitables;
-        limits.sets = needed.sets;
-        limits.streams = needed.streams;
-        limits.error_contexts = needed.error_contexts;
-        limits.message_bytes = needed.message_bytes;
-        limits.queued = needed.queued;
-        limits.lends = needed.lends;
-        limits.types = needed.types;
-        limits.type_items = needed.type_items;
-        limits.resources = needed.resources;
-        limits.functions = needed.functions;
-        limits.depth = needed.depth;
-        let engine = engine(limits);
+        let engine = engine(needed);
         let component = Component::new(&engine, &bytes).expect("valid");
         let mut store = Store::new(&engine, ());
         let instance = Linker::new(&engine).instantiate(&mut store, &component);

@@ -8,6 +8,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Display, Formatter};
 
+use canon_async::Limits;
+
 use super::{Escaped, Needs, needs};
 use crate::plan::{BuiltinKind, CoreItem, Export, ExportItem, Func, MAX_NESTING, Plan, Step};
 use crate::types::{FuncType, TypeDef, TypeTable, ValType};
@@ -15,89 +17,59 @@ use crate::types::{FuncType, TypeDef, TypeTable, ValType};
 /// The bytes of messages of error contexts, where there are any.
 const MESSAGE_BYTES: u32 = 64;
 
-/// A capacity for each role of a store: those of [`Limits`](canon_async::Limits), and of
-/// [`bounded!`](canon_async::bounded).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-#[non_exhaustive]
-#[allow(missing_docs, reason = "each is the field of `Limits` of that name")]
-pub struct Capacities {
-    pub instances: u32,
-    pub handles: u32,
-    pub thread_indices: u32,
-    pub tasks: u32,
-    pub threads: u32,
-    pub waitables: u32,
-    pub sets: u32,
-    pub streams: u32,
-    pub error_contexts: u32,
-    pub message_bytes: u32,
-    pub queued: u32,
-    pub lends: u32,
-    pub types: u32,
-    pub type_items: u32,
-    pub resources: u32,
-    pub functions: u32,
-    pub depth: u32,
+/// Each limit with its name, which is also that of the capacity in [`bounded!`](canon_async::bounded).
+pub fn entries(limits: &Limits) -> [(&'static str, u32); 17] {
+    [
+        ("instances", limits.instances),
+        ("handles", limits.handles),
+        ("thread_indices", limits.thread_indices),
+        ("tasks", limits.tasks),
+        ("threads", limits.threads),
+        ("waitables", limits.waitables),
+        ("sets", limits.sets),
+        ("streams", limits.streams),
+        ("error_contexts", limits.error_contexts),
+        ("message_bytes", limits.message_bytes),
+        ("queued", limits.queued),
+        ("lends", limits.lends),
+        ("types", limits.types),
+        ("type_items", limits.type_items),
+        ("resources", limits.resources),
+        ("functions", limits.functions),
+        ("depth", limits.depth),
+    ]
 }
 
-impl Capacities {
-    /// Each with its name, in the order of [`bounded!`](canon_async::bounded).
-    pub fn entries(&self) -> [(&'static str, u32); 17] {
-        [
-            ("instances", self.instances),
-            ("handles", self.handles),
-            ("thread_indices", self.thread_indices),
-            ("tasks", self.tasks),
-            ("threads", self.threads),
-            ("waitables", self.waitables),
-            ("sets", self.sets),
-            ("streams", self.streams),
-            ("error_contexts", self.error_contexts),
-            ("message_bytes", self.message_bytes),
-            ("queued", self.queued),
-            ("lends", self.lends),
-            ("types", self.types),
-            ("type_items", self.type_items),
-            ("resources", self.resources),
-            ("functions", self.functions),
-            ("depth", self.depth),
-        ]
-    }
-}
-
-/// What a store needs for a plan, of which the host calls `calls` exports at a time, at least 1.
+/// The limits, or capacities, that a store needs for a plan of which the host calls `calls` exports at a time, at least 1.
 ///
 /// `instances`, `types`, `type_items`, `resources` and `functions` are what linking takes at most. The others
 /// are an estimate: in each call every use of a built-in, and every call of another component, is under way
 /// once. O(the plan).
-pub fn capacities(plan: &Plan, calls: u32) -> Capacities {
-    let Needs { instances, types, type_items, functions, resources } = needs(plan);
+pub fn capacities(plan: &Plan, calls: u32) -> Limits {
     let uses = Uses::of(plan);
-    let calls = calls.max(1);
-    let times = |count: u32| count.saturating_mul(calls);
+    let times = |count: u32| count.saturating_mul(calls.max(1));
     let all = uses.all;
-    let most = |of: fn(&Held) -> u32| uses.instances.values().map(of).max().unwrap_or_default();
-    let errors = times(all.error_contexts);
-    Capacities {
-        instances,
-        handles: times(most(|held| held.handles)),
-        thread_indices: times(most(|held| held.threads)),
-        tasks: times(all.tasks),
-        threads: times(all.threads),
-        waitables: times(all.waitables),
-        sets: times(all.sets),
-        streams: times(all.streams),
-        error_contexts: errors,
-        message_bytes: if errors > 0 { MESSAGE_BYTES } else { 0 },
-        queued: times(all.tasks),
-        lends: times(all.lends),
-        types,
-        type_items,
-        resources,
-        functions,
+    let most = |of: fn(&Held) -> u32| times(uses.instances.values().map(of).max().unwrap_or_default());
+    let Needs { instances, types, type_items, functions, resources } = needs(plan);
+    Limits::STORAGE
+        .with_instances(instances)
+        .with_types(types)
+        .with_type_items(type_items)
+        .with_functions(functions)
+        .with_resources(resources)
+        .with_handles(most(|held| held.handles))
+        .with_thread_indices(most(|held| held.threads))
+        .with_tasks(times(all.tasks))
+        .with_threads(times(all.threads))
+        .with_waitables(times(all.waitables))
+        .with_sets(times(all.sets))
+        .with_streams(times(all.streams))
+        .with_error_contexts(times(all.error_contexts))
+        .with_message_bytes(if all.error_contexts > 0 { MESSAGE_BYTES } else { 0 })
+        .with_queued(times(all.tasks))
+        .with_lends(times(all.lends))
         // The host calls one instance, which calls another.
-        depth: u32::try_from(uses.instances.len()).unwrap_or(u32::MAX).saturating_add(1),
-    }
+        .with_depth(u32::try_from(uses.instances.len()).unwrap_or(u32::MAX).saturating_add(1))
 }
 
 /// What is held at a time.
@@ -288,19 +260,17 @@ impl Passed {
     }
 }
 
-/// A profile as Rust code: `Display` is what a crate pastes. Made by [`Capacities::profile`].
+/// A profile as Rust code: `Display` is what a crate pastes. Made by [`profile`].
 #[derive(Clone, Debug)]
 pub struct Profile {
-    capacities: Capacities,
+    capacities: Limits,
     calls: u32,
     component: Option<String>,
 }
 
-impl Capacities {
-    /// The profile as Rust code, for a component of this name; `calls` is what [`capacities`] was given.
-    pub fn profile(self, component: Option<&str>, calls: u32) -> Profile {
-        Profile { capacities: self, calls: calls.max(1), component: component.map(Into::into) }
-    }
+/// The profile as Rust code, for a component of this name, with the [`capacities`] for so many calls.
+pub fn profile(capacities: Limits, component: Option<&str>, calls: u32) -> Profile {
+    Profile { capacities, calls: calls.max(1), component: component.map(Into::into) }
 }
 
 impl Display for Profile {
@@ -322,7 +292,7 @@ impl Display for Profile {
              /// For one component alone, give it everything: `store.set_root_limits(Limits::STORAGE)`.\n    \
              pub Profile {\n",
         )?;
-        for (name, capacity) in self.capacities.entries() {
+        for (name, capacity) in entries(&self.capacities) {
             writeln!(f, "        {name}: {capacity},")?;
         }
         f.write_str("    }\n}\n")

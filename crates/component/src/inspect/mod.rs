@@ -16,7 +16,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
-pub use capacities::{Capacities, Profile, capacities};
+pub use capacities::{Profile, capacities, entries, profile};
 pub use needs::{Needs, needs};
 pub use words::{Words, words};
 

@@ -92,5 +92,6 @@ pub fn link(plan: &Plan) {
     _ = instantiate(&mut e, plan, &linker);
     _ = canon_async_component::inspect::inspect(plan);
     _ = canon_async_component::inspect::words(plan).to_string();
-    _ = canon_async_component::inspect::capacities(plan, 1).profile(None, 1).to_string();
+    let capacities = canon_async_component::inspect::capacities(plan, 1);
+    _ = canon_async_component::inspect::profile(capacities, None, 1).to_string();
 }
