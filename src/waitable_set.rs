@@ -245,15 +245,15 @@ fn with<R>(f: impl FnOnce(&mut Core, &mut State, &Limits) -> Result<R, Error>) -
 /// Begins a copy. Where that fails the copy's event says why.
 fn begin(copy: Option<Copy>) -> Result<(), Error> {
     let Some(copy) = copy else { return Ok(()) };
-    let Err(error) = start(copy).flatten() else { return Ok(()) };
+    let Err(error) = start(copy) else { return Ok(()) };
     with(|core, state, _| {
         state.find_mut(copy.key)?.failed = Some(error);
         core.store.end_host_copy(copy.end.id, crate::spec::CopyResult::Cancelled)
     })
 }
 
-fn start(copy: Copy) -> Result<Result<(), Error>, Error> {
-    ambient::drive(|e| run::begin_copy(e, copy.end, copy.options, copy.ptr, copy.n))
+fn start(copy: Copy) -> Result<(), Error> {
+    ambient::drive(|e| run::begin_copy(e, copy.end, copy.options, copy.ptr, copy.n))?
 }
 
 /// Adds a future or stream that is registered.

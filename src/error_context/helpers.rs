@@ -88,14 +88,19 @@ impl Message {
     fn up_to(&self, limit: usize) -> &str {
         let text =
             self.bytes.get(..self.len).and_then(|bytes| core::str::from_utf8(bytes).ok()).unwrap_or("");
-        text.get(..text.floor_char_boundary(limit)).unwrap_or("")
+        text.get(..whole_chars(text, limit)).unwrap_or("")
     }
+}
+
+/// How many bytes of a text are whole characters, and at most so many.
+fn whole_chars(text: &str, at_most: usize) -> usize {
+    (0..=at_most.min(text.len())).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0)
 }
 
 impl Write for Message {
     fn write_str(&mut self, text: &str) -> core::fmt::Result {
         let room = self.bytes.len().saturating_sub(self.len);
-        let fits = text.floor_char_boundary(room);
+        let fits = whole_chars(text, room);
         let end = self.len.saturating_add(fits);
         let (Some(to), Some(from)) = (self.bytes.get_mut(self.len..end), text.as_bytes().get(..fits)) else {
             return Err(core::fmt::Error);

@@ -167,7 +167,7 @@ fn write(key: u32, value: Option<&ComponentValue>) -> Result<(), Error> {
         }
         Ok((copy, alone?))
     })?;
-    let started = start(copy).flatten();
+    let started = start(copy);
     with(|core, state, limits| {
         if started.is_err() {
             // As if it had not begun.

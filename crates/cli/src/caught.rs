@@ -1,5 +1,6 @@
 //! Panics of libraries that read components: an error, and no message of a panic on the terminal.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
@@ -21,6 +22,11 @@ pub fn caught<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     done.map_err(|_| message)
 }
 
+/// What a panic's payload says, if it is a text.
+fn text(payload: &dyn Any) -> Option<&str> {
+    payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+}
+
 /// From now on a panic inside of [`caught`] prints nothing.
 fn silence() {
     static ONCE: Once = Once::new();
@@ -29,7 +35,7 @@ fn silence() {
         panic::set_hook(Box::new(move |info| {
             let ours = MESSAGE.with_borrow_mut(|message| match message {
                 Some(message) => {
-                    *message = info.payload_as_str().unwrap_or("panic").into();
+                    *message = text(info.payload()).unwrap_or("panic").into();
                     true
                 }
                 None => false,

@@ -59,3 +59,7 @@ pub use plan::{Plan, PlanError};
 #[cfg(feature = "translate")]
 pub use translate::{CoreFeatures, PlanLimits, TranslateError, TranslateOptions, check_size, translate};
 pub use val::{Val, ValError};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

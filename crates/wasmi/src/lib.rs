@@ -90,3 +90,7 @@ pub use fuel::{InterruptHandle, Stopped};
 pub use instance::{Call, CallFuture, Extern, Func, Instance};
 pub use linker::{HostFunc, Linker};
 pub use store::{AsContext, AsContextMut, Caller, Store};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
