@@ -232,7 +232,10 @@ fn call(args: &Run, output: &mut Output) -> Result<(), Failure> {
         None => Invocation::NONE.args(&plan.types, ty),
     };
     let export = cut(&target.export);
-    let vals = vals.map_err(|message| Failure::usage(format_args!("--invoke: \"{export}\": {message}")))?;
+    let vals = vals.map_err(|message| {
+        let hint = if invocation.is_some() { "" } else { "; --invoke 'name(args)' passes some" };
+        Failure::usage(format_args!("--invoke: \"{export}\": {message}{hint}"))
+    })?;
     let unprintable = ty.result.and_then(|ty| unprintable(&plan.types, ty));
     let mut session = Session::new(args, &target)?;
     let called = session.link(providers, plan).and_then(|instance| session.call(&instance, &vals));

@@ -228,9 +228,9 @@ fn a_deadlock_shows_who_waits_for_what() {
       (func (export "run") async (canon lift (core func $m "run") async (callback (core func $m "callback")))))"#;
     let path = file("run-deadlock.wat", text);
     let said = "who waits for what:\
-        \n  \"run\" of pair, which canon called: waits for an event of a waitable set: its call of a call into pair \
+        \n  \"run\" of pair, which canon called: waits for an event of a waitable set: its call of a function of pair \
         (its inner instance 1), which has not returned\
-        \n  a call into pair (its inner instance 1), which pair called: waits for an event of a waitable set that is empty\n";
+        \n  a function of pair (its inner instance 1), which pair called: waits for an event of a waitable set that is empty\n";
     fails(&["run", &path], 1, &["pair: export \"run\": wasm trap: deadlock detected", said]);
 }
 
@@ -292,6 +292,14 @@ const HANDLES: &str = r#"(component $handles
   (func (export "give") (result $s) (canon lift (core func $m "give"))))"#;
 
 #[test]
+fn a_run_that_takes_arguments_says_how_to_pass_them() {
+    let path = file("run-arguments.wat", LINGERS);
+    let said =
+        "\"run\": expected 1 argument, found 0: its type is async func(n: u32) -> u32; --invoke 'name(args)'";
+    fails(&["run", &path], 2, &[said]);
+}
+
+#[test]
 fn streams_and_futures_that_have_no_text_are_named() {
     let text = HANDLES.replace(
         "(func (export \"take\") (param i32))",
@@ -299,7 +307,8 @@ fn streams_and_futures_that_have_no_text_are_named() {
     );
     let path = file("run-handles.wat", text);
     let said = "argument 1 \"s\": a stream can't be written as an argument yet";
-    fails(&["run", &path, "--invoke", "take(1)"], 2, &[said, "--with"]);
+    fails(&["run", &path, "--invoke", "take(1)"], 2, &[said, "`canon run CALLER --with FILE`"]);
+    fails(&["run", &path, "--invoke", "take()"], 2, &[said]);
     let said = "argument 1 \"f\": a future can't be written as an argument yet";
     fails(&["run", &path, "--invoke", "take-option(none)"], 2, &[said]);
     let ran = canon(&["run", &path, "--invoke", "give()"]);

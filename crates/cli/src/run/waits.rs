@@ -99,7 +99,7 @@ impl Look<'_> {
         match lift.and_then(|lift| self.names.funcs.get(&lift.index())) {
             Some(name) => format!("\"{name}\" of {component}"),
             None if lift.is_none() => format!("a start function of {component}"),
-            None => format!("a call into {component}"),
+            None => format!("a function of {component}"),
         }
     }
 

@@ -61,6 +61,16 @@ impl Invocation {
     /// Text that names the argument, the type that was expected and what was found.
     pub fn args(&self, types: &TypeTable, ty: &FuncType) -> Result<Vec<Val>, String> {
         let signature = || types.display_func(ty);
+        for (at, param) in ty.params.iter().enumerate() {
+            if let Some(handle) = handle_in(types, param.ty) {
+                return Err(format!(
+                    "argument {} \"{}\": {handle} can't be written as an argument yet; a component can pass one: \
+                     `canon run CALLER --with FILE` runs a CALLER that imports what FILE exports",
+                    at.saturating_add(1),
+                    cut(&param.name)
+                ));
+            }
+        }
         let untyped = match self.args.as_str() {
             "" => None,
             text => {
@@ -93,12 +103,6 @@ impl Invocation {
         for (at, (node, param)) in nodes.into_iter().zip(&ty.params).enumerate() {
             let wave_ty = WaveType { types: table.clone(), ty: param.ty };
             let (number, name) = (at.saturating_add(1), &param.name);
-            if let Some(handle) = handle_in(types, param.ty) {
-                return Err(format!(
-                    "argument {number} \"{name}\": {handle} can't be written as an argument yet; a component that \
-                     calls this function can pass one: --with gives it to that component as an import"
-                ));
-            }
             if let Some(problem) = check::problem(node, &wave_ty, &self.args) {
                 return Err(format!("argument {number} \"{name}\": {problem}"));
             }
