@@ -12,6 +12,7 @@
 //! | [`engine`] | what an interpreter gives |
 //! | [`link`], [`instance`] | plan to instance |
 //! | [`val`], [`host`], [`charge`] | values of the host, and what the work on them costs |
+//! | [`core_binary`] | sections and numbers of core modules |
 //! | [`inspect`](mod@inspect) | a plan in words |
 //!
 //! ```
@@ -31,6 +32,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod charge;
+pub mod core_binary;
 pub mod engine;
 pub mod host;
 pub mod inspect;

@@ -9,6 +9,7 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
 use canon_async_component::EngineError;
+use canon_async_component::core_binary::{PREAMBLE, Reader, put_number, sections};
 use wasmi::{Extern, Module};
 
 use crate::config::Engine;
@@ -18,7 +19,6 @@ use crate::embedding::Wx;
 /// The export that is the start function.
 pub(crate) const NAME: &str = "\0canon:start";
 
-const HEADER: usize = 8;
 const EXPORTS: u8 = 7;
 const START: u8 = 8;
 
@@ -65,14 +65,15 @@ fn export_start(wasm: &[u8]) -> Option<Vec<u8>> {
     let mut starts = sections(wasm).filter(|section| section.id == START);
     let start = starts.next()?;
     let read: usize = sections(wasm).map(|section| section.whole.len()).sum();
-    if starts.next().is_some() || read.checked_add(HEADER) != Some(wasm.len()) {
+    if starts.next().is_some() || read.checked_add(PREAMBLE) != Some(wasm.len()) {
         return None;
     }
-    let (function, rest) = leb128(start.content)?;
-    if !rest.is_empty() {
+    let mut content = Reader::new(start.content);
+    let function = content.number()?;
+    if !content.rest().is_empty() {
         return None;
     }
-    let mut out = Vec::from(wasm.get(..HEADER)?);
+    let mut out = Vec::from(wasm.get(..PREAMBLE)?);
     let mut exported = false;
     for section in sections(wasm) {
         match section.id {
@@ -90,65 +91,17 @@ fn export_start(wasm: &[u8]) -> Option<Vec<u8>> {
 
 /// An export section, with one more function.
 fn put_exports(out: &mut Vec<u8>, content: &[u8], function: u32) -> Option<()> {
-    let (count, exports) = leb128(content)?;
+    let mut exports = Reader::new(content);
+    let count = exports.number()?;
     let mut section = Vec::new();
-    put_leb128(&mut section, count.checked_add(1)?);
-    section.extend(exports);
-    put_leb128(&mut section, u32::try_from(NAME.len()).ok()?);
+    put_number(&mut section, count.checked_add(1)?);
+    section.extend(exports.rest());
+    put_number(&mut section, u32::try_from(NAME.len()).ok()?);
     section.extend(NAME.as_bytes());
     section.push(0);
-    put_leb128(&mut section, function);
+    put_number(&mut section, function);
     out.push(EXPORTS);
-    put_leb128(out, u32::try_from(section.len()).ok()?);
+    put_number(out, u32::try_from(section.len()).ok()?);
     out.extend(section);
     Some(())
-}
-
-struct Section<'a> {
-    id: u8,
-    content: &'a [u8],
-    /// With its id and size.
-    whole: &'a [u8],
-}
-
-/// A module's sections, up to the first that can't be read.
-fn sections(wasm: &[u8]) -> impl Iterator<Item = Section<'_>> {
-    let mut rest = wasm.get(HEADER..).unwrap_or(&[]);
-    core::iter::from_fn(move || {
-        let begin = rest;
-        let (id, after) = begin.split_first()?;
-        let (size, after) = leb128(after)?;
-        let (content, after) = after.split_at_checked(usize::try_from(size).ok()?)?;
-        rest = after;
-        let whole = begin.get(..begin.len().checked_sub(after.len())?)?;
-        Some(Section { id: *id, content, whole })
-    })
-}
-
-/// A number of at most 32 bits, and what follows it.
-fn leb128(bytes: &[u8]) -> Option<(u32, &[u8])> {
-    let mut value = 0u32;
-    let mut rest = bytes;
-    for shift in [0u32, 7, 14, 21, 28] {
-        let (byte, after) = rest.split_first()?;
-        rest = after;
-        let bits = u32::from(byte & 0x7f);
-        if bits.leading_zeros() < shift {
-            return None;
-        }
-        value |= bits.wrapping_shl(shift);
-        if byte & 0x80 == 0 {
-            return Some((value, rest));
-        }
-    }
-    None
-}
-
-fn put_leb128(out: &mut Vec<u8>, value: u32) {
-    let mut rest = value;
-    while rest >= 0x80 {
-        out.push(rest as u8 | 0x80);
-        rest = rest.wrapping_shr(7);
-    }
-    out.push(rest as u8);
 }

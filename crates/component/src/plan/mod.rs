@@ -14,11 +14,13 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | `builtin` | the canonical built-ins with their immediates |
 //! | `module_type` | what core modules import and export |
 //! | `format` | a plan as bytes |
 //! | `read` | its tables out of bytes, within bounds |
 //! | `check` | what the linker may rely on |
 
+mod builtin;
 mod check;
 mod error;
 mod format;
@@ -27,6 +29,7 @@ mod read;
 mod text;
 mod wat;
 
+pub use builtin::{Builtin, BuiltinKind};
 pub use check::{MAX_CORE_FUNCTIONS, MAX_CORE_ITEMS, MAX_CORE_LOCALS, MAX_CORE_OPERANDS};
 pub use error::PlanError;
 pub use format::{FORMAT, MAGIC};
@@ -41,10 +44,9 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use canon_async::spec::PtrType;
 use serde::{Deserialize, Serialize};
 
-use crate::types::{FuncType, PtrTypeDef, TypeTable, ValType};
+use crate::types::{FuncType, TypeTable, ValType};
 
 /// How deep imports and exports may nest: instances in instances. Whoever walks them recurses once a level.
 pub const MAX_NESTING: u32 = 32;
@@ -261,134 +263,6 @@ pub enum Func {
     Lift(u32),
     /// An entry of [`Plan::import_funcs`].
     Import(u32),
-}
-
-/// A canonical definition that makes a core function.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Builtin {
-    /// Which, with its immediates.
-    pub kind: BuiltinKind,
-    /// The core function's type: an entry of [`Plan::core_types`].
-    pub core_type: u32,
-}
-
-/// The canonical built-ins with their immediates, in the order of the spec.
-///
-/// `stream` and `future` are the types' indices in [`TypeTable::defs`], `options` an entry of
-/// [`Plan::options`], `resource` an entry of [`TypeTable::resources`]. `start` is the type of what the thread's function takes.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "each is the spec's built-in of that name")]
-#[non_exhaustive]
-pub enum BuiltinKind {
-    Lower {
-        func: Func,
-        options: u32,
-    },
-    ResourceNew {
-        resource: u32,
-    },
-    ResourceDrop {
-        resource: u32,
-    },
-    ResourceRep {
-        resource: u32,
-    },
-    ContextGet {
-        slot: u32,
-    },
-    ContextSet {
-        slot: u32,
-    },
-    BackpressureInc,
-    BackpressureDec,
-    TaskReturn {
-        result: Option<ValType>,
-        options: u32,
-    },
-    TaskCancel,
-    WaitableSetNew,
-    WaitableSetWait {
-        memory: CoreItem,
-    },
-    WaitableSetPoll {
-        memory: CoreItem,
-    },
-    WaitableSetDrop,
-    WaitableJoin,
-    SubtaskCancel {
-        is_async: bool,
-    },
-    SubtaskDrop,
-    StreamNew {
-        stream: u32,
-    },
-    StreamRead {
-        stream: u32,
-        options: u32,
-    },
-    StreamWrite {
-        stream: u32,
-        options: u32,
-    },
-    StreamCancelRead {
-        stream: u32,
-        is_async: bool,
-    },
-    StreamCancelWrite {
-        stream: u32,
-        is_async: bool,
-    },
-    StreamDropReadable {
-        stream: u32,
-    },
-    StreamDropWritable {
-        stream: u32,
-    },
-    FutureNew {
-        future: u32,
-    },
-    FutureRead {
-        future: u32,
-        options: u32,
-    },
-    FutureWrite {
-        future: u32,
-        options: u32,
-    },
-    FutureCancelRead {
-        future: u32,
-        is_async: bool,
-    },
-    FutureCancelWrite {
-        future: u32,
-        is_async: bool,
-    },
-    FutureDropReadable {
-        future: u32,
-    },
-    FutureDropWritable {
-        future: u32,
-    },
-    ThreadIndex,
-    ThreadNewIndirect {
-        table: CoreItem,
-        #[serde(with = "PtrTypeDef")]
-        start: PtrType,
-    },
-    ThreadResumeLater,
-    ThreadSuspend,
-    ThreadYield,
-    ThreadSuspendThenResume,
-    ThreadYieldThenResume,
-    ThreadSuspendThenPromote,
-    ThreadYieldThenPromote,
-    ErrorContextNew {
-        options: u32,
-    },
-    ErrorContextDebugMessage {
-        options: u32,
-    },
-    ErrorContextDrop,
 }
 
 /// Something the root imports, or an export of an instance that it imports.

@@ -12,6 +12,7 @@
 
 mod bind;
 mod canon;
+mod core_instances;
 mod core_types;
 mod decode;
 mod error;

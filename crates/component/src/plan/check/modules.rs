@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use core::fmt::Display;
 
 use super::{Checked, wrong};
+use crate::core_binary::{Reader, Section, sections};
 use crate::plan::{ModuleRef, Plan, Step};
 
 /// The most functions that all core modules define together.
@@ -24,8 +25,6 @@ pub const MAX_CORE_ITEMS: u32 = 5_000_000;
 /// `translate` is on: without it, nothing is at hand that reads code.
 pub const MAX_CORE_OPERANDS: u32 = 10_000_000;
 
-/// The preamble of a module.
-const PREAMBLE: usize = 8;
 const IMPORT_SECTION: u8 = 2;
 const FUNCTION_SECTION: u8 = 3;
 const GLOBAL_SECTION: u8 = 6;
@@ -86,10 +85,8 @@ struct Totals {
 impl Totals {
     /// Adds a module's. `None` where its bytes end, or a number is too long.
     fn add(&mut self, bytes: &[u8]) -> Option<()> {
-        let mut module = Reader(bytes.get(PREAMBLE..)?);
-        while let Some(id) = module.byte() {
-            let size = module.number()?;
-            let mut section = Reader(module.bytes(size)?);
+        for Section { id, content, .. } in sections(bytes) {
+            let mut section = Reader::new(content);
             match id {
                 FUNCTION_SECTION => {
                     let count = section.number()?.into();
@@ -99,11 +96,13 @@ impl Totals {
                 IMPORT_SECTION | GLOBAL_SECTION | EXPORT_SECTION => {
                     self.items = self.items.saturating_add(section.number()?.into());
                 }
-                ELEMENT_SECTION => self.items = self.items.saturating_add(size.into()),
+                ELEMENT_SECTION => {
+                    self.items = self.items.saturating_add(u64::try_from(content.len()).ok()?);
+                }
                 CODE_SECTION => {
                     for _ in 0..section.number()? {
                         let size = section.number()?;
-                        self.body(Reader(section.bytes(size)?))?;
+                        self.body(Reader::new(section.bytes(size)?))?;
                     }
                 }
                 _ => {}
@@ -120,34 +119,5 @@ impl Totals {
             }
         }
         Some(())
-    }
-}
-
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn byte(&mut self) -> Option<u8> {
-        let (first, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(*first)
-    }
-
-    fn bytes(&mut self, size: u32) -> Option<&'a [u8]> {
-        let (bytes, rest) = self.0.split_at_checked(usize::try_from(size).ok()?)?;
-        self.0 = rest;
-        Some(bytes)
-    }
-
-    /// A number of LEB128, of five bytes at most.
-    fn number(&mut self) -> Option<u32> {
-        let mut number = 0;
-        for shift in [0, 7, 14, 21, 28] {
-            let byte = self.byte()?;
-            number |= u32::from(byte & 0x7f).wrapping_shl(shift);
-            if byte & 0x80 == 0 {
-                return Some(number);
-            }
-        }
-        None
     }
 }
