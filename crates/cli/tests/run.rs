@@ -235,6 +235,35 @@ fn a_deadlock_shows_who_waits_for_what() {
 }
 
 #[test]
+fn a_deadlock_on_a_stream_shows_what_its_other_end_does() {
+    let text = r#"(component $reader
+      (type $s (stream u8))
+      (core func $new (canon stream.new $s))
+      (core module $Mem (memory (export "m") 1))
+      (core instance $mem (instantiate $Mem))
+      (core func $read (canon stream.read $s (memory (core memory $mem "m"))))
+      (core func $drop (canon stream.drop-writable $s))
+      (core func $suspend (canon thread.suspend))
+      (core module $M
+        (import "" "new" (func $new (result i64)))
+        (import "" "read" (func $read (param i32 i32 i32) (result i32)))
+        (import "" "suspend" (func $suspend (result i32)))
+        (func (export "reads") (drop (call $read (i32.wrap_i64 (call $new)) (i32.const 0) (i32.const 1))))
+        (func (export "suspends") (drop (call $suspend))))
+      (core instance $m (instantiate $M (with "" (instance
+        (export "new" (func $new)) (export "read" (func $read)) (export "suspend" (func $suspend))))))
+      (func (export "reads") async (canon lift (core func $m "reads")))
+      (func (export "suspends") async (canon lift (core func $m "suspends"))))"#;
+    let path = file("run-deadlock-stream.wat", text);
+    let said = "\n  \"reads\" of reader, which canon called: waits for the readable end of a stream (handle 1), which \
+                reads; reader has the other end, on which it does not write\n";
+    fails(&["run", &path, "--invoke", "reads()"], 1, &["deadlock detected", said]);
+    let said =
+        "\n  \"suspends\" of reader, which canon called: is suspended until another thread resumes it\n";
+    fails(&["run", &path, "--invoke", "suspends()"], 1, &["deadlock detected", said]);
+}
+
+#[test]
 fn an_argument_with_a_name_that_the_type_has_not_says_which() {
     let text = r#"(component
       (core module $M
