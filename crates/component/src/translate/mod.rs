@@ -53,7 +53,7 @@ macro_rules! setters {
     ($of:ident: $($with:ident: $field:ident: $type:ty),+ $(,)?) => {
         impl $of {
             $(
-                #[doc = concat!("The same with this [`", stringify!($field), "`](Self::", stringify!($field), ").")]
+                #[doc = concat!("The same with this `", stringify!($field), "`.")]
                 #[must_use]
                 pub const fn $with(mut self, $field: $type) -> Self {
                     self.$field = $field;
