@@ -233,6 +233,18 @@ package c:d {
     fails(&["wit", &file("wit-bytes.wit", b"\xff\xfe")], 2, &["not WIT: expected UTF-8"]);
 }
 
+#[test]
+fn wit_of_a_wit_package_is_its_own() {
+    let wit = "package a:b;\n\ninterface i {\n  f: func(a: u32);\n}\n";
+    let mut resolve = wit_parser::Resolve::default();
+    let package = resolve.push_str("a.wit", wit).expect("valid");
+    let path =
+        file("wit-package.wasm", wit_component::encode(&resolve, package, false).expect("a component"));
+    returns(&["wit", &path], wit);
+    let ran = canon(&["inspect", &path]);
+    assert!(ran.code == Some(0) && ran.out.starts_with(wit), "{}", ran.out);
+}
+
 /// The text of a type in place doubles with each of these; it is a few hundred bytes of component.
 #[test]
 fn wit_that_would_be_longer_than_its_limit_is_not_printed() {
