@@ -282,6 +282,47 @@ fn what_is_shown_of_a_type_is_bounded() {
     assert_eq!(types(&graph("i32"), &graph("i32")), "ok");
     let message = types(&graph("i32"), &graph("i64"));
     assert!(message.len() < 5_000 && message.contains(" .., found (func (param (ref (func"), "{message}");
+    // What is shown may be the same then.
+    let long = |last: &str| format!("(export \"x\" (func (param {} {last})))", "externref ".repeat(400));
+    let message = types(&long("i32"), &long("i64"));
+    assert!(message.ends_with("externref .., which differs in what is not shown"), "{message}");
+}
+
+/// A type is looked up by what it is, and an import by its name.
+#[test]
+fn large_module_types_are_compared_in_time() {
+    let large = |types: u32| {
+        let mut ty = ModuleType::default();
+        for index in 0..types {
+            let number = |bit: u32| [CoreType::I32, CoreType::F64][(index >> bit & 1) as usize];
+            let mut params: Vec<_> = (0..17).map(|bit| CoreValType::Number(number(bit))).collect();
+            params.extend(index.checked_sub(1).map(|before| CoreValType::Ref(defined(before))));
+            ty.types.push(CoreDef::func(CoreSignature { params, results: vec![] }));
+            ty.imports.push(("env".into(), format!("f{index}"), CoreItemType::Func(index)));
+            ty.exports.insert(format!("g{index}"), CoreItemType::Func(index));
+        }
+        ty
+    };
+    let mut plan = importer("");
+    plan.import_modules[0].ty = large(20_000);
+    let mut found = large(20_000);
+    assert_eq!(link(&plan, &found), "ok");
+    found.types[19_999] = CoreDef::func(CoreSignature::default());
+    let message = link(&plan, &found);
+    assert!(
+        message.starts_with("import \"m\": import \"env\" \"f19999\": expected (func (param f64"),
+        "{message}"
+    );
+}
+
+/// A group of types in a module type counts for as many as it has.
+#[test]
+fn a_recursion_group_of_a_module_type_is_counted() {
+    let types = "(type (func))".repeat(100);
+    let text = format!("(component (core type (module (rec {types}))))");
+    let options = |items| everything().with_limits(PlanLimits::default().with_items(items));
+    assert!(try_plan(&text, &options(110)).is_ok());
+    assert!(refused(&text, &options(90)).contains("PlanLimits::items"));
 }
 
 /// The types of a module type may come from around it, and it takes no more of them than it needs.

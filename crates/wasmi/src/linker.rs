@@ -212,10 +212,11 @@ impl<T> Linker<T> {
         Ok(self)
     }
 
-    /// A core module.
+    /// A core module. What it imports and exports is compared with the type that a component imports it with when
+    /// that is instantiated: it may import less and export more.
     ///
     /// # Errors
-    /// `Module`: wasmi refuses it.
+    /// `Module`: it is invalid, or wasmi has not what it uses.
     pub fn module(&mut self, path: &str, wasm: &[u8]) -> Result<&mut Self, Error> {
         self.inner.module(path, start::compile(&self.engine, wasm).map_err(Error::Module)?);
         Ok(self)

@@ -30,7 +30,11 @@ pub(super) fn check(path: &str, expected: &ModuleType, found: &ModuleType) -> Re
             None => "none".to_string(),
         };
         let (path, at) = (path.to_string(), Vec::from([at]));
-        LinkError::Mismatch { path, at, expected: text(expected, wanted), found: text(found, given) }
+        let (expected, mut found) = (text(expected, wanted), text(found, given));
+        if expected == found {
+            found += ", which differs in what is not shown";
+        }
+        LinkError::Mismatch { path, at, expected, found }
     };
     let mut offers = BTreeMap::new();
     for (module, field, ty) in &expected.imports {

@@ -1,6 +1,7 @@
 //! What core modules import and export as text: as WAT has it, with types in the place of their names.
 
 use core::fmt::{self, Write};
+use core::ops::Range;
 
 use super::module_type::group_of;
 use super::{
@@ -37,33 +38,28 @@ struct Item<'a> {
 
 impl fmt::Display for Item<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut out = Cut { f, left: MAX_TEXT, is_cut: false };
-        let written = Writer { types: self.types, out: &mut out, depth: 0, group: None }.item(&self.item);
-        match out.is_cut {
-            true => f.write_str(" .."),
-            false => written,
-        }
+        let mut out = Cut { f, left: MAX_TEXT, is_cut: false, after_space: false };
+        let written = Writer { types: self.types, out: &mut out, depth: 0, group: 0..0 }.item(&self.item);
+        if out.is_cut { Ok(()) } else { written }
     }
 }
 
 /// References to types of their own are as they are: `$3`.
 impl fmt::Display for CoreSignature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut out = Cut { f, left: MAX_TEXT, is_cut: false };
-        let mut writer = Writer { types: &[], out: &mut out, depth: 0, group: Some(0) };
+        let mut out = Cut { f, left: MAX_TEXT, is_cut: false, after_space: false };
+        let mut writer = Writer { types: &[], out: &mut out, depth: 0, group: 0..usize::MAX };
         let written = writer.signature("func", self);
-        match out.is_cut {
-            true => f.write_str(" .."),
-            false => written,
-        }
+        if out.is_cut { Ok(()) } else { written }
     }
 }
 
-/// Text up to a length, and then an error, so that whoever writes it ends.
+/// Text up to a length, then two dots, and then an error, so that whoever writes it ends.
 struct Cut<'a, 'f> {
     f: &'a mut fmt::Formatter<'f>,
     left: usize,
     is_cut: bool,
+    after_space: bool,
 }
 
 impl Write for Cut<'_, '_> {
@@ -71,10 +67,12 @@ impl Write for Cut<'_, '_> {
         match self.left.checked_sub(text.len()) {
             Some(left) => {
                 self.left = left;
+                self.after_space = text.ends_with(' ');
                 self.f.write_str(text)
             }
             None => {
                 self.is_cut = true;
+                self.f.write_str(if self.after_space { ".." } else { " .." })?;
                 Err(fmt::Error)
             }
         }
@@ -85,8 +83,8 @@ struct Writer<'a, 'o> {
     types: &'a [CoreDef],
     out: &'o mut dyn Write,
     depth: u32,
-    /// The begin of the recursion group that is being written: its types have numbers.
-    group: Option<usize>,
+    /// The recursion group that is being written: its types have numbers.
+    group: Range<usize>,
 }
 
 impl Writer<'_, '_> {
@@ -151,7 +149,7 @@ impl Writer<'_, '_> {
                 ..
             }) if group_of(self.types, index).len() == 1 => {
                 // It may refer to itself.
-                self.group = Some(index as usize);
+                self.group = group_of(self.types, index);
                 self.signature(word, ty)
             }
             _ => {
@@ -202,24 +200,23 @@ impl Writer<'_, '_> {
         self.text(")")
     }
 
-    /// A type; in its own group its number there. Recursion ends at [`MAX_DEPTH`].
+    /// A type; in its own group, or if there is none, its number. Recursion ends at [`MAX_DEPTH`].
     fn defined(&mut self, index: u32) -> fmt::Result {
-        let group = group_of(self.types, index);
-        let at =
-            (index as usize).saturating_sub(self.group.filter(|start| *start == group.start).unwrap_or(0));
-        if self.types.len() <= index as usize || self.group == Some(group.start) {
-            return write!(self.out, "${at}");
+        let at = index as usize;
+        if self.group.contains(&at) || at >= self.types.len() {
+            let start = if self.group.contains(&at) { self.group.start } else { 0 };
+            return write!(self.out, "${}", at.saturating_sub(start));
         }
         if self.depth >= MAX_DEPTH {
             return self.text("..");
         }
-        let outer = self.group.replace(group.start);
+        let group = group_of(self.types, index);
+        let outer = core::mem::replace(&mut self.group, group.clone());
         self.depth = self.depth.saturating_add(1);
-        let defs = self.types.get(group.clone()).unwrap_or_default();
-        match defs {
+        match self.types.get(group.clone()).unwrap_or_default() {
             [def] => self.def(def)?,
             defs => {
-                let at = (index as usize).saturating_sub(group.start);
+                let at = at.saturating_sub(group.start);
                 write!(self.out, "${at} of (rec")?;
                 for (at, def) in defs.iter().enumerate() {
                     write!(self.out, " (type ${at} ")?;

@@ -107,7 +107,11 @@ impl<'a> Scan<'a> {
                     name(import.module).saturating_add(name(import.name))
                 }
                 ModuleTypeDeclaration::Export { name: export, .. } => name(export),
-                ModuleTypeDeclaration::Type(_) | ModuleTypeDeclaration::OuterAlias { .. } => 0,
+                ModuleTypeDeclaration::Type(group) => {
+                    self.charge(u64::try_from(group.types().len().saturating_sub(1)).unwrap_or(u64::MAX))?;
+                    0
+                }
+                ModuleTypeDeclaration::OuterAlias { .. } => 0,
             };
             size = size.saturating_add(names);
         }
