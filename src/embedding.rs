@@ -166,6 +166,14 @@ pub trait Embedding {
         Ok(false)
     }
 
+    /// A thread ends in an error, which passes on to whoever resumed it: the first call is for the thread that ran
+    /// when the error came up, the next for the one that stands below it on the native stack, and so on to the host.
+    /// The thread, its task and its callers are still in the store. Nothing may be called but what looks at it. By
+    /// default nothing: it is for an engine that says where guests trap.
+    fn trapped(&mut self, thread: ThreadId, error: Error) {
+        let _ = (thread, error);
+    }
+
     /// Charges for work that a guest caused and whose size it chose, before the work is done: so many bytes
     /// that are about to be copied, validated or transcoded, and so many values that are about to be lifted
     /// and lowered one by one (elements of lists, and what they contain). An engine with fuel takes it here,

@@ -6,6 +6,8 @@ pub use limit::{LimitOwner, LimitReached, Resource};
 
 use core::fmt;
 
+use crate::spec::CallbackCode;
+
 /// Why an operation failed. Small and `Copy`; an engine that knows more (a backtrace, a message) keeps it
 /// on its side and says so with [`Trap::Engine`]. Its text has that of its [`source`](core::error::Error::source), the
 /// [`Trap`] or the [`LimitReached`], so that printing the error itself is enough.
@@ -78,8 +80,8 @@ pub enum Trap {
     NotCancelled,
     /// A task's last thread exited before the task returned.
     NoReturn,
-    /// A callback answered a code above `CallbackCode.MAX`.
-    CallbackCode,
+    /// A callback returned this code, which is above `CallbackCode.MAX`.
+    CallbackCode(u8),
     /// The backpressure counter overflowed.
     BackpressureOverflow,
     /// `backpressure.dec` without an `inc`.
@@ -145,14 +147,21 @@ pub enum Trap {
     /// Not UTF-16: a lone surrogate.
     InvalidUtf16,
     /// Not a Unicode scalar value.
-    InvalidChar,
+    InvalidChar(u32),
     /// A discriminant with no case.
-    InvalidDiscriminant,
+    InvalidDiscriminant {
+        /// The discriminant.
+        found: u32,
+        /// How many cases there are; the largest number stands for all larger ones too.
+        cases: u16,
+    },
     /// 🐘 A borrow, which is an `i32`, of a resource whose representation has more bits than that, for the instance that
     /// implements it.
     WideRep,
     /// `realloc` answered a range past the end of memory.
     ReallocOutOfBounds,
+    /// The same, where a string was to go.
+    StringReallocOutOfBounds,
     /// `realloc` answered a pointer that is not aligned.
     ReallocUnaligned,
     /// `thread.new-indirect` or `thread.spawn-indirect` past the end of the table, or of a null entry.
@@ -285,6 +294,18 @@ impl fmt::Display for Trap {
             Trap::ThreadFuncType(index) => {
                 return write!(f, "the function at table index {index} is not of the thread's start type");
             }
+            Trap::CallbackCode(code) => {
+                return write!(f, "unsupported callback code: {code}, expected {} at most", CallbackCode::MAX);
+            }
+            Trap::InvalidChar(found) => {
+                return write!(
+                    f,
+                    "invalid `char` bit pattern: {found:#x}, expected a scalar value: 0 to 0xd7ff, 0xe000 to 0x10ffff"
+                );
+            }
+            Trap::InvalidDiscriminant { found, cases } => {
+                return write!(f, "invalid variant discriminant: {found}, expected less than {cases}");
+            }
             Trap::BusyEnd { action, future } => return busy_end(f, action, future),
             Trap::DoneEnd { action, future } => return done_end(f, action, future),
             Trap::LiftInSet { future } => {
@@ -310,7 +331,6 @@ impl fmt::Display for Trap {
             Trap::TaskResolved => "`task.return` or `task.cancel` called more than once for current task",
             Trap::NotCancelled => "`task.cancel` called by task which has not been cancelled",
             Trap::NoReturn => "async-lifted export failed to produce a result",
-            Trap::CallbackCode => "unsupported callback code",
             Trap::BackpressureOverflow => "backpressure counter overflow",
             Trap::BackpressureUnderflow => "backpressure counter underflow",
             Trap::SetHasWaiters => "cannot drop waitable set with waiters",
@@ -333,9 +353,10 @@ impl fmt::Display for Trap {
             Trap::InvalidUtf8 => "invalid utf-8",
             Trap::IncompleteUtf8 => "incomplete utf-8 byte sequence",
             Trap::InvalidUtf16 => "unpaired surrogate found",
-            Trap::InvalidChar => "invalid `char` bit pattern",
-            Trap::InvalidDiscriminant => "invalid variant discriminant",
             Trap::ReallocOutOfBounds => "list content out-of-bounds: realloc return: beyond end of memory",
+            Trap::StringReallocOutOfBounds => {
+                "string content out-of-bounds: realloc return: beyond end of memory"
+            }
             Trap::ReallocUnaligned => "unaligned pointer: realloc return: result not aligned",
             Trap::NullThreadFunc => "null function reference",
         };

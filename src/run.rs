@@ -68,6 +68,7 @@ fn run_chain<E: Embedding + ?Sized>(e: &mut E, first: ThreadId, entry: &Entry<'_
                 // Kept apart: what is done with the dead may fail too.
                 let error = e.store().raiser.error(raised);
                 event!(warn, thread, "trapped", thread, error);
+                e.trapped(thread, error);
                 poison(e, thread, instance);
                 return e.store().raiser.raise(error);
             }

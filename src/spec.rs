@@ -122,6 +122,9 @@ pub enum CallbackCode {
 }
 
 impl CallbackCode {
+    /// `CallbackCode.MAX`.
+    pub const MAX: u8 = 2;
+
     /// `unpack_callback_result`: the low four bits are the code, the rest is the set's index.
     /// `None` where the code is above `CallbackCode.MAX`.
     pub const fn unpack(packed: u32) -> Option<Self> {

@@ -7,9 +7,9 @@
 //! the destination gets that, or a trap, and nothing outside of what it allocated is written.
 
 use super::copy::{Chunk, PIECE, charge, copy_charged, copy_slice};
-use super::memory::{What, check, reallocate, some_memory};
+use super::memory::{What, check, some_memory};
 use crate::embedding::Embedding;
-use crate::error::Trap;
+use crate::error::{Error, Trap};
 use crate::id::{ErrorContextId, MemoryRef, OptsId};
 use crate::raise::{OrRaise as _, Raises, Raising as _};
 use crate::spec::{MAX_STRING_BYTE_LENGTH, PtrType};
@@ -326,16 +326,35 @@ impl Text {
     }
 }
 
+/// [`reallocate`](super::memory::reallocate) of what was at an address before, with that many bytes. The trap says that it was for a
+/// string.
+fn reallocate<E: Embedding + ?Sized>(
+    e: &mut E,
+    options: OptsId,
+    (old, old_size): (usize, u32),
+    align: u32,
+    size: u32,
+) -> Raises<usize> {
+    let result = super::memory::reallocate(e, options, old, old_size, align, size);
+    let raiser = &mut e.store().raiser;
+    match result {
+        Err(raised) if raiser.error(raised) == Error::Trap(Trap::ReallocOutOfBounds) => {
+            raiser.raise(Trap::StringReallocOutOfBounds)
+        }
+        result => result,
+    }
+}
+
 impl Output {
     fn allocate<E: Embedding + ?Sized>(e: &mut E, options: OptsId, align: u32, size: u32) -> Raises<Self> {
         let memory = e.store().options_of(options)?.memory;
         let memory = some_memory(e, memory)?;
-        let pointer = reallocate(e, options, 0, 0, align, size)?;
+        let pointer = reallocate(e, options, (0, 0), align, size)?;
         Ok(Self { options, memory, pointer, align, size, written: 0 })
     }
 
     fn reallocate<E: Embedding + ?Sized>(&mut self, e: &mut E, size: u32) -> Raises {
-        self.pointer = reallocate(e, self.options, self.pointer, self.size, self.align, size)?;
+        self.pointer = reallocate(e, self.options, (self.pointer, self.size), self.align, size)?;
         self.size = size;
         Ok(())
     }
@@ -377,7 +396,7 @@ impl Output {
                 .memory(self.memory)
                 .map(|memory| copy_slice(memory.get_mut(at..)?.get_mut(..written)?, chunk.0.get(..written)?));
             let store = e.store();
-            done.raising(&mut store.raiser)?.or_raise(&mut store.raiser, Trap::ReallocOutOfBounds)?;
+            done.raising(&mut store.raiser)?.or_raise(&mut store.raiser, Trap::StringReallocOutOfBounds)?;
             text.at = text.at.saturating_add(read);
             self.written = self.written.saturating_add(written as u32);
             if !fits {

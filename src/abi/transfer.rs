@@ -403,7 +403,7 @@ fn walk_primitives<E: Embedding + ?Sized>(e: &mut E, w: &mut Walk<'_>, ty: ValTy
         match ty {
             ValType::S64 | ValType::U64 | ValType::F64 => {}
             ValType::ErrorContext => w.bits = share_error_context(e, &w.from, &w.to, low)?.into(),
-            _ => w.bits = normalise(ty, low).or_raise(&mut e.store().raiser, Trap::InvalidChar)?.into(),
+            _ => w.bits = normalise(ty, low).or_raise(&mut e.store().raiser, Trap::InvalidChar(low))?.into(),
         }
         w.store(e, size)?;
     }
@@ -449,7 +449,8 @@ fn walk_discriminant<E: Embedding + ?Sized>(
     w.load(e, bytes)?;
     let index = w.bits as u32;
     let store = e.store();
-    let case = store.types().item(cases, index).or_raise(&mut store.raiser, Trap::InvalidDiscriminant)?;
+    let invalid = Trap::InvalidDiscriminant { found: index, cases: cases.len().min(u16::MAX.into()) as u16 };
+    let case = store.types().item(cases, index).or_raise(&mut store.raiser, invalid)?;
     w.bits = index.into();
     w.store(e, bytes)?;
     Ok(case)

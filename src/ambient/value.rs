@@ -195,7 +195,7 @@ impl ComponentValue {
             ValueType::U64 => Self::U64(bits),
             ValueType::F32 => Self::F32(f32::from_bits(bits as u32)),
             ValueType::F64 => Self::F64(f64::from_bits(bits)),
-            ValueType::Char => Self::Char(char::from_u32(bits as u32).ok_or(Trap::InvalidChar)?),
+            ValueType::Char => Self::Char(char::from_u32(bits as u32).ok_or(Trap::InvalidChar(bits as u32))?),
             ValueType::ErrorContext => Self::ErrorContext(bits as u32),
             ValueType::String | ValueType::Defined(_) => {
                 return Err(Error::Misuse("a value of this type is no core value"));

@@ -342,7 +342,7 @@
 (component instance $i $T)
 (assert_trap (invoke "no-return") "async-lifted export failed to produce a result")
 (component instance $i $T)
-(assert_trap (invoke "bad-code") "unsupported callback code")
+(assert_trap (invoke "bad-code") "unsupported callback code: 7, expected 2 at most")
 (component instance $i $T)
 (assert_trap (invoke "block-sync") "deadlock detected: event loop cannot make further progress (cannot block a synchronous task before returning)")
 (component instance $i $T)

@@ -1,5 +1,5 @@
 ;; covers: lower, Trap::ListOutOfBounds, Trap::ListTooLong, Trap::Unaligned, Trap::OutOfBounds, Trap::ReallocOutOfBounds
-;; covers: Trap::ReallocUnaligned
+;; covers: Trap::ReallocUnaligned, Trap::StringReallocOutOfBounds
 
 (component definition $T
   (component $C
@@ -152,7 +152,7 @@
 (component instance $i $R)
 (assert_return (invoke "unaligned-bytes" (str.const "text")))
 (assert_return (invoke "out-of-bounds-string" (str.const "four")))
-(assert_trap (invoke "out-of-bounds-string" (str.const "more than four")) "list content out-of-bounds: realloc return: beyond end of memory")
+(assert_trap (invoke "out-of-bounds-string" (str.const "more than four")) "string content out-of-bounds: realloc return: beyond end of memory")
 (component instance $i $R)
 (assert_trap (invoke "out-of-bounds" (list.const (u32.const 1) (u32.const 2))) "list content out-of-bounds: realloc return: beyond end of memory")
 (component instance $i $R)

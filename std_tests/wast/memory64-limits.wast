@@ -1,6 +1,6 @@
 ;; covers: stream.read, stream.write, future.read, future.write, waitable-set.wait, waitable-set.poll, error-context.new
 ;; covers: error-context.debug-message, context.get, context.set, task.return, thread.new-indirect, lower
-;; covers: resource.new, resource.rep, resource.drop, Trap::WideRep, Trap::ReallocUnaligned, Trap::ReallocOutOfBounds
+;; covers: resource.new, resource.rep, resource.drop, Trap::WideRep, Trap::ReallocUnaligned, Trap::ReallocOutOfBounds, Trap::StringReallocOutOfBounds
 ;; covers: Trap::StringOutOfBounds, Trap::StringTooLong, Trap::ListOutOfBounds, Trap::ListTooLong, Trap::Unaligned
 ;; covers: Trap::OutOfBounds, Trap::BufferTooLong, Trap::UnknownTableElement, Trap::ThreadFuncType
 
@@ -274,15 +274,15 @@
 (component instance $i $T)
 (assert_trap (invoke "longs" (u64.const 0x0) (u64.const 0xffffffffffffffff)) "list too long")
 (component instance $i $T)
-(assert_trap (invoke "realloc" (u64.const 0xfffa)) "list content out-of-bounds: realloc return: beyond end of memory")
+(assert_trap (invoke "realloc" (u64.const 0xfffa)) "string content out-of-bounds: realloc return: beyond end of memory")
 (component instance $i $T)
-(assert_trap (invoke "realloc" (u64.const 0x100000000)) "list content out-of-bounds: realloc return: beyond end of memory")
+(assert_trap (invoke "realloc" (u64.const 0x100000000)) "string content out-of-bounds: realloc return: beyond end of memory")
 (component instance $i $T)
-(assert_trap (invoke "realloc" (u64.const 0x100000100)) "list content out-of-bounds: realloc return: beyond end of memory")
+(assert_trap (invoke "realloc" (u64.const 0x100000100)) "string content out-of-bounds: realloc return: beyond end of memory")
 (component instance $i $T)
-(assert_trap (invoke "realloc" (u64.const 0xfffffffffffffff9)) "list content out-of-bounds: realloc return: beyond end of memory")
+(assert_trap (invoke "realloc" (u64.const 0xfffffffffffffff9)) "string content out-of-bounds: realloc return: beyond end of memory")
 (component instance $i $T)
-(assert_trap (invoke "realloc" (u64.const 0xffffffffffffffff)) "list content out-of-bounds: realloc return: beyond end of memory")
+(assert_trap (invoke "realloc" (u64.const 0xffffffffffffffff)) "string content out-of-bounds: realloc return: beyond end of memory")
 (component instance $i $T)
 (assert_trap (invoke "realloc-longs" (u64.const 0x101)) "unaligned pointer: realloc return: result not aligned")
 (component instance $i $T)

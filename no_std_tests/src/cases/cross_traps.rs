@@ -292,7 +292,7 @@ fn lower_from_realloc_cannot_leave<P: Profile>() -> Result<(), Error> {
 
 fn realloc_out_of_bounds_traps<P: Profile>() -> Result<(), Error> {
     let (w, error) = realloc::<P>(script![Op::Ret(k(510))])?;
-    assert_eq!(error, Some(Trap::ReallocOutOfBounds.into()));
+    assert_eq!(error, Some(Trap::StringReallocOutOfBounds.into()));
     w.done()
 }
 

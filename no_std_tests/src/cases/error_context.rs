@@ -259,7 +259,7 @@ fn error_context_debug_message_realloc_out_of_bounds_traps<P: Profile>() -> Resu
     w.options(sync_opts(A), |o| o.realloc = Some(realloc))?;
     let script = script![NEW_1, run(ErrorContextDebugMessage(OptsId::from_index(4)), &[R0, k(64)])];
     let f = w.lift(Func::Async, async_opts(A), script)?;
-    assert_eq!(w.call(f, 0), Err(Trap::ReallocOutOfBounds.into()));
+    assert_eq!(w.call(f, 0), Err(Trap::StringReallocOutOfBounds.into()));
     assert_eq!(w.bytes(A)[64..72], [0; 8]);
     w.done()
 }

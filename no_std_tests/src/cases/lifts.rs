@@ -148,8 +148,8 @@ fn lift_callback_wait_on_no_set_traps<P: Profile>() -> Result<(), Error> {
 
 // unpack_callback_result
 fn lift_callback_code_three_traps<P: Profile>() -> Result<(), Error> {
-    answers::<P>(script![Op::Ret(k(3))], Trap::CallbackCode)?;
-    answers::<P>(script![Op::Ret(k(15))], Trap::CallbackCode)
+    answers::<P>(script![Op::Ret(k(3))], Trap::CallbackCode(3))?;
+    answers::<P>(script![Op::Ret(k(15))], Trap::CallbackCode(15))
 }
 
 fn lift_callback_exit_without_return_traps<P: Profile>() -> Result<(), Error> {

@@ -377,18 +377,18 @@ fn realloc_wide_past_the_end_traps<P: Profile>() -> Result<(), Error> {
     assert_eq!(realloc::<P>(|_| I64, 510, 1)?, None);
     for nowhere in NOWHERE.into_iter().chain([u64::MAX - 1]) {
         let error = realloc::<P>(|_| I64, nowhere, 1)?;
-        assert_eq!(error, Some(Trap::ReallocOutOfBounds.into()), "{nowhere:#x}");
+        assert_eq!(error, Some(Trap::StringReallocOutOfBounds.into()), "{nowhere:#x}");
     }
     // Also where there is nothing to write.
     assert_eq!(realloc::<P>(|_| I64, 512, 0)?, None);
-    assert_eq!(realloc::<P>(|_| I64, 1 << 32, 0)?, Some(Trap::ReallocOutOfBounds.into()));
+    assert_eq!(realloc::<P>(|_| I64, 1 << 32, 0)?, Some(Trap::StringReallocOutOfBounds.into()));
     Ok(())
 }
 
 fn realloc_narrow_upper_half_is_ignored<P: Profile>() -> Result<(), Error> {
     // An engine that leaves something above an i32 does no harm.
     assert_eq!(realloc::<P>(|_| I32, (1 << 32) | 256, 1)?, None);
-    assert_eq!(realloc::<P>(|_| I32, 512, 1)?, Some(Trap::ReallocOutOfBounds.into()));
+    assert_eq!(realloc::<P>(|_| I32, 512, 1)?, Some(Trap::StringReallocOutOfBounds.into()));
     Ok(())
 }
 

@@ -53,7 +53,8 @@ fn variants_use_one_slot_and_the_largest_payload() {
     // The next type's fields lie behind the cases.
     e.record(&[ValType::U8; 4]);
     for bad in [4, 0xffff_ffff] {
-        assert_eq!(e.flat::<3>(&[bad, 0, 0], ty), trap(Trap::InvalidDiscriminant));
+        let invalid = Trap::InvalidDiscriminant { found: bad, cases: 4 };
+        assert_eq!(e.flat::<3>(&[bad.into(), 0, 0], ty), trap(invalid));
     }
     // In memory the payload is 8 bytes in.
     let mut bytes = [7; 16];
@@ -64,7 +65,7 @@ fn variants_use_one_slot_and_the_largest_payload() {
     expected[12..16].fill(7);
     assert_eq!(e.bytes(bytes, ty), Ok(expected));
     bytes[0] = 4;
-    assert_eq!(e.bytes(bytes, ty), trap(Trap::InvalidDiscriminant));
+    assert_eq!(e.bytes(bytes, ty), trap(Trap::InvalidDiscriminant { found: 4, cases: 4 }));
     bytes[0] = 0;
     expected = [FILL; 16];
     expected[0] = 0;
@@ -78,7 +79,7 @@ fn wide_discriminants() {
     cases[256] = Some(ValType::U8);
     let ty = e.intern(NewType::Variant(&cases));
     assert_eq!(e.bytes([0, 1, 9, 0], ty), Ok([0, 1, 9, FILL]));
-    assert_eq!(e.bytes([1, 1, 9, 0], ty), trap(Trap::InvalidDiscriminant));
+    assert_eq!(e.bytes([1, 1, 9, 0], ty), trap(Trap::InvalidDiscriminant { found: 257, cases: 257 }));
     assert_eq!(e.flat(&[256, 300], ty), Ok([256, 44]));
 }
 

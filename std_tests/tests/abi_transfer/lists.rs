@@ -65,7 +65,7 @@ fn lists_of_lists() {
     assert_eq!(e.got(88, 12), [b'a', 0, 0, 0, b'b', 0, 0, 0, b'c', 0, 0, 0]);
     // An element that is not a value.
     e.put(204, &[0, 0xd8, 0, 0]);
-    assert_eq!(e.flat::<2>(&[100, 3], ty), trap(Trap::InvalidChar));
+    assert_eq!(e.flat::<2>(&[100, 3], ty), trap(Trap::InvalidChar(0xd800)));
 }
 
 #[test]

@@ -71,8 +71,8 @@ fn chars_are_scalar_values() {
         assert_eq!(e.bytes((good as u32).to_le_bytes(), ValType::Char), Ok((good as u32).to_le_bytes()));
     }
     for bad in [0xd800, 0xdfff, 0x11_0000, 0xffff_ffff] {
-        assert_eq!(e.flat::<1>(&[bad], ValType::Char), trap(Trap::InvalidChar));
-        assert_eq!(e.bytes((bad as u32).to_le_bytes(), ValType::Char), trap(Trap::InvalidChar));
+        assert_eq!(e.flat::<1>(&[bad], ValType::Char), trap(Trap::InvalidChar(bad as u32)));
+        assert_eq!(e.bytes((bad as u32).to_le_bytes(), ValType::Char), trap(Trap::InvalidChar(bad as u32)));
     }
 }
 

@@ -212,8 +212,8 @@ fn a_string_that_realloc_moves_is_checked_again() {
         for (from, (bytes, units)) in sources(text) {
             for to in ENCODINGS {
                 for (pointer, expected) in [
-                    (8192, Trap::ReallocOutOfBounds),
-                    (0xffff_fff8, Trap::ReallocOutOfBounds),
+                    (8192, Trap::StringReallocOutOfBounds),
+                    (0xffff_fff8, Trap::StringReallocOutOfBounds),
                     (65, Trap::ReallocUnaligned),
                 ] {
                     let mut e = Memories::new([8192; 2], [from, to]);

@@ -66,6 +66,7 @@ pub fn texts() -> Vec<Text> {
             found.map(|found| Trap::HandleKind { index: 0, expected, found: *found }).collect();
         out.push(text(&traps));
     }
+    out.push(text(&[0xd800, 0xdfff, 0x11_0000, u32::MAX].map(Trap::InvalidChar)));
     for future in [false, true] {
         for action in [EndAction::Read, EndAction::Write, EndAction::Lift] {
             out.push(text(&[Trap::BusyEnd { action, future }]));
@@ -99,7 +100,7 @@ const SIMPLE: [Trap; 45] = [
     Trap::TaskResolved,
     Trap::NotCancelled,
     Trap::NoReturn,
-    Trap::CallbackCode,
+    Trap::CallbackCode(3),
     Trap::BackpressureOverflow,
     Trap::BackpressureUnderflow,
     Trap::SetHasWaiters,
@@ -120,9 +121,9 @@ const SIMPLE: [Trap; 45] = [
     Trap::InvalidUtf8,
     Trap::IncompleteUtf8,
     Trap::InvalidUtf16,
-    Trap::InvalidChar,
-    Trap::InvalidDiscriminant,
+    Trap::InvalidDiscriminant { found: 3, cases: 3 },
     Trap::ReallocOutOfBounds,
+    Trap::StringReallocOutOfBounds,
     Trap::ReallocUnaligned,
     Trap::UnknownTableElement(0),
     Trap::ThreadFuncType(0),

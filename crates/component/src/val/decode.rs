@@ -259,7 +259,7 @@ impl<'a> Decoder<'a> {
             }
             _ => None,
         };
-        let label = label.ok_or(Error::Trap(Trap::InvalidDiscriminant))?;
+        let label = label.ok_or_else(|| no_case(def, case))?;
         let label = self.label(label)?;
         Ok(match def {
             TypeDef::Enum(_) => Val::Enum(label),
@@ -335,7 +335,7 @@ fn scalar(ty: ValType, bits: u64) -> Result<Val, ValError> {
         ValType::U64 => Val::U64(bits),
         ValType::F32 => Val::F32(f32::from_bits(bits as u32)),
         ValType::F64 => Val::F64(f64::from_bits(bits)),
-        ValType::Char => Val::Char(char::from_u32(bits as u32).ok_or(Error::Trap(Trap::InvalidChar))?),
+        ValType::Char => Val::Char(char::from_u32(bits as u32).ok_or(Error::Trap(Trap::InvalidChar(bits as u32)))?),
         ValType::ErrorContext => Val::ErrorContext(bits as u32),
         ValType::String | ValType::Defined(_) => return Err(TypeError::Unknown.into()),
     })
@@ -350,5 +350,17 @@ fn case_type(def: &TypeDef, case: u32) -> Result<Option<ValType>, ValError> {
         TypeDef::Result { ok, err } => [*ok, *err].get(case as usize).copied(),
         _ => None,
     };
-    found.ok_or(ValError::Core(Error::Trap(Trap::InvalidDiscriminant)))
+    found.ok_or_else(|| no_case(def, case))
+}
+
+/// A discriminant that no case of a type has.
+fn no_case(def: &TypeDef, found: u32) -> ValError {
+    let cases = match def {
+        TypeDef::Variant(cases) => cases.len(),
+        TypeDef::Enum(labels) => labels.len(),
+        TypeDef::Option(_) | TypeDef::Result { .. } => 2,
+        _ => 0,
+    };
+    let cases = u16::try_from(cases).unwrap_or(u16::MAX);
+    ValError::Core(Error::Trap(Trap::InvalidDiscriminant { found, cases }))
 }
