@@ -168,8 +168,8 @@ pub trait Embedding {
 
     /// A thread ends in an error, which passes on to whoever resumed it: the first call is for the thread that ran
     /// when the error came up, the next for the one that stands below it on the native stack, and so on to the host.
-    /// The thread, its task and its callers are still in the store. Nothing may be called but what looks at it. By
-    /// default nothing: it is for an engine that says where guests trap.
+    /// Its task and its callers are still in the store, and it is too, unless its call failed before it ran. By default
+    /// nothing: it is for an engine that says where guests trap, which may look at the store and must not change it.
     fn trapped(&mut self, thread: ThreadId, error: Error) {
         let _ = (thread, error);
     }

@@ -295,7 +295,11 @@ impl fmt::Display for Trap {
                 return write!(f, "the function at table index {index} is not of the thread's start type");
             }
             Trap::CallbackCode(code) => {
-                return write!(f, "unsupported callback code: {code}, expected {} at most", CallbackCode::MAX);
+                return write!(
+                    f,
+                    "unsupported callback code: {code}, expected {} at most",
+                    CallbackCode::MAX
+                );
             }
             Trap::InvalidChar(found) => {
                 return write!(

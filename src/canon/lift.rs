@@ -336,7 +336,9 @@ fn event_loop<E: Embedding + ?Sized>(
     let mut at_once_left = CALLED_AT_ONCE;
     loop {
         let store = e.store();
-        let point = match CallbackCode::unpack(packed).or_raise(&mut store.raiser, Trap::CallbackCode(packed as u8 & 0xf))? {
+        let point = match CallbackCode::unpack(packed)
+            .or_raise(&mut store.raiser, Trap::CallbackCode(packed as u8 & 0xf))?
+        {
             CallbackCode::Exit => return store.exit_thread(thread),
             CallbackCode::Yield => Point::CallbackYield,
             CallbackCode::Wait(index) => Point::CallbackWait(store.set_handle(instance, index)?),

@@ -12,6 +12,7 @@
 //! | `wit` | `canon wit`, and the WIT of components |
 //! | `wave` | values as WAVE text |
 //! | `input` | files |
+//! | `trap` | where a guest trapped |
 //! | `limits` | what components may take, and how long they may run |
 //! | `suggest` | "did you mean ..?" |
 //! | [`wrap`] | core modules that carry a component type |
@@ -29,6 +30,7 @@ mod inspect;
 mod limits;
 mod run;
 mod suggest;
+mod trap;
 pub mod wast;
 mod wave;
 mod wit;

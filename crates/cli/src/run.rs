@@ -67,6 +67,10 @@ and tuples are arrays, records are objects, flags are arrays of names, enums are
 {\"case\": payload or null}, an option null or {\"some\": value}, a result {\"ok\": value or null} or
 {\"err\": value or null}, a map [[key, value], ..].
 
+After a trap's text comes in which component it was, by its path in the composition, which export was called
+and at which core function it was entered; with CANON_BACKTRACE=1 in the environment, for each call that led
+there.
+
 Examples:
   canon run examples/pipeline.wat
   canon run examples/cancel.wat --invoke 'race(1000)'

@@ -5,7 +5,7 @@ use alloc::string::String;
 use core::fmt;
 
 use canon_async::canon::Builtin;
-use canon_async::id::{FuncRef, InstanceId, MemoryRef, TableRef};
+use canon_async::id::{FuncRef, InstanceId, LiftId, MemoryRef, OptsId, TableRef};
 use canon_async::{Embedding, Error};
 
 use crate::host::{HostCalls, HostSig};
@@ -108,11 +108,32 @@ pub trait Engine: Embedding {
         None
     }
 
+    /// Hears what was made for an entry of the plan that is being linked, once each, before anything of it runs. For an engine that says where guests trap; by default nothing.
+    fn made(&mut self, what: Made) {
+        let _ = what;
+    }
+
     /// The text of the last trap that the engine itself raised
     /// ([`Trap::Engine`](canon_async::Trap::Engine)), if it keeps one.
     fn last_trap_text(&self) -> Option<&str> {
         None
     }
+}
+
+/// What was made for an entry of a plan: its id, and the entry's index.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Made {
+    /// A component instance: of [`Plan::instances`](crate::Plan::instances). The first is the root's.
+    Instance(InstanceId, u32),
+    /// A function that a component lifts: of [`Plan::lifts`](crate::Plan::lifts).
+    Lift(LiftId, u32),
+    /// A function of the host: of [`Plan::import_funcs`](crate::Plan::import_funcs).
+    Host(LiftId, u32),
+    /// The destructor of a resource: of [`TypeTable::resources`](crate::types::TypeTable::resources).
+    Destructor(LiftId, u32),
+    /// Options: of [`Plan::options`](crate::Plan::options).
+    Options(OptsId, u32),
 }
 
 /// One import of a core module, with what it gets.

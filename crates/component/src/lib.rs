@@ -50,7 +50,7 @@ pub mod types;
 pub mod val;
 
 pub use charge::Charge;
-pub use engine::{CoreExtern, Engine, EngineError, ImportArg};
+pub use engine::{CoreExtern, Engine, EngineError, ImportArg, Made};
 pub use host::{HostCalls, HostMemory, HostSig};
 pub use instance::{Extern, Func, Instance};
 pub use link::{

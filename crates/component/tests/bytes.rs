@@ -197,7 +197,10 @@ fn tables_that_can_not_be_read_name_the_field() {
     let mut longer = good.clone();
     longer.push(0);
     assert_eq!(error(&around(&longer, &[])), "damaged plan: tables: 1 bytes after their end");
-    assert_eq!(error(&around(&good[..len - 1], &[])), "damaged plan: exports: the bytes end before it does");
+    assert_eq!(
+        error(&around(&good[..len - 1], &[])),
+        "damaged plan: names.lifts: the bytes end before it does"
+    );
 }
 
 /// How many bytes of tables come before the imports, where there is nothing else.

@@ -275,3 +275,34 @@ fn a_summary_names_everything() {
     assert_eq!(summary.needs.instances, 2);
     assert_eq!(summary.builtins.get("waitable-set.new"), Some(&1));
 }
+
+#[test]
+fn instances_and_functions_have_the_names_that_their_components_gave_them() {
+    let long = "n".repeat(200);
+    let plan = plan(&format!(
+        r#"(component $app
+            (component $C
+                (core module $m (func (export "f")))
+                (core instance $i (instantiate $m))
+                (func $f (canon lift (core func $i "f")))
+                (func $hidden (canon lift (core func $i "f")))
+                (instance $faces (export "f" (func $f)))
+                (func $second (canon lift (core func $i "f")))
+                (instance $more (export "g" (func $second)))
+                (export "f" (func $f))
+                (export "again" (func $f))
+                (export "a:b/faces" (instance $faces))
+                (export "a:b/more" (instance $more)))
+            (instance $first (instantiate $C))
+            (instance (instantiate $C))
+            (instance ${long} (instantiate $C))
+            (export "other" (func $first "f")))"#
+    ));
+    let names = |names: &[Option<String>]| {
+        names.iter().map(|name| name.clone().unwrap_or_default()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&plan.names.instances), ["app", "first", "C", &long[..128]]);
+    assert_eq!(names(&plan.names.lifts[..3]), ["f", "", "a:b/more#g"], "the first export's name");
+    assert_eq!(plan.names.lifts.len(), plan.lifts.len());
+    assert_eq!((plan.lift_name(0), plan.lift_name(1)), (Some("f"), None));
+}

@@ -39,6 +39,7 @@ pub struct Config {
     fuel: bool,
     interruptible: bool,
     slice_fuel: u32,
+    trap_names: bool,
 }
 
 /// wasmi's stacks. Bytes, and how many.
@@ -113,6 +114,7 @@ impl Default for Config {
             fuel: false,
             interruptible: false,
             slice_fuel: 100_000,
+            trap_names: cfg!(feature = "std"),
         }
     }
 }
@@ -305,6 +307,14 @@ impl Config {
         self
     }
 
+    /// Whether a [`Backtrace`](crate::Backtrace) says components' and functions' names. For that a store keeps each
+    /// [`Component`](crate::Component) that was instantiated in it, with its plan, and 12 bytes for each function that components
+    /// lift. Without, a backtrace has numbers. Default: yes with the feature `std`, else no.
+    pub fn trap_names(&mut self, names: bool) -> &mut Self {
+        self.trap_names = names;
+        self
+    }
+
     /// Bytes that one root may take.
     fn root(&self) -> usize {
         self.root_bytes.unwrap_or(self.guest_bytes.div_ceil(2)).min(self.guest_bytes)
@@ -398,6 +408,10 @@ impl Engine {
         if let Some(limits) = self.0.config.root_limits {
             core.set_root_limits(limits);
         }
+    }
+
+    pub(crate) fn keeps_names(&self) -> bool {
+        self.0.config.trap_names
     }
 
     pub(crate) fn max_stack_bytes(&self) -> usize {

@@ -6,7 +6,7 @@
 use alloc::vec::Vec;
 
 use canon_async::Error;
-use canon_async::id::ThreadId;
+use canon_async::id::{FuncRef, ThreadId};
 use wasmi::{Func, ResumableCall, ResumableCallHostTrap, ResumableCallOutOfFuel, StoreContextMut, Val};
 #[cfg(feature = "std")]
 use wasmi::{TypedResumableCall, TypedResumableCallHostTrap, TypedResumableCallOutOfFuel};
@@ -124,8 +124,8 @@ impl Ran {
 
 /// What is kept for a thread that does not run.
 pub(crate) enum Parked {
-    /// With the root that its stack counts to.
-    Frames(Frames, Payer),
+    /// With the root that its stack counts to, and the function at which it was entered, if that is one of a reference.
+    Frames(Frames, Payer, Option<FuncRef>),
     /// A function that was not called yet.
     Func(Func),
     /// A host function that has not answered.

@@ -123,8 +123,10 @@ impl<T> Wx<'_, T> {
         self.0.data_mut()
     }
 
-    /// The core's error with its text.
+    /// The core's error with its text, and where guests were.
     pub(crate) fn explain(&mut self, error: Error) -> crate::Error {
+        let State { trace, core, .. } = self.state_mut();
+        let at = trace.take(core, error);
         let error = match error {
             Error::Capacity(reached) => self.state().reached(reached).into(),
             error => error,
@@ -132,13 +134,13 @@ impl<T> Wx<'_, T> {
         if let Error::Capacity(reached) = error
             && let Some(text) = self.state().engine.limit_text(reached.resource())
         {
-            return crate::Error::Trap { error, text };
+            return crate::Error::Trap { error, text, at };
         }
         match (error, &self.state().trap_text) {
             (Error::Trap(Trap::Engine(_)), Some(text)) => {
-                crate::Error::Trap { error, text: text.to_string() }
+                crate::Error::Trap { error, text: text.to_string(), at }
             }
-            _ => crate::Error::plain(error),
+            _ => crate::Error::plain(error).at(at),
         }
     }
 
@@ -197,24 +199,33 @@ impl<T> Wx<'_, T> {
         Ok(payer)
     }
 
-    /// Runs wasm that can be set aside, for a thread: on a new stack, or that of its frames, which counts already.
+    /// Runs wasm that can be set aside, for a thread: on a new stack, or that of its frames, which counts already. `func` is where it
+    /// was entered, if that is known.
     fn run(
         &mut self,
         thread: ThreadId,
         payer: Payer,
+        func: Option<FuncRef>,
         run: impl FnOnce(StoreContextMut<'_, State<T>>) -> Result<Ran, wasmi::Error>,
     ) -> Result<Outcome, Error> {
         let outer = self.account_thread(thread);
-        let outcome = self.run_slices(false, run).and_then(|ended| self.ran(thread, payer, ended));
+        let outcome = self.run_slices(false, run).and_then(|ended| self.ran((thread, payer, func), ended));
         self.account(outer);
         if !matches!(outcome, Ok(Outcome::Blocked)) {
             self.state_mut().free_stack(payer);
+        }
+        if outcome.is_err() {
+            self.state_mut().trace.wasm_failed(func);
         }
         outcome
     }
 
     /// What came of a stretch of wasm; of a thread that blocks, the frames are kept, and its stack goes on counting.
-    fn ran(&mut self, thread: ThreadId, payer: Payer, ended: Ended) -> Result<Outcome, Error> {
+    fn ran(
+        &mut self,
+        (thread, payer, func): (ThreadId, Payer, Option<FuncRef>),
+        ended: Ended,
+    ) -> Result<Outcome, Error> {
         match ended {
             Ended::Returned(bits) => Ok(Outcome::Returned(bits)),
             Ended::Stopped(frames) => {
@@ -223,7 +234,7 @@ impl<T> Wx<'_, T> {
                 }
                 let state = self.state_mut();
                 state.budget.admit(payer, state.other_bytes(), 0)?;
-                state.parked.park(thread, Parked::Frames(frames, payer))?;
+                state.parked.park(thread, Parked::Frames(frames, payer, func))?;
                 Ok(Outcome::Blocked)
             }
         }
@@ -232,6 +243,7 @@ impl<T> Wx<'_, T> {
     /// Runs wasm that can't be set aside.
     pub(crate) fn run_plain(
         &mut self,
+        func: Option<FuncRef>,
         run: impl FnOnce(StoreContextMut<'_, State<T>>) -> Result<Ran, wasmi::Error>,
     ) -> Result<u64, Error> {
         let payer = self.state().grower();
@@ -240,10 +252,16 @@ impl<T> Wx<'_, T> {
         let ended = self.run_slices(true, run);
         self.account(outer);
         self.state_mut().free_stack(payer);
-        match ended? {
-            Ended::Returned(bits) => Ok(bits),
-            Ended::Stopped(frames) => Err(self.error_of(frames.host_error())),
+        let result = match ended {
+            Ok(Ended::Returned(bits)) => return Ok(bits),
+            Ok(Ended::Stopped(frames)) => self.error_of(frames.host_error()),
+            Err(error) => error,
+        };
+        if let Some(func) = func {
+            let State { trace, core, .. } = self.state_mut();
+            trace.leaf_failed(core, func, result);
         }
+        Err(result)
     }
 
     /// Runs wasm, slice after slice of fuel.
@@ -330,11 +348,13 @@ impl<T> Wx<'_, T> {
     /// A host function's error as the core's.
     fn host_error(&mut self, error: crate::Error) -> Error {
         match error {
-            crate::Error::Trap { error: error @ Error::Trap(Trap::Engine(_)), text } => {
-                self.state_mut().trap_text = Some(Cow::Owned(text));
+            crate::Error::Trap { error, text, at } => {
+                if let Error::Trap(Trap::Engine(_)) = error {
+                    self.state_mut().trap_text = Some(Cow::Owned(text));
+                }
+                self.state_mut().trace.continue_from(error, at);
                 error
             }
-            crate::Error::Trap { error, .. } => error,
             crate::Error::Value(canon_async_component::ValError::Core(error)) => self.with_text(error),
             other => self.trap(HOST_TRAP, Cow::Owned(other.to_string())),
         }
@@ -365,7 +385,7 @@ impl<T> Embedding for Wx<'_, T> {
             Target::Typed(typed) => {
                 let mut fits = true;
                 let payer = self.take_stack_for(thread)?;
-                let outcome = self.run(thread, payer, |ctx| {
+                let outcome = self.run(thread, payer, Some(func), |ctx| {
                     let ran = typed.call_resumable(ctx, args);
                     fits = ran.is_some();
                     ran.unwrap_or(Ok(Ran::Returned(0)))
@@ -377,7 +397,9 @@ impl<T> Embedding for Wx<'_, T> {
                 self.core_args(func, args, &mut vals);
                 let vals = vals.get(..params).unwrap_or(&[]);
                 let payer = self.take_stack_for(thread)?;
-                self.run(thread, payer, |ctx| Ran::of(result, |out| wasm.call_resumable(ctx, vals, out)))
+                self.run(thread, payer, Some(func), |ctx| {
+                    Ran::of(result, |out| wasm.call_resumable(ctx, vals, out))
+                })
             }
             Target::Host(entry) => self.call_host(thread, &entry, args),
             Target::HostRealloc => Err(NO_HOST_CALL),
@@ -386,7 +408,9 @@ impl<T> Embedding for Wx<'_, T> {
 
     fn resume(&mut self, thread: ThreadId, value: u64) -> Result<Outcome, Error> {
         match self.state_mut().parked.take(thread)? {
-            Parked::Frames(frames, payer) => self.run(thread, payer, |ctx| frames.resume(ctx, value)),
+            Parked::Frames(frames, payer, func) => {
+                self.run(thread, payer, func, |ctx| frames.resume(ctx, value))
+            }
             Parked::Answer(answer, due) => self.host_answer(answer, &due).map(Outcome::Returned),
             Parked::Func(_) | Parked::Later(_) => {
                 Err(Error::Bug("a thread was resumed that has not started, or not answered"))
@@ -406,7 +430,7 @@ impl<T> Embedding for Wx<'_, T> {
             #[cfg(feature = "std")]
             Target::Typed(typed) => {
                 let mut fits = true;
-                let bits = self.run_plain(|ctx| {
+                let bits = self.run_plain(Some(func), |ctx| {
                     let ran = typed.call_resumable(ctx, args);
                     fits = ran.is_some();
                     ran.unwrap_or(Ok(Ran::Returned(0)))
@@ -417,7 +441,7 @@ impl<T> Embedding for Wx<'_, T> {
                 let mut vals = NO_ARGS;
                 self.core_args(func, args, &mut vals);
                 let vals = vals.get(..params).unwrap_or(&[]);
-                self.run_plain(|ctx| Ran::of(result, |out| wasm.call_resumable(ctx, vals, out)))
+                self.run_plain(Some(func), |ctx| Ran::of(result, |out| wasm.call_resumable(ctx, vals, out)))
             }
             Target::HostRealloc => {
                 let arg = |index: usize| args.get(index).copied().unwrap_or(0) as u32;
@@ -429,7 +453,7 @@ impl<T> Embedding for Wx<'_, T> {
 
     fn discard(&mut self, thread: ThreadId) {
         // Nothing there is nothing to do.
-        if let Ok(Parked::Frames(_, payer)) = self.state_mut().parked.take(thread) {
+        if let Ok(Parked::Frames(_, payer, _)) = self.state_mut().parked.take(thread) {
             self.state_mut().free_stack(payer);
         }
     }
@@ -461,7 +485,7 @@ impl<T> Embedding for Wx<'_, T> {
                     _ => [CoreVal::I32(arg as u32 as i32)],
                 };
                 let payer = self.take_stack_for(thread)?;
-                self.run(thread, payer, |ctx| Ran::of(false, |out| func.call_resumable(ctx, &arg, out)))
+                self.run(thread, payer, None, |ctx| Ran::of(false, |out| func.call_resumable(ctx, &arg, out)))
             }
             _ => Err(Error::Bug("a thread was started twice")),
         }
@@ -531,6 +555,11 @@ impl<T> Embedding for Wx<'_, T> {
     #[cfg(feature = "std")]
     fn idle_for(&mut self, most: Duration) -> Result<bool, Error> {
         self.wait_for_answer(Some(most))
+    }
+
+    fn trapped(&mut self, thread: ThreadId, error: Error) {
+        let State { trace, core, .. } = self.state_mut();
+        trace.trapped(core, thread, error);
     }
 
     fn charge(&mut self, bytes: usize, elements: u32) -> Result<(), Error> {

@@ -12,7 +12,7 @@ use canon_async::id::{FuncRef, InstanceId, MemoryRef, TableRef};
 use canon_async::spec::PtrType;
 use canon_async::{Error, Resource};
 use canon_async_component::plan::{CoreFuncType, CoreSignature, CoreType, ModuleType};
-use canon_async_component::{CoreExtern, Engine, EngineError, HostCalls, HostSig, ImportArg};
+use canon_async_component::{CoreExtern, Engine, EngineError, HostCalls, HostSig, ImportArg, Made};
 use wasmi::errors::{ErrorKind, InstantiationError, MemoryError, TableError};
 use wasmi::{AsContext as _, Extern, ExternType, Instance, Memory, Module, TrapCode};
 
@@ -22,7 +22,7 @@ use crate::linker::HostFunc;
 use crate::places::Exports;
 use crate::shim;
 use crate::start;
-use crate::state::{CoreFunc, HOST_MEMORY, HOST_REALLOC, HostEntry, WasmFunc};
+use crate::state::{CoreFunc, HOST_MEMORY, HOST_REALLOC, HostEntry, State, WasmFunc};
 
 impl<T> Engine for Wx<'_, T> {
     type Module = Module;
@@ -69,8 +69,13 @@ impl<T> Engine for Wx<'_, T> {
         let state = self.state_mut();
         (state.plain, state.instantiating) = (plain, outer);
         state.free_stack(payer);
-        let made = made.map_err(|error| self.instantiation_error(&error))?;
-        self.run_start(made)?;
+        let made = made.map_err(|error| self.instantiation_error(&error));
+        let started = made.and_then(|made| self.run_start(made).map(|()| made));
+        if let Err(EngineError::Run(error)) = &started {
+            let State { trace, core, .. } = self.state_mut();
+            trace.start_failed(core, instance, *error);
+        }
+        let made = started?;
         if self.state().places.is_some() {
             self.add_place(instance, made);
         }
@@ -133,6 +138,10 @@ impl<T> Engine for Wx<'_, T> {
 
     fn module_type(&mut self, module: &Module, expected: &ModuleType) -> Option<ModuleType> {
         Some(core_types::module_type(module, expected))
+    }
+
+    fn made(&mut self, what: Made) {
+        self.state_mut().trace.made(what);
     }
 
     fn last_trap_text(&self) -> Option<&str> {

@@ -1,5 +1,6 @@
 //! [`Error`].
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use core::fmt;
 
@@ -7,10 +8,12 @@ use core::fmt;
 use canon_async_component::TranslateError;
 use canon_async_component::{LinkError, PlanError, ValError};
 
+use crate::backtrace::Backtrace;
 use crate::fuel::Stopped;
 
 /// Why something failed. Its text is all that there is to say: that of its [`source`](core::error::Error::source) is in
-/// it, or, of a [`Trap`](Error::Trap), less exact.
+/// it, or, of a [`Trap`](Error::Trap), less exact; but of a trap of guests the source is their [`Backtrace`], which says
+/// where they were.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -29,6 +32,8 @@ pub enum Error {
         error: canon_async::Error,
         /// In words: wasmi's, the host function's, or those of `error`.
         text: String,
+        /// Where guests were, if it came up in one.
+        at: Option<Box<Backtrace>>,
     },
     /// A value of the host could not cross the boundary.
     Value(ValError),
@@ -58,13 +63,29 @@ impl Error {
         self.core().and_then(Stopped::of)
     }
 
+    /// Where guests were when it came up: in which component, called by whom. `None` where it came up in none.
+    pub fn backtrace(&self) -> Option<&Backtrace> {
+        match self {
+            Self::Trap { at, .. } => at.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The same error, with where guests were.
+    pub(crate) fn at(self, at: Option<Box<Backtrace>>) -> Self {
+        match self {
+            Self::Trap { error, text, .. } => Self::Trap { error, text, at },
+            other => other,
+        }
+    }
+
     /// The core's error in its own words.
     pub(crate) fn plain(error: canon_async::Error) -> Self {
         let text = match error {
             canon_async::Error::Trap(trap) => trap.to_string(),
             other => other.to_string(),
         };
-        Self::Trap { error, text }
+        Self::Trap { error, text, at: None }
     }
 
     pub(crate) fn misuse(text: &'static str) -> Self {
@@ -72,24 +93,36 @@ impl Error {
     }
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Error {
+    /// Without where guests were.
+    fn message(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             #[cfg(feature = "translate")]
-            Self::Component(error) => error.fmt(f),
-            Self::Plan(error) => error.fmt(f),
+            Self::Component(error) => write!(f, "{error}"),
+            Self::Plan(error) => write!(f, "{error}"),
             Self::Module(text) => write!(f, "core module: {text}"),
-            Self::Link(error) => error.fmt(f),
+            Self::Link(error) => write!(f, "{error}"),
             Self::Trap { text, .. }
                 if matches!(self.stopped(), Some(Stopped::Interrupt | Stopped::Deadline)) =>
             {
                 f.write_str(text)
             }
-            Self::Trap { error: canon_async::Error::Trap(_), text } => write!(f, "wasm trap: {text}"),
+            Self::Trap { error: canon_async::Error::Trap(_), text, .. } => write!(f, "wasm trap: {text}"),
             Self::Trap { text, .. } => f.write_str(text),
-            Self::Value(error) => error.fmt(f),
+            Self::Value(error) => write!(f, "{error}"),
             Self::Cancelled => f.write_str("the call was cancelled"),
             Self::Host(text) => f.write_str(text),
+        }
+    }
+}
+
+/// What happened, on one line; with `{:#}` also where guests were: a line for each call between components.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.message(f)?;
+        match self.backtrace() {
+            Some(backtrace) if f.alternate() => write!(f, "\n{backtrace:#}"),
+            _ => Ok(()),
         }
     }
 }
@@ -101,6 +134,7 @@ impl core::error::Error for Error {
             Self::Component(error) => Some(error),
             Self::Plan(error) => Some(error),
             Self::Link(error) => Some(error),
+            Self::Trap { at: Some(backtrace), .. } => Some(&**backtrace),
             Self::Trap { error, .. } => Some(error),
             Self::Value(error) => Some(error),
             _ => None,

@@ -39,6 +39,7 @@
 //! | [`linker`] | [`Linker`] |
 //! | [`instance`] | [`Instance`], [`Func`], [`Call`] |
 //! | [`error`] | [`Error`] |
+//! | [`backtrace`] | [`Backtrace`]: where a guest trapped |
 //! | [`fuel`] | [`InterruptHandle`], [`Stopped`]: what ends a guest |
 //! | [`ambient`] | [`AmbientEngine`]: guests in the ambient store, beside the host's tasks, futures and threads |
 //! | [`embedding`] | [`Wx`]: what the core sees of wasmi |
@@ -53,6 +54,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod ambient;
+pub mod backtrace;
 mod budget;
 pub mod component;
 pub mod config;
@@ -65,15 +67,18 @@ pub mod fuel;
 pub mod instance;
 mod later;
 pub mod linker;
+mod names;
 mod places;
 mod shim;
 mod start;
 mod state;
 pub mod store;
+mod trace;
 #[cfg(feature = "std")]
 mod typed;
 
 pub use ambient::AmbientEngine;
+pub use backtrace::Backtrace;
 pub use budget::MemoryMeter;
 pub use canon_async::store::Choose;
 pub use canon_async::{Limits, spec::Features};

@@ -303,9 +303,12 @@ impl<T> Linker<T> {
         wx.look_outside()?;
         let state = wx.state_mut();
         let outer = state.linking.replace(component.clone());
+        let root = state.trace.begin(component);
         let first = state.modules();
         let result = canon_async_component::instantiate(&mut wx, component.plan(), &self.inner);
-        wx.state_mut().linking = outer;
+        let state = wx.state_mut();
+        state.linking = outer;
+        state.trace.end(root);
         let inner = result.map_err(|error| wx.link_error(error))?;
         Ok(Instance { store, inner, modules: first..wx.state().modules() })
     }

@@ -30,7 +30,10 @@ fn builtin<T>(mut caller: Host<'_, T>, builtin: Builtin, args: &[u64]) -> HostRe
     match canon::call(&mut Wx(caller.as_context_mut()), builtin, args) {
         Ok(Then::Value(value)) => Ok(value),
         Ok(Then::Suspend) => Err(wasmi::Error::host(Block)),
-        Err(error) => Err(wasmi::Error::host(Carried(error))),
+        Err(error) => {
+            caller.data_mut().trace.builtin_failed(builtin);
+            Err(wasmi::Error::host(Carried(error)))
+        }
     }
 }
 

@@ -54,7 +54,7 @@ impl<T> Wx<'_, T> {
         if !ty.params().is_empty() || !ty.results().is_empty() {
             return Err(EngineError::Text("the start function has parameters or a result".to_string()));
         }
-        self.run_plain(|ctx| Ran::of(false, |out| start.call_resumable(ctx, &[], out)))?;
+        self.run_plain(None, |ctx| Ran::of(false, |out| start.call_resumable(ctx, &[], out)))?;
         Ok(())
     }
 }

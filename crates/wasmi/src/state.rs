@@ -24,6 +24,7 @@ use crate::fuel::{Meter, Stopped};
 use crate::later::Wakeups;
 use crate::linker::HostFunc;
 use crate::places::Places;
+use crate::trace::Trace;
 
 /// Tells stores apart: things that belong to one carry it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -73,6 +74,8 @@ pub struct State<T: 'static> {
     pub(crate) instantiating: Payer,
     /// The ambient store's own memory, while `core` is that store; else one without bytes.
     pub(crate) ambient_memory: ambient::HostMemory,
+    /// Where guests trapped, and what they are called.
+    pub(crate) trace: Trace,
     /// In the store that runs the ambient one's guests: where their functions are.
     pub(crate) places: Option<Box<Places>>,
 }
@@ -150,6 +153,7 @@ impl<T> State<T> {
             linking: None,
             instantiating: None,
             ambient_memory: ambient::HostMemory::new(),
+            trace: Trace::default(),
             places: None,
         }
     }

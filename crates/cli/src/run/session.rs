@@ -12,6 +12,7 @@ use super::{Run, interrupt, missing};
 use crate::console::{Class, Failure};
 use crate::limits::StoreLimit;
 use crate::suggest::cut;
+use crate::trap;
 
 /// The fuel of a slice, between two looks at the flag that Ctrl-C sets: some 20 ms.
 const SLICE_FUEL: u32 = 2_000_000;
@@ -199,7 +200,7 @@ impl<'a> Session<'a> {
     /// An error of a guest, with who waits for what where that says why.
     fn failure(&self, at: impl std::fmt::Display, error: &Error) -> Failure {
         let text = self.args.limits.explain(error);
-        let text = format!("{at}: {text}{}", StoreLimit::hint(error));
+        let text = format!("{at}: {text}{}{}", StoreLimit::hint(error), trap::location(error));
         let watch = lock(&self.watch);
         let is_deadlock = error.core() == Some(canon_async::Error::Trap(Trap::Deadlock));
         let lines = match (error.stopped(), is_deadlock) {

@@ -56,6 +56,9 @@ meant to be validated, as that of wasm-tools; assert_unlinkable is as without it
 With --strict, a synchronous function traps before it calls what may block, and a component may not call one
 around it or inside it: so do the reference tests of the pinned commit in three files, and Wasmtime.
 
+A reason that is a trap ends with where it was; with CANON_BACKTRACE=1 in the environment, with all calls that
+led there.
+
 --json prints an object a line, each with a \"type\":
   directive  path, line, column, directive (its keyword), ok; if it failed, reason, and after: line and
              column of an earlier failure that may be why

@@ -18,6 +18,7 @@ use super::script::{Head, Position};
 use super::spectest::Spectest;
 use super::texts::{self, component_bytes, contains, plan, refused};
 use super::{Host, Options, values};
+use crate::trap;
 
 /// What a file's directives work on.
 pub struct Runner {
@@ -104,7 +105,7 @@ impl From<String> for Problem {
 
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
-        Self { ends: failure.ends, call: failure.call, ..failure.text.into() }
+        Self { ends: failure.ends, call: failure.call, ..(failure.text + &failure.at).into() }
     }
 }
 
@@ -115,6 +116,8 @@ struct Failure {
     ends: bool,
     call: Call,
     text: String,
+    /// Where a guest trapped, which no directive looks at.
+    at: String,
 }
 
 impl Failure {
@@ -124,11 +127,12 @@ impl Failure {
         let trap = error.core().is_some() && stopped != Some(Stopped::Deadline);
         let refused = matches!(error.core(), Some(canon_async::Error::Trap(Trap::CannotEnter)));
         let call = if refused { Call::Refused } else { Call::Failed };
-        Self { trap, ends: stopped.is_some(), call, text: options.limits().explain(error) }
+        let text = options.limits().explain(error);
+        Self { trap, ends: stopped.is_some(), call, text, at: trap::location(error) }
     }
 
     fn other(text: String) -> Self {
-        Self { trap: false, ends: false, call: Call::None, text }
+        Self { trap: false, ends: false, call: Call::None, text, at: String::new() }
     }
 }
 

@@ -11,7 +11,7 @@ use super::difference::{self, Difference, Side};
 use super::linker::Def;
 use super::names::Names;
 use super::{LinkError, Linker, module_type};
-use crate::engine::Engine;
+use crate::engine::{Engine, Made};
 use crate::host::HostSig;
 use crate::intern::Interned;
 use crate::plan::{Import, ImportItem, MAX_NESTING, Plan};
@@ -236,7 +236,9 @@ pub(super) fn lifts<E: Engine>(
             Some(Def::Host(func, _)) => {
                 let sig = HostSig::new(&import.path, types, import.ty);
                 let func = e.host_func(func, sig).map_err(|error| LinkError::engine(&import.path, error))?;
-                e.store().add_lift(Lift { func, ty: id, options: host })?
+                let lift = e.store().add_lift(Lift { func, ty: id, options: host })?;
+                e.made(Made::Host(lift, u32::try_from(lifts.len()).unwrap_or(u32::MAX)));
+                lift
             }
             _ => return Err(LinkError::plan("an import for each imported function")),
         });

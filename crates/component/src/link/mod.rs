@@ -28,7 +28,7 @@ use canon_async::abi::types::ResourceType;
 use canon_async::id::{InstanceId, OptsId, ResourceId};
 use canon_async::state::Options;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Made};
 use crate::instance::{Extern, Instance};
 use crate::intern::Interned;
 use crate::plan::{Export, ExportItem, MAX_NESTING, Plan};
@@ -132,7 +132,10 @@ fn add_instances<E: Engine>(e: &mut E, plan: &Plan) -> Result<Vec<InstanceId>, L
             }
             None => None,
         };
-        instances.push(e.store().add_instance(parent)?);
+        let made = e.store().add_instance(parent)?;
+        let index = u32::try_from(instances.len()).unwrap_or(u32::MAX);
+        instances.push(made);
+        e.made(Made::Instance(made, index));
     }
     Ok(instances)
 }

@@ -14,7 +14,7 @@ use canon_async::state::{Lift as CoreLift, Lower, Options as CoreOptions, String
 use super::LinkError;
 use super::imports::Found;
 use super::linker::dtor_type;
-use crate::engine::{CoreExtern, Engine, EngineError, ImportArg};
+use crate::engine::{CoreExtern, Engine, EngineError, ImportArg, Made};
 use crate::inspect::builtin_name;
 use crate::instance::Func as LinkedFunc;
 use crate::intern::Interned;
@@ -144,13 +144,14 @@ impl<'p, E: Engine> Steps<'p, E> {
             _ => return Err(LinkError::plan("a resource type that the component defines")),
         };
         self.check_type("a destructor", func, &CoreFuncType::new(&[rep], &[]))?;
-        let resource = *get(self.tables.resources, resource, "a resource")?;
+        let id = *get(self.tables.resources, resource, "a resource")?;
         let ty = dtor_type(self.e)?;
         let store = self.e.store();
-        let defined = store.types().resource(resource).ok_or_else(|| LinkError::plan("a resource"))?;
+        let defined = store.types().resource(id).ok_or_else(|| LinkError::plan("a resource"))?;
         let options = store.add_options(CoreOptions::new(defined.instance))?;
         let lift = store.add_lift(CoreLift { func, ty, options })?;
-        store.types_mut().set_dtor(resource, Some(lift));
+        store.types_mut().set_dtor(id, Some(lift));
+        self.e.made(Made::Destructor(lift, resource));
         Ok(())
     }
 
@@ -182,6 +183,7 @@ impl<'p, E: Engine> Steps<'p, E> {
             is_async: *is_async,
         };
         let id = self.e.store().add_options(options)?;
+        self.e.made(Made::Options(id, index));
         put(&mut self.options, index, id)
     }
 
@@ -204,6 +206,7 @@ impl<'p, E: Engine> Steps<'p, E> {
         }
         let ty = *get(&self.tables.interned.funcs, lift.ty, "a function type")?;
         let id = self.e.store().add_lift(CoreLift { func, ty, options })?;
+        self.e.made(Made::Lift(id, index));
         put(&mut self.lifts, index, id)
     }
 

@@ -51,6 +51,15 @@ use crate::types::{FuncType, TypeTable, ValType};
 /// How deep imports and exports may nest: instances in instances. Whoever walks them recurses once a level.
 pub const MAX_NESTING: u32 = 32;
 
+/// How many bytes of a name [`PlanNames`] keeps.
+pub const MAX_NAME: usize = 128;
+
+/// The beginning of a name: as much as [`PlanNames`] keeps.
+pub fn cut_name(name: &str) -> &str {
+    let mut ends = (0..=MAX_NAME.min(name.len())).rev();
+    ends.find_map(|end| name.get(..end)).unwrap_or_default()
+}
+
 /// A component, flattened. See the [module](self).
 ///
 /// What serde makes of it has no core modules, and is not checked: [`Plan::to_bytes`] and [`Plan::from_bytes`] see to
@@ -86,6 +95,19 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// What the root exports, as written.
     pub exports: Vec<Export>,
+    /// What things are called, for messages. Nothing is looked up by these names, and a plan without them does the same.
+    pub names: PlanNames,
+}
+
+/// Names of what a component has inside, each of at most [`MAX_NAME`] bytes. They come from whoever made the component, who may have
+/// called two things the same.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct PlanNames {
+    /// For each of [`Plan::instances`], or the first of them: what its parent calls it, or else its component's own name.
+    pub instances: Vec<Option<String>>,
+    /// For each of [`Plan::lifts`], or the first of them: what its component exports it as: `name`, or `instance#name`.
+    pub lifts: Vec<Option<String>>,
 }
 
 /// A component instance: the spec's `ComponentInstance`.
@@ -378,6 +400,16 @@ impl Plan {
             Func::Lift(index) => Some(self.lifts.get(index as usize)?.ty),
             Func::Import(index) => Some(self.import_funcs.get(index as usize)?.ty),
         }
+    }
+
+    /// The name of a component instance, for messages: see [`PlanNames::instances`].
+    pub fn instance_name(&self, index: u32) -> Option<&str> {
+        self.names.instances.get(index as usize)?.as_deref()
+    }
+
+    /// The name of a lifted function, for messages: see [`PlanNames::lifts`].
+    pub fn lift_name(&self, index: u32) -> Option<&str> {
+        self.names.lifts.get(index as usize)?.as_deref()
     }
 
     /// A component function's type; `None` if there is no such function.

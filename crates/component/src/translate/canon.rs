@@ -191,6 +191,7 @@ impl<'t, 'a> Inliner<'t, 'a> {
         let options = self.options(scope, options)?.index;
         let index = next_index(self.plan.lifts.len(), "lifted functions", self.limits.steps())?;
         self.plan.lifts.push(Lift { func, ty, options });
+        self.plan.names.lifts.push(None);
         self.step(Step::Lift(index))?;
         self.scope_mut(scope)?.funcs.push(Func::Lift(index));
         Ok(())

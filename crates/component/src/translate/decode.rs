@@ -3,7 +3,7 @@
 //! Spec: Binary Format, "Component Definitions". Nested components and modules are read iteratively; each gets
 //! the next index of its kind where it begins, so the root component is number 0.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use wasmparser::{
@@ -26,6 +26,8 @@ pub(super) struct Decoded<'a> {
 #[derive(Default)]
 pub(super) struct Component<'a> {
     pub name: Option<&'a str>,
+    /// What it calls the instances in it, by their index.
+    pub instance_names: BTreeMap<u32, &'a str>,
     /// Each with its offset.
     pub defs: Vec<(u64, Def<'a>)>,
 }
@@ -226,15 +228,22 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    /// The component's own name. The section need not be valid.
+    /// The component's own name, and those of the instances in it. The section need not be valid.
     fn custom(&mut self, section: &CustomSectionReader<'a>) {
         let KnownCustom::ComponentName(names) = section.as_known() else { return };
+        let Some(Level::Component(index)) = self.stack.last() else { return };
+        let Some(component) = self.out.components.get_mut(*index) else { return };
         for name in names {
-            let Ok(ComponentName::Component { name, .. }) = name else { return };
-            if let Some(Level::Component(index)) = self.stack.last()
-                && let Some(component) = self.out.components.get_mut(*index)
-            {
-                component.name.get_or_insert(name);
+            match name {
+                Ok(ComponentName::Component { name, .. }) => {
+                    component.name.get_or_insert(name);
+                }
+                Ok(ComponentName::Instances(names)) => {
+                    let names = names.into_iter().map_while(Result::ok);
+                    component.instance_names.extend(names.map(|naming| (naming.index, naming.name)));
+                }
+                Ok(_) => {}
+                Err(_) => return,
             }
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! Spec: Explainer, "Instance Definitions", "Alias Definitions", "Import and Export Definitions".
 
-use alloc::string::ToString;
+use alloc::format;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use wasmparser::{
@@ -19,7 +20,9 @@ use super::scope::{
     ComponentItem, InstanceData, InstanceKey, Item, NamedItem, Scope, ScopeId, TypeItem, ValueItem,
 };
 use super::{PlanLimits, TranslateError};
-use crate::plan::{CoreTypes, Export, ExportItem, MAX_NESTING, Module, ModuleRef, Plan, PlanInstance, Step};
+use crate::plan::{
+    CoreTypes, Export, ExportItem, Func, MAX_NESTING, Module, ModuleRef, Plan, PlanInstance, Step, cut_name,
+};
 
 /// What is known while definitions are executed.
 pub(super) struct Inliner<'t, 'a> {
@@ -61,7 +64,7 @@ pub(super) fn inline(decoded: &Decoded<'_>, limits: &PlanLimits) -> Result<Plan,
     inliner.plan.modules =
         decoded.modules.iter().map(|module| Module { bytes: module.bytes.to_vec().into() }).collect();
     inliner.plan.name = decoded.components.first().and_then(|root| root.name).map(ToString::to_string);
-    let exports = inliner.component(0, None, None, None);
+    let exports = inliner.component(0, None, None, None, None);
     let tree = exports.and_then(|exports| inliner.export_tree(exports, 0));
     inliner.plan.exports = tree.map_err(|error| error.or_at(inliner.at))?;
     let Inliner { tables, mut plan, .. } = inliner;
@@ -71,13 +74,14 @@ pub(super) fn inline(decoded: &Decoded<'_>, limits: &PlanLimits) -> Result<Plan,
 
 impl<'t, 'a> Inliner<'t, 'a> {
     /// Instantiates a component: its exports. `within` is the scope that the component was defined in,
-    /// `caller` the one that instantiates it, `args` what it is given; the root has none of them.
+    /// `caller` the one that instantiates it, `args` what it is given, `called` what it is called there; the root has none of them.
     fn component(
         &mut self,
         index: usize,
         within: Option<ScopeId>,
         caller: Option<ScopeId>,
         args: Option<InstanceKey>,
+        called: Option<&str>,
     ) -> Result<InstanceKey, TranslateError> {
         let component = self.decoded.components.get(index).ok_or_else(|| self.expected("a component"))?;
         let (parent, depth) = match caller {
@@ -89,7 +93,11 @@ impl<'t, 'a> Inliner<'t, 'a> {
         };
         let instance = next_index(self.plan.instances.len(), "component instances", self.limits.instances())?;
         self.plan.instances.push(PlanInstance { parent });
-        let scope = self.add_scope(Scope::new(within, instance, depth))?;
+        let name = called.or(component.name).map(short);
+        self.charge(name.as_ref().map_or(0, |name| u32::try_from(name.len() / 32).unwrap_or(u32::MAX)))?;
+        self.plan.names.instances.push(name);
+        let scope = Scope { component: Some(index), ..Scope::new(within, instance, depth) };
+        let scope = self.add_scope(scope)?;
         let mut exports = InstanceData::default();
         let outer_at = self.at;
         for (offset, def) in &component.defs {
@@ -166,8 +174,54 @@ impl<'t, 'a> Inliner<'t, 'a> {
             item = self.bind(scope, ty, Source::Actual(item))?.item;
         }
         self.name_resource(&export.name, item);
+        self.name_lifts(scope, export.name.name, item)?;
         self.scope_mut(scope)?.push(item);
         Ok(NamedItem { name: export.name, item })
+    }
+
+    /// What a component calls the next instance that it makes.
+    fn instance_name(&self, scope: ScopeId) -> Option<&'a str> {
+        let scope = self.scopes.get(scope)?;
+        let component = self.decoded.components.get(scope.component?)?;
+        component.instance_names.get(&u32::try_from(scope.instances.len()).ok()?).copied()
+    }
+
+    /// Functions that a component lifts are called as it first exports them.
+    fn name_lifts(&mut self, scope: ScopeId, name: &str, item: Item<'t, 'a>) -> Result<(), TranslateError> {
+        let instance = self.scope(scope)?.instance;
+        match item {
+            Item::Func(Func::Lift(lift)) => self.name_lift(instance, lift, || short(name))?,
+            Item::Instance(key) => {
+                let exports = self.instances.get(key).map_or(0, |data| data.exports.len());
+                self.charge(u32::try_from(exports / 32).unwrap_or(u32::MAX))?;
+                for index in 0..exports {
+                    let export = self.instances.get(key).and_then(|data| data.exports.get(index)).copied();
+                    if let Some(NamedItem { name: inner, item: Item::Func(Func::Lift(lift)) }) = export {
+                        self.name_lift(instance, lift, || short(&format!("{name}#{}", inner.name)))?;
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn name_lift(
+        &mut self,
+        instance: u32,
+        lift: u32,
+        name: impl FnOnce() -> String,
+    ) -> Result<(), TranslateError> {
+        let options = self.plan.lifts.get(lift as usize).map(|lift| lift.options);
+        if options.and_then(|options| self.tables.instance_of(options)) == Some(instance)
+            && let Some(slot @ None) = self.plan.names.lifts.get_mut(lift as usize)
+        {
+            let name = name();
+            let extra = u32::try_from(name.len() / 32).unwrap_or(u32::MAX);
+            *slot = Some(name);
+            self.charge(extra)?;
+        }
+        Ok(())
     }
 
     fn name_resource(&mut self, name: &ComponentExternName<'a>, item: Item<'t, 'a>) {
@@ -206,7 +260,8 @@ impl<'t, 'a> Inliner<'t, 'a> {
                 let Some((index, within)) = component.inline else {
                     return Err(self.unsupported("an instance of an imported component"));
                 };
-                let made = self.component(index, Some(within), Some(scope), Some(args))?;
+                let called = self.instance_name(scope);
+                let made = self.component(index, Some(within), Some(scope), Some(args), called)?;
                 match component.seen_as {
                     Some(ty) => self.see_as(ty, depth, args, made),
                     None => Ok(made),
@@ -394,4 +449,9 @@ impl<'t, 'a> Inliner<'t, 'a> {
     pub(super) fn expected(&self, what: &str) -> TranslateError {
         TranslateError::Internal { expected: what.to_string(), offset: self.at }
     }
+}
+
+/// As much of a name as plans keep.
+fn short(name: &str) -> String {
+    cut_name(name).to_string()
 }

@@ -98,6 +98,11 @@ impl Tables {
         self.builtins.intern(Builtin { kind, core_type })
     }
 
+    /// The component instance that options stand in.
+    pub fn instance_of(&self, options: u32) -> Option<u32> {
+        self.options.get(options).map(|options| options.instance)
+    }
+
     pub fn resource(&mut self, name: &str, origin: Origin) -> Result<u32, TranslateError> {
         let index = next_index(self.resources.len(), "resource types", self.limits.types())?;
         self.resources.push(Resource { name: name.into(), origin });

@@ -27,6 +27,8 @@ pub(super) struct Scope<'t, 'a> {
     pub parent: Option<ScopeId>,
     /// The component instance of the plan; for a type, of the component that it stands in.
     pub instance: u32,
+    /// The component that it is an instantiation of; `None` of a type.
+    pub component: Option<usize>,
     /// How many scopes were being executed around it.
     pub depth: u32,
     pub core_funcs: Vec<CoreItem>,
@@ -133,6 +135,7 @@ impl<'t, 'a> Scope<'t, 'a> {
         Self {
             parent,
             instance,
+            component: None,
             depth,
             core_funcs: Vec::new(),
             core_tables: Vec::new(),

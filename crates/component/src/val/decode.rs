@@ -335,7 +335,9 @@ fn scalar(ty: ValType, bits: u64) -> Result<Val, ValError> {
         ValType::U64 => Val::U64(bits),
         ValType::F32 => Val::F32(f32::from_bits(bits as u32)),
         ValType::F64 => Val::F64(f64::from_bits(bits)),
-        ValType::Char => Val::Char(char::from_u32(bits as u32).ok_or(Error::Trap(Trap::InvalidChar(bits as u32)))?),
+        ValType::Char => {
+            Val::Char(char::from_u32(bits as u32).ok_or(Error::Trap(Trap::InvalidChar(bits as u32)))?)
+        }
         ValType::ErrorContext => Val::ErrorContext(bits as u32),
         ValType::String | ValType::Defined(_) => return Err(TypeError::Unknown.into()),
     })

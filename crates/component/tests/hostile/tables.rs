@@ -201,3 +201,17 @@ fn exports_are_of_what_has_been_made() {
         )
     );
 }
+
+#[test]
+fn there_are_no_names_of_what_is_not_there() {
+    let lifts = common::plan(plans::EVERYTHING).lifts.len();
+    assert_eq!(
+        error(|plan| plan.names.lifts.resize(lifts + 1, None)),
+        format!("names.lifts: {} names, but there are {lifts} lifted functions", lifts + 1)
+    );
+    let instances = common::plan(plans::EVERYTHING).instances.len();
+    assert_eq!(
+        error(|plan| plan.names.instances.resize(instances + 1, None)),
+        format!("names.instances: {} names, but there are {instances} component instances", instances + 1)
+    );
+}

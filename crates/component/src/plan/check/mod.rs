@@ -31,7 +31,22 @@ pub(super) fn check(plan: &Plan) -> Checked {
     let facts = Facts::new(plan)?;
     names::imports(plan, &facts)?;
     let made = Made::by_steps(plan, &facts)?;
-    names::exports(plan, &facts, &made)
+    names::exports(plan, &facts, &made)?;
+    called(plan)
+}
+
+/// There are no names of what is not there.
+fn called(plan: &Plan) -> Checked {
+    let tables = [
+        ("names.instances", plan.names.instances.len(), plan.instances.len(), "component instances"),
+        ("names.lifts", plan.names.lifts.len(), plan.lifts.len(), "lifted functions"),
+    ];
+    for (path, names, len, what) in tables {
+        if names > len {
+            return Err(wrong(path, format_args!("{names} names, but there are {len} {what}")));
+        }
+    }
+    Ok(())
 }
 
 /// The root is the first, and a parent comes before its children.
