@@ -182,7 +182,7 @@ impl Report {
             let path = Escaped(&path);
             console::line(format_args!("{} {path} ({directives} directives)", console::styled(GOOD, "ok")));
         } else if *not_run > 0 {
-            console::line(format_args!("     {}: {not_run} directives not run", Escaped(&path)));
+            console::line(format_args!("     {}: directives not run: {not_run}", Escaped(&path)));
         }
     }
 
@@ -190,7 +190,7 @@ impl Report {
     pub fn not_run(&mut self, files: usize) {
         self.not_run = files;
         if files > 0 && !self.json {
-            console::line(format_args!("     {files} files not run"));
+            console::line(format_args!("     files not run: {files}"));
         }
     }
 
