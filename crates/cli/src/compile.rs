@@ -10,15 +10,17 @@ use crate::console::{self, Failure};
 use crate::input;
 
 const AFTER_HELP: &str = "\
-The plan is what a device loads: the component, validated and taken apart, with its core modules. It needs no translation and
-no validator of components; `canon run` and `canon inspect` take it too. It is read by the same version of canon-async, or
-by one that has the same format of plans.
+The plan is what a device loads: the component, validated and taken apart, with its core
+modules. It needs no translation and no validator of components; `canon run` and `canon
+inspect` take it too. It is read by the same version of canon-async, or by one that has the
+same format of plans.
 
 Examples:
   canon compile examples/pipeline.wat -o pipeline.canon
   canon run pipeline.canon
 
-Exit codes: 0; 1 where the component is invalid, or too large, or the file can't be written; 2 for usage.";
+Exit codes: 0; 1 where the component is invalid, or too large, or the file can't be written;
+2 for usage.";
 
 /// Translate a component to a plan, which a device loads
 #[derive(Args)]

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use canon_async_component::inspect::{Escaped, inspect};
+use canon_async_component::link::newest_compatible;
 use canon_async_component::{TranslateOptions, translate};
 use clap::Args;
-use wac_graph::types::{Package, SubtypeChecker, are_semver_compatible};
+use wac_graph::types::{ItemKind, Package, SubtypeChecker};
 use wac_graph::{CompositionGraph, EncodeOptions, NodeId, PackageId};
 
 use crate::caught::caught;
@@ -13,17 +14,18 @@ use crate::console::{self, Failure};
 use crate::{compile, input};
 
 const AFTER_HELP: &str = "\
-What the component imports is connected to what the components after --with export, by name and, where no
-name is the same, by a compatible version. Each of them may import what those before it export, as with `canon
-run`. What nobody exports is imported by the composition, which exports what the component does. Files in the
-language WAC are for `wac compose` of https://github.com/bytecodealliance/wac.
+What the component imports is connected to what the components after --with export: by name,
+and where no name is the same by a compatible version. Each of them may import what those
+before it export, as with `canon run`. What nobody exports is imported by the composition,
+which exports what the component does. Files in the language WAC are for `wac compose` of
+https://github.com/bytecodealliance/wac.
 
 Examples:
   canon compose app.wasm --with lib.wasm -o out.wasm
   canon compose app.wasm --with log.wasm --with lib.wasm -o - | canon run -
 
-Exit codes: 0; 1 where a component is invalid or the types of an import and an export differ; 2 for usage, and
-where a component exports nothing that is imported.";
+Exit codes: 0; 1 where a component is invalid or the types of an import and an export differ;
+2 for usage, and where a component exports nothing that is imported.";
 
 /// Make one component of a component and those that provide what it imports
 #[derive(Args)]
@@ -126,20 +128,7 @@ fn composed(parts: Vec<Part>) -> Result<Vec<u8>, Failure> {
 fn connect(graph: &mut CompositionGraph, before: &mut [Node], to: &Node) -> Result<(), Failure> {
     let imports: Vec<_> = graph.types()[graph[to.package].ty()].imports.clone().into_iter().collect();
     for (import, wanted) in imports {
-        let exports = |node: &Node| graph.types()[graph[node.package].ty()].exports.clone();
-        let mut found = None;
-        for (at, node) in before.iter().enumerate().rev() {
-            if let Some(given) = exports(node).get(&import) {
-                found = Some((at, import.clone(), *given));
-                break;
-            }
-            let mut others = exports(node).into_iter();
-            if found.is_none() {
-                let other = others.find(|(name, _)| are_semver_compatible(name, &import));
-                found = other.map(|(name, given)| (at, name, given));
-            }
-        }
-        let Some((at, export, given)) = found else { continue };
+        let Some((at, export, given)) = exporter(graph, before, &import) else { continue };
         let Some(from) = before.get_mut(at) else { continue };
         let failed = |error: &dyn std::fmt::Display| {
             let (from, to) = (&from.at, &to.at);
@@ -156,6 +145,17 @@ fn connect(graph: &mut CompositionGraph, before: &mut [Node], to: &Node) -> Resu
         from.is_used = true;
     }
     Ok(())
+}
+
+/// Who exports what an import gets: its index, and the export's name and type.
+fn exporter(graph: &CompositionGraph, nodes: &[Node], import: &str) -> Option<(usize, String, ItemKind)> {
+    let exports = |node: &Node| graph.types()[graph[node.package].ty()].exports.iter();
+    let all: Vec<_> =
+        nodes.iter().map(exports).enumerate().flat_map(|(at, of)| of.map(move |of| (at, of))).collect();
+    let same = all.iter().rposition(|(_, (name, _))| *name == import);
+    let names = all.iter().map(|(_, (name, _))| name.as_str());
+    let (at, (name, kind)) = all.get(same.or_else(|| newest_compatible(import, names))?)?;
+    Some((*at, name.to_string(), **kind))
 }
 
 /// That a component after --with is of no use, with what it exports.

@@ -18,13 +18,14 @@ use crate::wit::text as wit;
 const MAX_WORDS: usize = 4 << 20;
 
 const AFTER_HELP: &str = "\
-Prints the component's WIT, and in comments the built-ins that it uses. WIT has no words for everything, and
-a plan has no names for all types: then what it imports and exports is printed in similar words, and a comment
-says so.
+Prints the component's WIT, and in comments the built-ins that it uses. WIT has no words for
+everything, and a plan has no names for all types: then what it imports and exports is printed
+in similar words, and a comment says so.
 
-With --plan, prints a profile of the crate canon-async to paste into a firmware: the capacity of each table of
-a store. Those for linking are what it takes at most; those for calls are an estimate, for N calls of the host
-at a time with --calls N. The values are also those of `Limits`, for a store on the heap.
+With --plan, prints a profile of the crate canon-async to paste into a firmware: the capacity
+of each table of a store. Those for linking are what it takes at most; those for calls are an
+estimate, for N calls of the host at a time with --calls N. The values are also those of
+`Limits`, for a store on the heap.
 
 With --json, prints one line:
   component     its name, or null
@@ -32,7 +33,7 @@ With --json, prints one line:
   words         null, or what is printed where there is no WIT
   imports       [{\"name\": .., \"type\": ..}], those of an instance as instance#name
   exports       the same of what it exports
-  names         [{\"name\": .., \"says\": ..}]: interfaces that names implement, external ids, versions
+  names         [{\"name\": .., \"says\": ..}]: interfaces that they implement, external ids
   builtins      {\"stream.read\": 3, ..}
   modules       the sizes of its core modules in bytes
   core_instances, capacities {\"instances\": .., ..}

@@ -52,6 +52,24 @@ fn composition_runs_alone_as_its_parts_do_together() {
 }
 
 #[test]
+fn import_gets_the_version_that_canon_run_gives_it() {
+    let of = |number: u32, version: &str| {
+        file(&format!("compose-{version}.wat"), lib(number).replace("@1.0.1", &format!("@{version}")))
+    };
+    let parts = [of(1, "1.3.0"), of(2, "1.5.0-rc.1"), of(3, "1.2.0")];
+    let app = file("compose-version.wat", APP);
+    let with: Vec<&str> = parts.iter().flat_map(|part| ["--with", part.as_str()]).collect();
+    returns(&[&["run", &app], with.as_slice()].concat(), "2\n");
+    // The others are of no use, and that is said.
+    let out = file("compose-version.wasm", "");
+    let args = [&["compose", &app, "-o", &out], with.as_slice()].concat();
+    fails(&args, 2, &["compose-1.5.0-rc.1.wat: no component after it imports what it exports"]);
+    let ran = canon(&["compose", &app, "-o", &out, "--with", &parts[1]]);
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
+    returns(&["run", &out], "3\n");
+}
+
+#[test]
 fn import_that_nobody_exports_stays_an_import() {
     let with_log = APP.replacen("(import", "(import \"log\" (func (param \"text\" string)))\n  (import", 1);
     let (app, lib) = (file("compose-log.wat", with_log), file("compose-log-lib.wat", lib(1)));

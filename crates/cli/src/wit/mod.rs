@@ -13,18 +13,18 @@ use crate::console::{self, Failure};
 use crate::input::{self, FileLimits, WitOrLoaded};
 
 const AFTER_HELP: &str = "\
-Of a component: the world that it is of, with every interface that it imports or exports. Of a .wit file, or
-of a folder with .wit files and a folder deps: its package, checked and formatted. A comment in front of
-something stays, as its documentation; others do not. Packages that a package uses follow it, each in its own
-braces, so that the text is complete.
+Of a component: the world that it is of, with every interface that it imports or exports. Of
+a .wit file, or of a folder with .wit files and a folder deps: its package, checked and
+formatted. A comment in front of something stays, as its documentation; others do not.
+Packages that a package uses follow it, each in its own braces, so that the text is complete.
 
 Examples:
-  canon wit examples/pipeline.wat
+  canon wit app.wasm
   canon wit app.wasm -o app.wit
   canon wit --check wit/
 
-Exit codes: 0; 1 where the component or the WIT is invalid, or WIT has no words for the component; 2 for
-usage.";
+Exit codes: 0; 1 where the component or the WIT is invalid, or WIT has no words for the
+component; 2 for usage.";
 
 /// Show a component's WIT, or check and format WIT
 #[derive(Args)]

@@ -16,7 +16,7 @@ mod values;
 pub use error::LinkError;
 pub use linker::{Linker, define_host_resource};
 pub use missing::{ImportKind, MissingImport};
-pub use names::canonical_name;
+pub use names::{canonical_name, newest_compatible};
 
 use alloc::collections::BTreeMap;
 use alloc::format;

@@ -94,6 +94,23 @@ pub fn canonical_name(name: &str) -> Option<&str> {
     split(name).map(|(canonical, _)| canonical)
 }
 
+/// Which of these names an import with another name gets: that of a compatible version, the highest release, or
+/// the highest pre-release if no release is compatible; of equal ones the last. O(names).
+///
+/// ```
+/// use canon_async_component::link::newest_compatible;
+///
+/// let names = ["a:b/c@1.2.0", "a:b/c@1.4.0", "a:b/c@1.5.0-rc.1", "a:b/c@2.0.0"];
+/// assert_eq!(newest_compatible("a:b/c@1.3.0", names), Some(1));
+/// assert_eq!(newest_compatible("a:b/c@3.0.0", names), None);
+/// ```
+pub fn newest_compatible<'n>(wanted: &str, names: impl IntoIterator<Item = &'n str>) -> Option<usize> {
+    let (wanted, _) = split(wanted)?;
+    let found = names.into_iter().enumerate().filter_map(|(at, name)| Some((at, split(name)?)));
+    let fits = found.filter(|(_, (canonical, _))| *canonical == wanted);
+    fits.max_by(|(_, (_, a)), (_, (_, b))| a.rank().cmp(&b.rank())).map(|(at, _)| at)
+}
+
 /// The canonical form of a name with a version, and the version; `None` where it has none, or one that is no
 /// version.
 fn split(name: &str) -> Option<(&str, Version<'_>)> {
