@@ -18,6 +18,7 @@ cases! {
     waitable_set_event_while_the_lock_is_held_goes_to_the_holder,
     lower_sync_in_a_sync_task_strict_traps_before_the_call,
     lower_sync_in_a_sync_task_strict_goes_on_while_another_thread_is_ready,
+    lower_sync_in_a_sync_task_strict_leaves_the_order_of_the_ready,
     lower_sync_in_an_async_task_strict_goes_on,
     lower_child_or_parent_strict_traps,
     stream_read_sync_in_a_sync_task_strict_traps_before_the_handle,
@@ -141,6 +142,28 @@ fn lower_sync_in_a_sync_task_strict_goes_on_while_another_thread_is_ready<P: Pro
     result?;
     w.ticks()?;
     assert_eq!(w.marks(), [1, 2]);
+    w.done()
+}
+
+fn lower_sync_in_a_sync_task_strict_leaves_the_order_of_the_ready<P: Profile>() -> Result<(), Error> {
+    const TABLE: canon_async::id::TableRef = canon_async::id::TableRef::from_index(A);
+    let mut w = World::<P>::new(&[None, None])?;
+    let callee = w.lift(Func::Async, async_opts(B), script![Op::Mark(1), run(task_return(B), &[])])?;
+    w.lower(callee, sync_opts(A))?;
+    w.set_table(0, A, script![Op::Mark(2)]);
+    w.set_table(1, A, script![Op::Mark(3)]);
+    const CALLER: Script = &[
+        call(ThreadNewIndirect(TABLE), &[k(0), k(0)], 0),
+        run(ThreadResumeLater, &[R0]),
+        call(ThreadNewIndirect(TABLE), &[k(1), k(0)], 0),
+        run(ThreadResumeLater, &[R0]),
+        run(low(0), &[]),
+    ];
+    let caller = w.lift(Func::Sync, sync_opts(A), CALLER)?;
+    w.store.set_strict(true);
+    w.call(caller, 0)?;
+    w.ticks()?;
+    assert_eq!(w.marks(), [1, 2, 3]);
     w.done()
 }
 
