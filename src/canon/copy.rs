@@ -369,9 +369,7 @@ fn cancel_copy<E: Embedding + ?Sized>(
     if !pending {
         store.reset_and_notify_pending(end, CopyResult::Cancelled)?;
     }
-    if !future {
-        store.end_was_cancelled(end)?;
-    }
+    store.end_copy_as(end, CopyResult::Cancelled);
     finish(e, end, is_async)
 }
 

@@ -58,13 +58,13 @@ impl Shared {
         }
     }
 
-    /// An end is gone; whether both are.
-    pub(crate) fn drop_end(&mut self, direction: Direction) -> bool {
+    /// An end is gone; the other, where it is still there.
+    pub(crate) fn drop_end(&mut self, direction: Direction) -> Option<WaitableId> {
         self.dropped = true;
         match direction {
             Direction::Read => self.readable = None,
             Direction::Write => self.writable = None,
         }
-        self.readable.is_none() && self.writable.is_none()
+        self.readable.or(self.writable)
     }
 }

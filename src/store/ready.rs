@@ -3,8 +3,9 @@
 //! Readiness is not monotone: another waiter takes the event, a join moves it, somebody takes the lock. So the
 //! queues are *hints*. A thread enters one when it may have become ready ([`Store::make_ready`]); when it is
 //! taken out, [`Store::is_ready`] is asked again, and one that is not ready goes back to where it waits
-//! ([`Store::relink`]). It stands in one [`Queue`] at a time, and knows in which, and since which turn: those that are ready run first
-//! come, first served, whichever of the two queues of their instance they stand in. Whoever leaves a wait without consuming what it was told of tells the next.
+//! ([`Store::relink`]). It stands in one [`Queue`] at a time, and knows in which, and since which turn: those that are
+//! ready run first come, first served, whichever of the two queues of their instance they stand in. Whoever leaves a
+//! wait without consuming what it was told of tells the next.
 
 use super::{Store, Threads, instance_in};
 use crate::event::event;

@@ -154,15 +154,17 @@ impl<P: Profile> Store<P> {
         Ok(())
     }
 
-    /// A stream's copy was cancelled after some elements had moved, and their event was not delivered yet: it tells of
-    /// both, CANCELLED with the count, as the reference tests have it (`cancel-stream.wast`).
-    pub(crate) fn end_was_cancelled(&mut self, id: WaitableId) -> Raises {
-        if let Some(Event::Copy { result: result @ CopyResult::Completed, .. }) =
-            &mut self.waitable_mut(id)?.event
+    /// A stream's copy was cancelled after some elements had moved, or the other end dropped, and their event was not
+    /// delivered yet: it tells of both, CANCELLED or DROPPED with the count, as the reference tests have it
+    /// (`cancel-stream.wast`) and the spec's #719. A future's is over once its value has moved.
+    pub(crate) fn end_copy_as(&mut self, id: WaitableId, ended: CopyResult) {
+        let Some(waitable) = self.waitables.get_mut(id) else { return };
+        let stream = matches!(&waitable.kind, Kind::End(end) if !end.is_future());
+        if let Some(Event::Copy { result: result @ CopyResult::Completed, .. }) = &mut waitable.event
+            && stream
         {
-            *result = CopyResult::Cancelled;
+            *result = ended;
         }
-        Ok(())
     }
 
     /// `reset_and_notify_pending`.
@@ -207,9 +209,11 @@ impl<P: Profile> Store<P> {
             self.reset_and_notify_pending(id, CopyResult::Dropped)?;
         }
         let entry = self.shared_mut(shared)?;
-        let (last, maker) = (entry.drop_end(direction), entry.maker());
+        let (peer, maker) = (entry.drop_end(direction), entry.maker());
         event!(debug, stream, "end dropped", shared, end = id);
-        if last {
+        if let Some(peer) = peer {
+            self.end_copy_as(peer, CopyResult::Dropped);
+        } else {
             self.streams.free(shared);
             self.refund(maker, Resource::Streams);
             event!(debug, stream, "dropped", shared);

@@ -168,6 +168,18 @@ def not_itself(reference):
     return promote
 
 
+reference_get_pending_event = Waitable.get_pending_event
+
+
+def get_pending_event(self):
+    """#719: what is told of a stream's copy is DROPPED where the other end is gone by then, whatever it was before."""
+    if isinstance(self, CopyEnd) and isinstance(self.shared, SharedStreamImpl) and self.shared.dropped:
+        event = self.pending_event
+        _, *args = event.args
+        self.pending_event = d.partial(event.func, CopyResult.DROPPED, *args, **event.keywords)
+    return reference_get_pending_event(self)
+
+
 def drop_future(self):
     """The reference asserts that the pending buffer of a future whose reader is dropped is one to be written to; it is read."""
     if not self.dropped:
@@ -193,6 +205,7 @@ Thread.block_internal = no_longer_cancellable(Thread.block_internal)
 Thread.switch_to_internal = no_longer_cancellable(Thread.switch_to_internal)
 Thread.wait_until = wait_until
 WaitableSet.wait_for_event_and = wait_for_event_and
+Waitable.get_pending_event = get_pending_event
 Waitable.wait_for_pending_event = wait_for_pending_event
 SharedFutureImpl.drop = drop_future
 d.host_defined_transformation = lambda s: s

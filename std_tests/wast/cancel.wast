@@ -1,3 +1,4 @@
+;; spec: #723, #725, #726
 ;; covers: subtask.cancel, task.cancel, task.return, Trap::NotCancelled, Trap::TaskResolved
 
 ;; What a callee does when its caller asks for its cancellation. STARTING is 0, STARTED 1, RETURNED 2,

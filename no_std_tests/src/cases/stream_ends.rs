@@ -13,6 +13,8 @@ cases! {
     stream_drop_readable_while_write_pending_dropped_with_progress,
     stream_drop_writable_while_read_pending_dropped,
     stream_write_after_drop_dropped,
+    stream_copied_in_full_then_drop_dropped_with_count,
+    stream_told_of_a_cancelled_write_then_drop_dropped,
     stream_cancel_read_no_bytes_cancelled,
     stream_cancel_read_after_bytes_cancelled_with_count,
     stream_cancel_write_then_write_again,
@@ -51,6 +53,50 @@ fn stream_drop_writable_while_read_pending_dropped<P: Profile>() -> Result<(), E
             RETURN,
         ],
         b"",
+        b"\0",
+    )
+}
+
+/// #719: the read replaced the write, whose event is still there; it says DROPPED all the same.
+fn stream_copied_in_full_then_drop_dropped_with_count<P: Profile>() -> Result<(), Error> {
+    one::<P>(
+        script![
+            NEW,
+            run(WRITE, &[k(2), k(32), k(2)]),
+            run(READ, &[k(1), k(64), k(2)]),
+            run(READ, &[k(1), k(64), k(2)]),
+            run(StreamCancelRead(STREAM, false), &[k(1)]),
+            DROP_R,
+            call(StreamCancelWrite(STREAM, false), &[k(2)], 0),
+            Op::Eq(R0, n(2, DROPPED)),
+            DROP_W,
+            RETURN,
+        ],
+        b"ab",
+        b"ab",
+    )
+}
+
+/// #719: the zero-length read was told of a write that is gone, and so is the writer.
+fn stream_told_of_a_cancelled_write_then_drop_dropped<P: Profile>() -> Result<(), Error> {
+    one::<P>(
+        script![
+            NEW,
+            run(READ, &[k(1), k(64), k(0)]),
+            run(WRITE, &[k(2), k(32), k(2)]),
+            run(StreamCancelWrite(STREAM, false), &[k(2)]),
+            DROP_W,
+            call(WaitableSetNew, &[], 1),
+            run(WaitableJoin, &[k(1), R1]),
+            call(WaitableSetPoll(memory(A)), &[R1, k(8)], 0),
+            Op::Eq(R0, k(2)),
+            Op::Load32(0, k(12)),
+            Op::Eq(R0, n(0, DROPPED)),
+            DROP_R,
+            run(WaitableSetDrop, &[R1]),
+            RETURN,
+        ],
+        b"ab",
         b"\0",
     )
 }

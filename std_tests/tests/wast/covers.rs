@@ -1,7 +1,8 @@
 //! What the files cover.
 //!
 //! Each file's first lines list it: `;; covers: stream.new, stream.read, Trap::DoneEnd`. A built-in is covered by a file
-//! that lists it and defines it; a trap by one that lists it and has its text as the message of an `assert_trap`.
+//! that lists it and defines it; a trap by one that lists it and has its text as the message of an `assert_trap`. A line
+//! `;; spec: #705` says which later changes of the spec a file shows.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,6 +17,9 @@ use crate::traps;
 
 const HEADER: &str = ";; covers: ";
 
+/// The changes of the spec that a file shows: those of the table in docs/architecture.md, which names the file.
+const CHANGES: &str = ";; spec: ";
+
 /// The built-ins that no component can reach here: they are shared functions, which wasmi has not.
 const UNREACHABLE: [&str; 3] = ["thread.spawn-ref", "thread.spawn-indirect", "thread.available-parallelism"];
 
@@ -28,9 +32,17 @@ pub fn problems(files: &[File]) -> Vec<String> {
     let mut listed = BTreeSet::new();
     let mut asserted = BTreeSet::new();
 
+    let map = source::read("docs/architecture.md");
     for file in files {
         let name = &file.name;
         let text = fs::read_to_string(&file.path).expect("a file");
+        let changes = text.lines().filter_map(|line| line.strip_prefix(CHANGES));
+        for change in changes.flat_map(|line| line.split(", ")) {
+            let row = |line: &str| line.split('|').nth(1).is_some_and(|cell| cell.contains(change));
+            if !map.lines().any(|line| row(line) && line.contains(&format!("`{name}`"))) {
+                out.push(format!("{name}: the row of {change} in docs/architecture.md does not name it"));
+            }
+        }
         let messages = messages(&text);
         let names = text.lines().filter_map(|line| line.strip_prefix(HEADER));
         let names: Vec<&str> = names.flat_map(|line| line.split(", ")).map(str::trim).collect();
