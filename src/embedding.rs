@@ -1,7 +1,7 @@
 //! What an engine gives: the [`Embedding`] trait, and how guest code answers.
 
 use crate::error::Error;
-use crate::id::{FuncRef, HostCall, MemoryRef, TableRef, ThreadId};
+use crate::id::{FuncRef, HostCall, MemoryRef, TableRef, TaskId, ThreadId};
 use crate::storage::Profile;
 use crate::store::Store;
 use core::task::Context;
@@ -172,6 +172,13 @@ pub trait Embedding {
     /// nothing: it is for an engine that says where guests trap, which may look at the store and must not change it.
     fn trapped(&mut self, thread: ThreadId, error: Error) {
         let _ = (thread, error);
+    }
+
+    /// A task of a function type without `async` waits, and nothing of its instance can run: it is about to trap. All
+    /// that waits is still in the store. By default nothing: it is for an engine that says who waits for what, which
+    /// may look at the store and must not change it.
+    fn blocked(&mut self, task: TaskId) {
+        let _ = task;
     }
 
     /// Charges for work that a guest caused and whose size it chose, before the work is done: so many bytes

@@ -97,6 +97,7 @@ fn let_holder_go<E: Embedding + ?Sized>(e: &mut E, instance: InstanceId) -> Rais
 fn finish_sync<E: Embedding + ?Sized>(e: &mut E, task: TaskId, instance: InstanceId) -> Raises {
     while !e.store().is_resolved(task) {
         let Some(thread) = e.store().next_ready_of(instance, false)? else {
+            e.blocked(task);
             let store = e.store();
             store.poison(instance);
             return store.raiser.raise(Trap::CannotBlockSync);

@@ -71,7 +71,7 @@ fn ctrl_c_ends_a_loop_that_never_looks() {
     interrupt(&child);
     let (code, text) = ended(child);
     assert_eq!(code, Some(130), "{text}");
-    let said = "error: endless: export \"loops\": interrupted\nwho waits for what:\n  \"loops\" of endless, which canon \
-                called: runs\n";
-    assert!(text == said || text.is_empty(), "{text}");
+    let first = "error: endless: export \"loops\": interrupted\n";
+    let last = "\nwho waits for what:\n  \"loops\" of endless, which canon called: runs\n";
+    assert!((text.starts_with(first) && text.ends_with(last)) || text.is_empty(), "{text}");
 }

@@ -229,8 +229,8 @@ fn a_deadlock_shows_who_waits_for_what() {
     let path = file("run-deadlock.wat", text);
     let said = "who waits for what:\
         \n  \"run\" of pair, which canon called: waits for an event of a waitable set: its call of a function of pair \
-        (its inner instance 1), which has not returned\
-        \n  a function of pair (its inner instance 1), which pair called: waits for an event of a waitable set that is empty\n";
+        / slow, which has not returned\
+        \n  a function of pair / slow, which pair called: waits for an event of a waitable set that is empty\n";
     fails(&["run", &path], 1, &["pair: export \"run\": wasm trap: deadlock detected", said]);
 }
 
@@ -253,11 +253,16 @@ fn a_deadlock_on_a_stream_shows_what_its_other_end_does() {
       (core instance $m (instantiate $M (with "" (instance
         (export "new" (func $new)) (export "read" (func $read)) (export "suspend" (func $suspend))))))
       (func (export "reads") async (canon lift (core func $m "reads")))
+      (func (export "sync-reads") (canon lift (core func $m "reads")))
       (func (export "suspends") async (canon lift (core func $m "suspends"))))"#;
     let path = file("run-deadlock-stream.wat", text);
     let said = "\n  \"reads\" of reader, which canon called: waits for the readable end of a stream (handle 1), which \
                 reads; reader has the other end, on which it does not write\n";
     fails(&["run", &path, "--invoke", "reads()"], 1, &["deadlock detected", said]);
+    // A function of a type without `async` traps itself.
+    let said = said.replace("reads\"", "sync-reads\"");
+    let texts = ["cannot block a synchronous task before returning", "\nwho waits for what:", &said];
+    fails(&["run", &path, "--invoke", "sync-reads()"], 1, &texts);
     let said =
         "\n  \"suspends\" of reader, which canon called: is suspended until another thread resumes it\n";
     fails(&["run", &path, "--invoke", "suspends()"], 1, &["deadlock detected", said]);

@@ -562,6 +562,13 @@ impl<T> Embedding for Wx<'_, T> {
         trace.trapped(core, thread, error);
     }
 
+    fn blocked(&mut self, _: TaskId) {
+        let State { core, on_stop, .. } = self.state_mut();
+        if let Some(on_stop) = on_stop {
+            on_stop(None, core);
+        }
+    }
+
     fn charge(&mut self, bytes: usize, elements: u32) -> Result<(), Error> {
         self.charge_work(bytes, elements)
     }

@@ -403,7 +403,7 @@ impl<T> Wx<'_, T> {
             state.trap_text = text;
         }
         if let Some((stopped, on_stop)) = Stopped::of(error).zip(state.on_stop.as_mut()) {
-            on_stop(stopped, &state.core);
+            on_stop(Some(stopped), &state.core);
         }
         error
     }
@@ -497,12 +497,14 @@ impl<T> Store<T> {
         self.0.data().interrupt_handle()
     }
 
-    /// From now on `look` is called when fuel, an interrupt or the deadline ends a guest or a wait, with what
-    /// ends it and the Component Model's store as it is then: the guest has not been freed yet, so that one
-    /// can see who waits for what. It may be called more than once for one end. It must not panic.
+    /// From now on `look` is called when fuel, an interrupt or the deadline ends a guest or a wait, with which
+    /// of these it is, and when a task of a function type without `async` waits and nothing of its instance
+    /// can run, with `None`. It gets the Component Model's store as it is then: nothing has been freed yet,
+    /// so that one can see who waits for what. It may be called more than once for one end. It must not
+    /// panic.
     pub fn on_stop(
         &mut self,
-        look: impl FnMut(Stopped, &canon_async::Store<canon_async::Heap>) + Send + Sync + 'static,
+        look: impl FnMut(Option<Stopped>, &canon_async::Store<canon_async::Heap>) + Send + Sync + 'static,
     ) {
         self.0.data_mut().on_stop = Some(Box::new(look));
     }

@@ -81,7 +81,7 @@ pub struct State<T: 'static> {
 }
 
 /// [`Store::on_stop`](crate::Store::on_stop).
-pub(crate) type OnStop = Box<dyn FnMut(Stopped, &canon_async::Store<Heap>) + Send + Sync>;
+pub(crate) type OnStop = Box<dyn FnMut(Option<Stopped>, &canon_async::Store<Heap>) + Send + Sync>;
 
 /// Copies: to, from, length.
 pub(crate) type Copier = TypedFunc<(u64, u64, u64), ()>;

@@ -155,7 +155,7 @@ fn the_store_is_shown_as_it_is_before_what_ends_it_frees_anything() {
         let error = func.call(&mut store, &[]).unwrap_err();
         assert_eq!(error.stopped(), Some(stopped), "{name}: {error}");
         let seen = seen.lock().unwrap();
-        assert!(seen[0].0 == stopped && seen[0].1.contains(&Some(func.lift())), "{name}: {seen:?}");
+        assert!(seen[0].0 == Some(stopped) && seen[0].1.contains(&Some(func.lift())), "{name}: {seen:?}");
     }
 }
 

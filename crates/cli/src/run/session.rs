@@ -80,7 +80,7 @@ impl<'a> Session<'a> {
         let seen = watch.clone();
         store.on_stop(move |stopped, core| {
             let mut seen = lock(&seen);
-            if stopped != Stopped::Fuel && seen.report.is_none() {
+            if stopped != Some(Stopped::Fuel) && seen.report.is_none() {
                 seen.report = Some(waits::report(core, &seen.names));
             }
         });
@@ -147,7 +147,7 @@ impl<'a> Session<'a> {
             let message = missing::message(&missing, provided);
             return Err(Failure::new(Class::Link, format_args!("{name}: can't be linked: {message}")));
         }
-        lock(&self.watch).names.begin(name);
+        lock(&self.watch).names.begin(name, &component);
         let instance = self.linker.instantiate(&mut self.store, &component);
         self.step(name, "instantiation");
         let instance = instance.map_err(|error| match error {
@@ -158,7 +158,7 @@ impl<'a> Session<'a> {
             }
             error => self.failure(format_args!("{name}: can't be instantiated"), &error),
         })?;
-        lock(&self.watch).names.add(name, &instance);
+        lock(&self.watch).names.add(&instance);
         self.instances.push((name.to_string(), instance.clone()));
         Ok(instance)
     }
@@ -202,10 +202,12 @@ impl<'a> Session<'a> {
         let text = self.args.limits.explain(error);
         let text = format!("{at}: {text}{}{}", StoreLimit::hint(error), trap::location(error));
         let watch = lock(&self.watch);
-        let is_deadlock = error.core() == Some(canon_async::Error::Trap(Trap::Deadlock));
-        let lines = match (error.stopped(), is_deadlock) {
+        let lines = match (error.stopped(), error.core()) {
             (Some(Stopped::Interrupt | Stopped::Deadline), _) => watch.report.clone(),
-            (_, true) => Some(waits::report(self.store.core(), &watch.names)),
+            (_, Some(canon_async::Error::Trap(Trap::CannotBlockSync))) => watch.report.clone(),
+            (_, Some(canon_async::Error::Trap(Trap::Deadlock))) => {
+                Some(waits::report(self.store.core(), &watch.names))
+            }
             _ => None,
         };
         let report = lines.map_or_else(String::new, |lines| waits::text(&lines));

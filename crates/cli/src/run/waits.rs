@@ -7,7 +7,7 @@ use canon_async::spec::SubtaskState;
 use canon_async::state::{Caller, CopyEnd, Direction, Kind, Point, Status, Subtask, Thread};
 use canon_async::{Heap, Store};
 use canon_async_component::Extern;
-use canon_async_wasmi::Instance;
+use canon_async_wasmi::{Component, Instance};
 
 use crate::suggest::cut;
 
@@ -18,23 +18,48 @@ const MOST_MEMBERS: usize = 4;
 /// What the core's ids are called.
 #[derive(Debug, Default)]
 pub struct Names {
-    /// Of root instances, the component's.
-    components: BTreeMap<usize, String>,
+    /// The components, by the index of their root instance.
+    components: BTreeMap<usize, Named>,
     /// Of functions, the export's.
     funcs: BTreeMap<usize, String>,
     /// The component that is being instantiated.
-    current: String,
+    current: Option<Named>,
+}
+
+/// A component with its name.
+#[derive(Clone, Debug)]
+struct Named {
+    name: String,
+    component: Component,
+}
+
+impl Named {
+    /// The path of the instance at this index of the plan: the names of those around it, and its own.
+    fn path(&self, index: usize) -> String {
+        let plan = self.component.plan();
+        let mut names = Vec::new();
+        let mut next = u32::try_from(index).ok();
+        while let Some(here) = next.filter(|here| *here > 0) {
+            names.push(plan.instance_name(here).map_or_else(|| format!("#{here}"), cut));
+            // A parent comes before its child.
+            let parent = plan.instances.get(here as usize).and_then(|instance| instance.parent);
+            next = parent.filter(|parent| *parent < here);
+        }
+        names.push(self.name.clone());
+        names.reverse();
+        names.join(" / ")
+    }
 }
 
 impl Names {
     /// From now on unknown instances are of this component.
-    pub fn begin(&mut self, component: &str) {
-        self.current = component.to_string();
+    pub fn begin(&mut self, name: &str, component: &Component) {
+        self.current = Some(Named { name: name.to_string(), component: component.clone() });
     }
 
-    /// A component was instantiated.
-    pub fn add(&mut self, component: &str, instance: &Instance) {
-        self.components.insert(instance.root().index(), component.to_string());
+    /// The component that began has been instantiated.
+    pub fn add(&mut self, instance: &Instance) {
+        self.components.extend(self.current.take().map(|named| (instance.root().index(), named)));
         self.add_funcs("", instance.exports());
     }
 
@@ -103,14 +128,13 @@ impl Look<'_> {
         }
     }
 
-    /// The component of an instance, and which of the instances in it.
+    /// The path of an instance: the component's name, and those of the instances in it on the way.
     fn component(&self, instance: InstanceId) -> String {
         let root = self.store.instance(instance).map_or(instance, |instance| instance.root());
-        let name = self.names.components.get(&root.index()).unwrap_or(&self.names.current);
-        match instance.index().saturating_sub(root.index()) {
-            0 => name.clone(),
-            inner => format!("{name} (its inner instance {inner})"),
-        }
+        let named = self.names.components.get(&root.index()).or(self.names.current.as_ref());
+        // A plan's instances are made one after the other.
+        let inner = instance.index().saturating_sub(root.index());
+        named.map_or_else(|| format!("component instance {}", instance.index()), |named| named.path(inner))
     }
 
     fn state(&self, thread: &Thread) -> String {
