@@ -55,7 +55,8 @@ Examples:
 
 `canon help COMMAND` says more about each.
 
-Exit codes: 0; 1 for a trap, a limit that was reached, a component that can't be linked, or tests that failed; 2 for usage.";
+Exit codes: 0; 1 for a trap, a limit that was reached, a component that can't be linked, or tests
+that failed; 2 for usage; 130 for Ctrl-C.";
 
 /// Run async WebAssembly components
 #[derive(Parser)]
