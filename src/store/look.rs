@@ -1,8 +1,8 @@
 //! What there is in a store, to look at: for reports on who waits for what, debuggers and statistics.
 
 use super::Store;
-use crate::id::{SetId, SharedId, ThreadId, WaitableId};
-use crate::state::{Shared, Thread, Waitable, WaitableSet};
+use crate::id::{InstanceId, SetId, SharedId, ThreadId, WaitableId};
+use crate::state::{Handle, Shared, Thread, Waitable, WaitableSet};
 use crate::storage::Profile;
 
 impl<P: Profile> Store<P> {
@@ -25,6 +25,17 @@ impl<P: Profile> Store<P> {
             let first = list.front(&self.waitables);
             let ids = core::iter::successors(first, |id| list.after(&self.waitables, *id));
             ids.filter_map(|id| Some((id, self.waitables.get(id)?)))
+        })
+    }
+
+    /// 📝 The messages of the error contexts that an instance holds, in the order of their handles. A step is O(1), or
+    /// O(handles) over others.
+    pub fn error_messages(&self, instance: InstanceId) -> impl Iterator<Item = &str> {
+        let handles = self.get_instance(instance).map(|instance| &instance.handles);
+        let last = handles.map_or(0, |handles| handles.high_water());
+        (1..=last).filter_map(move |index| match handles?.get(index)? {
+            Handle::ErrorContext(id) => core::str::from_utf8(self.error_contexts.get(*id)?.message()).ok(),
+            _ => None,
         })
     }
 

@@ -4,6 +4,7 @@
 
 use std::env;
 
+use canon_async_component::inspect::Escaped;
 use canon_async_wasmi::Error;
 
 /// The environment variable.
@@ -20,9 +21,11 @@ pub fn location(error: &Error) -> String {
     if is_long() {
         return format!("\n{backtrace:#}");
     }
-    let callers = backtrace.frames().len().saturating_sub(1);
-    match callers {
-        0 => format!("\n  {backtrace}"),
-        _ => format!("\n  {backtrace}\n  ({SWITCH}=1 shows who called it)"),
+    let messages = backtrace.messages().iter();
+    let messages: String =
+        messages.map(|message| format!("\n  it held an error context: \"{}\"", Escaped(message))).collect();
+    match backtrace.frames().len() {
+        0 | 1 => format!("\n  {backtrace}{messages}"),
+        _ => format!("\n  {backtrace}{messages}\n  ({SWITCH}=1 shows who called it)"),
     }
 }

@@ -10,6 +10,9 @@ use canon_async_component::inspect::Escaped;
 /// How many calls between components a backtrace has at most.
 pub const MAX_FRAMES: usize = 32;
 
+/// How many messages of error contexts a backtrace has at most.
+pub const MAX_MESSAGES: usize = 3;
+
 /// Where guests were when an error ended them, from the innermost call between components to the host.
 ///
 /// It is displayed as one line, of where the innermost was; with `{:#}` as a line for each call. Names come
@@ -22,6 +25,7 @@ pub struct Backtrace {
     error: Error,
     frames: Vec<Frame>,
     omitted: u32,
+    messages: Vec<String>,
 }
 
 /// A call of a component: what a guest was doing.
@@ -82,8 +86,8 @@ pub struct CoreFunction {
 }
 
 impl Backtrace {
-    pub(crate) fn new(error: Error, frames: Vec<Frame>, omitted: u32) -> Self {
-        Self { error, frames, omitted }
+    pub(crate) fn new(error: Error, frames: Vec<Frame>, omitted: u32, messages: Vec<String>) -> Self {
+        Self { error, frames, omitted, messages }
     }
 
     /// The calls, the innermost first: at most [`MAX_FRAMES`].
@@ -94,6 +98,12 @@ impl Backtrace {
     /// How many calls were left out, between the last frame and the host.
     pub fn omitted(&self) -> u32 {
         self.omitted
+    }
+
+    /// 📝 Messages of error contexts that the innermost component held when it trapped, which may say why: the first
+    /// [`MAX_MESSAGES`], each of at most 128 bytes.
+    pub fn messages(&self) -> &[String] {
+        &self.messages
     }
 
     /// The innermost call.
@@ -234,6 +244,15 @@ impl fmt::Display for Frame {
     }
 }
 
+/// The message of an error context, as it is displayed in a line of its own.
+struct Held<'a>(&'a str);
+
+impl fmt::Display for Held<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "it held an error context: \"{}\"", Escaped(self.0))
+    }
+}
+
 /// A path, whose end says more than its beginning.
 struct Path<'a>(&'a str);
 
@@ -268,10 +287,10 @@ impl fmt::Display for Backtrace {
                 Next::Unknown => "",
             })?;
         }
-        match self.omitted {
-            0 => Ok(()),
-            omitted => write!(f, "\n     .. and {omitted} more"),
+        if self.omitted > 0 {
+            write!(f, "\n     .. and {} more", self.omitted)?;
         }
+        self.messages.iter().try_for_each(|message| write!(f, "\n     {}", Held(message)))
     }
 }
 

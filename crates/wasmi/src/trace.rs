@@ -15,9 +15,9 @@ use canon_async::id::{FuncRef, InstanceId, LiftId, OptsId, ThreadId};
 use canon_async::state::{Caller, InstanceKind, Point};
 use canon_async::{Error, Heap, Store};
 use canon_async_component::Made;
-use canon_async_component::plan::{CoreItem, ModuleRef, Options, Plan, Step};
+use canon_async_component::plan::{CoreItem, ModuleRef, Options, Plan, Step, cut_name};
 
-use crate::backtrace::{Backtrace, CoreFunction, Frame, MAX_FRAMES, Next, Task};
+use crate::backtrace::{Backtrace, CoreFunction, Frame, MAX_FRAMES, MAX_MESSAGES, Next, Task};
 use crate::component::Component;
 use crate::names;
 
@@ -33,6 +33,8 @@ pub(crate) struct Trace {
     entered: Option<FuncRef>,
     noted: Vec<Noted>,
     omitted: u32,
+    /// Of error contexts that the innermost component held.
+    messages: Vec<String>,
     /// The error that these are of, and how deep the last of them was nested.
     error: Option<Error>,
     depth: u32,
@@ -132,6 +134,10 @@ impl Trace {
             Caller::Guest(_) => From::Earlier,
             Caller::Drop(_) => From::Unknown,
         };
+        if self.noted.iter().all(|noted| noted.what == What::Leaf) {
+            let messages = core.error_messages(task.instance()).take(MAX_MESSAGES);
+            self.messages = messages.map(|message| cut_name(message).into()).collect();
+        }
         let what = if task.caller() == Caller::Start { What::Start } else { What::Lift(lift) };
         self.note(Noted { instance: Some(task.instance()), what, entered, builtin, caller });
         if depth <= 1 {
@@ -165,6 +171,7 @@ impl Trace {
         if self.error != Some(error) || !goes_on {
             self.noted.clear();
             self.omitted = 0;
+            self.messages.clear();
             self.error = Some(error);
         }
         self.depth = depth;
@@ -217,8 +224,12 @@ impl Trace {
     /// The backtrace of an error that the host gets, if it is one of guests.
     pub fn take(&mut self, core: &Store<Heap>, error: Error) -> Option<Box<Backtrace>> {
         let noted = core::mem::take(&mut self.noted);
+        let mut messages = core::mem::take(&mut self.messages);
         let inner = self.inner.take().filter(|(of, _)| *of == error);
         let own = if self.error.take() == Some(error) { noted } else { Vec::new() };
+        if let Some((_, inner)) = &inner {
+            messages = inner.messages().to_vec();
+        }
         let mut frames = inner.map_or_else(Vec::new, |(_, inner)| inner.frames().to_vec());
         let room = MAX_FRAMES.saturating_sub(frames.len());
         let left_out = own.len().saturating_sub(room);
@@ -239,7 +250,7 @@ impl Trace {
         {
             last.next = Next::Unknown;
         }
-        (!frames.is_empty()).then(|| Box::new(Backtrace::new(error, frames, omitted)))
+        (!frames.is_empty()).then(|| Box::new(Backtrace::new(error, frames, omitted, messages)))
     }
 
     fn frame(&self, core: &Store<Heap>, noted: &Noted, next: Option<&Noted>) -> Frame {

@@ -184,6 +184,26 @@ fn trap_in_a_built_in_says_which() {
 }
 
 #[test]
+fn error_contexts_that_the_trapping_component_held_are_shown() {
+    let error = trap(
+        r#"(component $c
+          (core module $Mem (memory (export "m") 1) (data (i32.const 16) "disk full\1b[2J"))
+          (core instance $mem (instantiate $Mem))
+          (core func $new (canon error-context.new (memory (core memory $mem "m"))))
+          (core module $M (import "" "new" (func $new (param i32 i32) (result i32)))
+            (func $run (export "run") (drop (call $new (i32.const 16) (i32.const 13))) unreachable))
+          (core instance $m (instantiate $M (with "" (instance (export "new" (func $new))))))
+          (func (export "run") (canon lift (core func $m "run"))))"#,
+        "run",
+    );
+    let backtrace = error.backtrace().unwrap();
+    assert_eq!(backtrace.messages(), ["disk full\u{1b}[2J"]);
+    let text = format!("{backtrace:#}");
+    assert!(text.ends_with("\n     it held an error context: \"disk full\\u{1b}[2J\""), "{text}");
+    assert_eq!(trap(&sync(), "run").backtrace().unwrap().messages(), [""; 0]);
+}
+
+#[test]
 fn trap_of_realloc_names_realloc_and_its_component() {
     let error = trap(
         r#"(component $c

@@ -7,6 +7,7 @@ mod command;
 mod compose;
 mod crowd;
 mod deep;
+mod failing;
 mod host_cancel;
 mod ledger;
 mod logs;
