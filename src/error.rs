@@ -112,8 +112,10 @@ pub enum Trap {
         /// A future, not a stream.
         future: bool,
     },
-    /// The end was passed on while it is in a waitable set.
-    LiftInSet {
+    /// The end was passed on or forwarded while it is in a waitable set.
+    EndInSet {
+        /// What was tried.
+        action: EndAction,
         /// A future, not a stream.
         future: bool,
     },
@@ -201,6 +203,8 @@ pub enum EndAction {
     Lift,
     DropReadable,
     DropWritable,
+    ForwardReadable,
+    ForwardWritable,
 }
 
 impl Error {
@@ -312,8 +316,9 @@ impl fmt::Display for Trap {
             }
             Trap::BusyEnd { action, future } => return busy_end(f, action, future),
             Trap::DoneEnd { action, future } => return done_end(f, action, future),
-            Trap::LiftInSet { future } => {
-                return write!(f, "cannot lift {} while it's in a waitable set", noun(future));
+            Trap::EndInSet { action, future } => {
+                let verb = if action == EndAction::Lift { "lift" } else { "forward" };
+                return write!(f, "cannot {verb} {} while it's in a waitable set", noun(future));
             }
             Trap::IntraComponent { future } => {
                 return write!(f, "cannot read from and write to intra-component {}", noun(future));
@@ -380,6 +385,7 @@ fn busy_end(f: &mut fmt::Formatter<'_>, action: EndAction, future: bool) -> fmt:
         EndAction::Lift => "cannot lift busy",
         EndAction::DropReadable => "cannot remove busy",
         EndAction::DropWritable => "cannot drop busy",
+        EndAction::ForwardReadable | EndAction::ForwardWritable => "cannot forward busy",
     };
     write!(f, "{verb} {}", noun(future))
 }
@@ -394,6 +400,16 @@ fn done_end(f: &mut fmt::Formatter<'_>, action: EndAction, future: bool) -> fmt:
         }
         (EndAction::Lift, true) => "cannot lift future after previous read succeeded",
         (EndAction::Lift, false) => "cannot lift stream after being notified that the writable end dropped",
+        (EndAction::ForwardReadable, true) => "cannot forward future after previous read succeeded",
+        (EndAction::ForwardReadable, false) => {
+            "cannot forward stream after being notified that the writable end dropped"
+        }
+        (EndAction::ForwardWritable, true) => {
+            "cannot forward future after previous write succeeded or readable end dropped"
+        }
+        (EndAction::ForwardWritable, false) => {
+            "cannot forward stream after being notified that the readable end dropped"
+        }
         (_, true) => "cannot read from future after previous read succeeded",
         (_, false) => "cannot read from stream after being notified that the writable end dropped",
     })

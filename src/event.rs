@@ -47,6 +47,7 @@
 //! | | debug | copy cancelling | the end's holder asks for the copy's end | end |
 //! | | debug | copy ended | the end's holder is told how, and of how many elements | shared, end, result, count |
 //! | | debug | end passed | a value has carried the end to an instance | end, instance |
+//! | | debug | forwarded | an end has another peer from now on: that of another stream or future | shared, end |
 //! | | debug | end dropped | an end is gone | shared, end |
 //! | | debug | dropped | both are | shared |
 //! | `canon_async::waitable_set` | debug | created | it is made | set, instance |

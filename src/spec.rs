@@ -203,7 +203,7 @@ pub struct Features {
     /// 🪙: values that are imported and exported, and the start function. Value definitions, and types that are equal to a value,
     /// are refused.
     pub values: bool,
-    /// ⏩: `stream.forward` and `future.forward`. Provisional in the spec, refused by name also where it is on.
+    /// ➡️: `stream.forward` and `future.forward`.
     pub forward: bool,
 }
 
@@ -222,7 +222,7 @@ impl Features {
         nested_names: true,
         canonical_names: true,
         values: true,
-        forward: false,
+        forward: true,
     };
 
     /// Nothing that has a gate.

@@ -9,6 +9,7 @@ pub mod lower;
 mod context;
 pub(crate) mod copy;
 mod error_context;
+mod forward;
 pub(crate) mod resolve;
 mod resource;
 mod start;
@@ -24,6 +25,7 @@ pub use copy::{
     stream_drop_writable, stream_new, stream_read, stream_write,
 };
 pub use error_context::{error_context_debug_message, error_context_drop, error_context_new};
+pub use forward::{future_forward, stream_forward};
 pub use lower::lower;
 pub use resource::{resource_drop, resource_new, resource_rep};
 pub use subtask::{subtask_cancel, subtask_drop};
@@ -75,6 +77,7 @@ pub enum Builtin {
     StreamCancelWrite(TypeId, bool),
     StreamDropReadable(TypeId),
     StreamDropWritable(TypeId),
+    StreamForward(TypeId),
     FutureNew(TypeId),
     FutureRead(TypeId, OptsId),
     FutureWrite(TypeId, OptsId),
@@ -82,6 +85,7 @@ pub enum Builtin {
     FutureCancelWrite(TypeId, bool),
     FutureDropReadable(TypeId),
     FutureDropWritable(TypeId),
+    FutureForward(TypeId),
     ThreadIndex,
     ThreadNewIndirect(TableRef),
     ThreadResumeLater,
@@ -137,6 +141,7 @@ pub fn call<E: Embedding + ?Sized>(e: &mut E, builtin: Builtin, args: &[u64]) ->
         Builtin::StreamCancelWrite(ty, is_async) => stream_cancel_write(e, ty, is_async, word(0)),
         Builtin::StreamDropReadable(ty) => stream_drop_readable(e, ty, word(0)),
         Builtin::StreamDropWritable(ty) => stream_drop_writable(e, ty, word(0)),
+        Builtin::StreamForward(ty) => stream_forward(e, ty, word(0), word(1)),
         Builtin::FutureNew(ty) => future_new(e, ty),
         Builtin::FutureRead(ty, options) => future_read(e, ty, options, word(0), arg(1)),
         Builtin::FutureWrite(ty, options) => future_write(e, ty, options, word(0), arg(1)),
@@ -144,6 +149,7 @@ pub fn call<E: Embedding + ?Sized>(e: &mut E, builtin: Builtin, args: &[u64]) ->
         Builtin::FutureCancelWrite(ty, is_async) => future_cancel_write(e, ty, is_async, word(0)),
         Builtin::FutureDropReadable(ty) => future_drop_readable(e, ty, word(0)),
         Builtin::FutureDropWritable(ty) => future_drop_writable(e, ty, word(0)),
+        Builtin::FutureForward(ty) => future_forward(e, ty, word(0), word(1)),
         Builtin::ThreadIndex => thread_index(e),
         Builtin::ThreadNewIndirect(table) => thread_new_indirect(e, table, arg(0), arg(1)),
         Builtin::ThreadResumeLater => thread_resume_later(e, word(0)),

@@ -94,7 +94,6 @@ pub fn subtask_drop<E: Embedding + ?Sized>(e: &mut E, i: u32) -> Result<Then, Er
         let instance = store.leave_check()?;
         let id = store.subtask_at(instance, i)?;
         store.check_drop_subtask(id)?;
-        store.join(id, None)?;
         store.remove_handle(instance, i);
         store.free_subtask(id);
         Ok(Then::Value(0))

@@ -56,7 +56,8 @@ pub struct Buffer {
 impl Buffer {
     /// `remain`.
     pub fn remain(&self) -> u32 {
-        self.length.saturating_sub(self.progress)
+        // No more are copied than there are.
+        self.length.wrapping_sub(self.progress)
     }
 
     /// `is_zero_length`.
@@ -67,7 +68,7 @@ impl Buffer {
     /// `n` elements were copied, up to this address.
     pub(crate) fn advance(&mut self, n: u32, pointer: usize) {
         self.pointer = pointer;
-        self.progress = self.progress.saturating_add(n);
+        self.progress = self.progress.wrapping_add(n);
     }
 }
 
@@ -90,6 +91,11 @@ impl CopyEnd {
     /// `shared`.
     pub fn shared(&self) -> SharedId {
         self.shared
+    }
+
+    /// Its peer is another from now on: that of another stream or future.
+    pub(crate) fn join(&mut self, shared: SharedId) {
+        self.shared = shared;
     }
 
     /// Readable or writable.

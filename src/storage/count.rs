@@ -1,6 +1,6 @@
 //! What a slab or a table keeps beside its places, whatever is in them: so the code for it is there once.
 
-use super::{Key, Limit};
+use super::{Full, Key, Limit};
 use core::num::NonZeroU32;
 
 /// Which places are free, and how many are not. Places are told by their position, which is their index + 1: an empty one is zeros.
@@ -24,6 +24,12 @@ impl Count {
     /// Whether `n` more may be in use.
     pub(super) fn has_room(&self, n: usize, capacity: usize) -> bool {
         self.limit.has_room(self.live, n, capacity)
+    }
+
+    /// The same, or else the most that may be.
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
+    pub(super) fn check_room(&self, n: usize, capacity: usize) -> Result<(), Full> {
+        if self.has_room(n, capacity) { Ok(()) } else { Err(Full::Limit(self.limit.most(capacity))) }
     }
 
     /// The position of the place that is filled next, of which there were so many until now: the last that became free, or a new one.

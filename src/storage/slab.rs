@@ -115,9 +115,7 @@ impl<K: Key, T, S: Slots<Slot<T>>> Slab<K, T, S> {
 
     /// Makes room for `n` more elements, so that adding them can't fail. Changes nothing where there is none.
     pub(crate) fn reserve(&mut self, n: usize, budget: &mut HeapBudget) -> Result<(), Full> {
-        if !self.has_room(n) {
-            return Err(Full::Limit(self.stamps.count.limit.most(S::CAPACITY)));
-        }
+        self.stamps.count.check_room(n, S::CAPACITY)?;
         let new = n.saturating_sub(self.slots.len().saturating_sub(self.len()));
         if self.slots.reserve(new, budget) { Ok(()) } else { Err(Full::Heap) }
     }
@@ -160,8 +158,10 @@ impl<K: Key, T, S: Slots<Slot<T>>> Slab<K, T, S> {
     /// The element; `None` where the id is stale.
     #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub fn get(&self, key: K) -> Option<&T> {
-        let (stamp, value) = self.slots.place(key.index() as usize)?.used()?;
-        (stamp == key.stamp()).then_some(value)
+        match &self.slots.place(key.index() as usize)?.0 {
+            Place::Used { stamp, value } if *stamp == key.stamp() => Some(value),
+            _ => None,
+        }
     }
 
     /// The element, to change; `None` where the id is stale.

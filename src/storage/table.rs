@@ -70,9 +70,7 @@ impl<S> Table<S> {
     where
         S: Slots<Entry<T>>,
     {
-        if !self.has_room(n) {
-            return Err(Full::Limit(self.count.limit.most(capacity::<T, S>())));
-        }
+        self.count.check_room(n, capacity::<T, S>())?;
         let new = n.saturating_sub(self.slots.len().saturating_sub(self.len()));
         if self.slots.reserve(new, budget) { Ok(()) } else { Err(Full::Heap) }
     }

@@ -3,7 +3,7 @@
 use super::Store;
 use super::ready::is_after;
 use crate::id::{SetId, TaskId, ThreadId, WaitableId};
-use crate::state::{Caller, Handle, Kind, Point, Queue, Status, Thread};
+use crate::state::{Caller, Direction, Handle, Kind, Point, Queue, Status, Thread};
 use crate::storage::{Key as _, Profile, Slots};
 
 /// How much there is of what comes and goes.
@@ -73,17 +73,26 @@ impl<P: Profile> Store<P> {
                 next.ok_or("a waitable is not in the list of its set that its event says")?;
             }
             if let Kind::End(end) = waitable.kind() {
-                self.streams.get(end.shared()).ok_or("an end of a stream that is gone")?;
+                let shared = self.streams.get(end.shared()).ok_or("an end of a stream that is gone")?;
+                if shared.end(end.direction()) != Some(id) {
+                    return Err("a stream does not know its end");
+                }
                 if end.copying() == end.buffer().is_none() {
                     return Err("an end has a buffer exactly while it copies");
                 }
             }
         }
-        for (_, shared) in self.streams.iter() {
+        for (id, shared) in self.streams.iter() {
+            for direction in [Direction::Read, Direction::Write] {
+                let Some(end) = shared.end(direction) else { continue };
+                if self.get_end(end).is_none_or(|end| end.shared() != id || end.direction() != direction) {
+                    return Err("an end does not know its stream");
+                }
+            }
             if let Some(pending) = shared.pending() {
                 let end = self.get_end(pending).ok_or("the pending end of a stream is gone")?;
-                if !end.copying() {
-                    return Err("the pending end of a stream is not copying");
+                if !end.copying() || end.shared() != id {
+                    return Err("the pending end of a stream is not its own, or is not copying");
                 }
             }
         }

@@ -189,21 +189,18 @@ impl<P: Profile> Store<P> {
                 self.free_set(set);
             }
             Handle::ErrorContext(id) => self.release_error_context(id),
-            Handle::Waitable(id) => {
-                self.join(id, None)?;
-                match self.waitables.get(id).map(|w| w.kind()) {
-                    Some(Kind::End(_)) => self.drop_end(id)?,
-                    Some(Kind::Subtask(subtask)) => {
-                        let queued = subtask.callee.filter(|_| subtask.state() == SubtaskState::Starting);
-                        if let Some(thread) = queued.and_then(|t| self.tasks.get(t)?.implicit_thread()) {
-                            self.unqueue(thread)?;
-                        }
-                        self.give_back_lends(Scope::Subtask(id));
-                        self.free_subtask(id);
+            Handle::Waitable(id) => match self.waitables.get(id).map(|w| w.kind()) {
+                Some(Kind::End(_)) => self.drop_end(id)?,
+                Some(Kind::Subtask(subtask)) => {
+                    let queued = subtask.callee.filter(|_| subtask.state() == SubtaskState::Starting);
+                    if let Some(thread) = queued.and_then(|t| self.tasks.get(t)?.implicit_thread()) {
+                        self.unqueue(thread)?;
                     }
-                    None => {}
+                    self.give_back_lends(Scope::Subtask(id));
+                    self.free_subtask(id);
                 }
-            }
+                None => {}
+            },
         }
         Ok(())
     }

@@ -160,15 +160,36 @@ impl<P: Profile> Store<P> {
         future: bool,
         element: Option<ValType>,
     ) -> Raises<WaitableId> {
-        let id = self.end_handle(instance, index, Direction::Read, future, element)?;
-        match self.end_mut(id)?.state() {
-            CopyState::Idle => {}
-            CopyState::Done => return self.raiser.raise(Trap::DoneEnd { action: EndAction::Lift, future }),
-            _ => return self.raiser.raise(Trap::BusyEnd { action: EndAction::Lift, future }),
+        self.take_end(instance, index, future, element, EndAction::Lift)
+    }
+
+    /// `trap_if(end.state != IDLE)`.
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
+    pub(crate) fn check_idle(&mut self, id: WaitableId, action: EndAction) -> Raises {
+        let end = self.end_mut(id)?;
+        let future = end.is_future();
+        match end.state() {
+            CopyState::Idle => Ok(()),
+            CopyState::Done => self.raiser.raise(Trap::DoneEnd { action, future }),
+            _ => self.raiser.raise(Trap::BusyEnd { action, future }),
         }
+    }
+
+    /// Takes an end out of the instance's table, to pass it on or to forward it: it must be idle, and in no set.
+    pub(crate) fn take_end(
+        &mut self,
+        instance: InstanceId,
+        index: u32,
+        future: bool,
+        element: Option<ValType>,
+        action: EndAction,
+    ) -> Raises<WaitableId> {
+        let direction = if action == EndAction::ForwardWritable { Direction::Write } else { Direction::Read };
+        let id = self.end_handle(instance, index, direction, future, element)?;
+        self.check_idle(id, action)?;
         let waitable = self.waitable_mut(id)?;
         if waitable.in_waitable_set() {
-            return self.raiser.raise(Trap::LiftInSet { future });
+            return self.raiser.raise(Trap::EndInSet { action, future });
         }
         waitable.set_handle(0);
         self.remove_handle(instance, index);

@@ -228,7 +228,6 @@ impl<P: Profile> Store<P> {
         let host = self.host_instance()?;
         self.caught(|store| {
             let (state, handle) = (store.subtask_mut(id)?.state(), store.waitable_mut(id)?.handle());
-            store.join(id, None)?;
             store.remove_handle(host, handle);
             store.free_subtask(id);
             Ok(state)

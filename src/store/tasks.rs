@@ -289,8 +289,10 @@ impl<P: Profile> Store<P> {
         }
     }
 
-    /// Frees a subtask or an end.
+    /// Frees a subtask or an end, which leaves its set.
     pub(crate) fn free_waitable(&mut self, id: WaitableId) {
+        // Fails only where there is no such waitable.
+        let _ = self.join(id, None);
         if let Some(holder) = self.waitables.get(id).map(Waitable::instance) {
             self.waitables.free(id);
             self.refund(holder, Resource::Waitables);

@@ -3,7 +3,7 @@
 use super::Store;
 use crate::error::{EndAction, Resource, Trap};
 use crate::event::event;
-use crate::id::{SetId, WaitableId};
+use crate::id::{SetId, SharedId, WaitableId};
 use crate::message::Bug;
 use crate::raise::{OrRaise as _, Raises};
 use crate::spec::{CopyResult, EventCode};
@@ -50,8 +50,9 @@ impl<P: Profile> Store<P> {
         }
         match event {
             Event::Subtask => {
-                let state = self.subtask_mut(id)?.state();
-                if self.subtask_mut(id)?.resolved() {
+                let subtask = self.subtask_mut(id)?;
+                let (state, resolved) = (subtask.state(), subtask.resolved());
+                if resolved {
                     self.deliver_resolve(id)?;
                 }
                 Ok((EventCode::Subtask, index, state as u32))
@@ -84,7 +85,8 @@ impl<P: Profile> Store<P> {
             (Direction::Read, true) => EventCode::FutureRead,
             (Direction::Write, true) => EventCode::FutureWrite,
         };
-        let payload = if future { result as u32 } else { result as u32 | progress.wrapping_shl(4) };
+        let count = if future { 0 } else { progress };
+        let payload = result as u32 | count.wrapping_shl(4);
         Ok((code, index, payload))
     }
 
@@ -145,26 +147,14 @@ impl<P: Profile> Store<P> {
         }
     }
 
-    /// `set_pending`: the buffer waits for the other end.
-    pub(crate) fn start_copy(&mut self, id: WaitableId, buffer: Buffer) -> Raises {
+    /// `set_pending`: the buffer waits for the other end. Answers what both ends share.
+    pub(crate) fn start_copy(&mut self, id: WaitableId, buffer: Buffer) -> Raises<SharedId> {
         let end = self.end_mut(id)?;
         end.state = CopyState::Copying;
         end.buffer = Some(buffer);
-        event!(debug, stream, "copy started", shared = end.shared(), end = id, length = buffer.length);
-        Ok(())
-    }
-
-    /// A stream's copy was cancelled after some elements had moved, or the other end dropped, and their event was not
-    /// delivered yet: it tells of both, CANCELLED or DROPPED with the count, as the reference tests have it
-    /// (`cancel-stream.wast`) and the spec's #719. A future's is over once its value has moved.
-    pub(crate) fn end_copy_as(&mut self, id: WaitableId, ended: CopyResult) {
-        let Some(waitable) = self.waitables.get_mut(id) else { return };
-        let stream = matches!(&waitable.kind, Kind::End(end) if !end.is_future());
-        if let Some(Event::Copy { result: result @ CopyResult::Completed, .. }) = &mut waitable.event
-            && stream
-        {
-            *result = ended;
-        }
+        let shared = end.shared();
+        event!(debug, stream, "copy started", shared, end = id, length = buffer.length);
+        Ok(shared)
     }
 
     /// `reset_and_notify_pending`.
@@ -181,18 +171,15 @@ impl<P: Profile> Store<P> {
     pub(crate) fn check_drop_end(&mut self, id: WaitableId) -> Raises {
         let end = self.end_mut(id)?;
         let future = end.is_future();
-        if future && end.direction() == Direction::Write && end.state() != CopyState::Done {
-            if end.copying() {
-                return self.raiser.raise(Trap::BusyEnd { action: EndAction::DropWritable, future });
-            }
-            return self.raiser.raise(Trap::FutureNotWritten);
-        }
         if end.copying() {
             let action = match end.direction() {
                 Direction::Read => EndAction::DropReadable,
                 Direction::Write => EndAction::DropWritable,
             };
             return self.raiser.raise(Trap::BusyEnd { action, future });
+        }
+        if future && end.direction() == Direction::Write && end.state() != CopyState::Done {
+            return self.raiser.raise(Trap::FutureNotWritten);
         }
         Ok(())
     }
@@ -201,24 +188,21 @@ impl<P: Profile> Store<P> {
     pub(crate) fn drop_end(&mut self, id: WaitableId) -> Raises {
         let end = self.end_mut(id)?;
         let (shared, direction) = (end.shared(), end.direction());
-        let own_pending = self.shared_mut(shared)?.pending == Some(id);
-        if own_pending {
-            // Only a purge drops an end whose own copy is pending; nobody is left to be told.
-            self.shared_mut(shared)?.pending = None;
-        } else {
-            self.reset_and_notify_pending(id, CopyResult::Dropped)?;
-        }
         let entry = self.shared_mut(shared)?;
-        let (peer, maker) = (entry.drop_end(direction), entry.maker());
-        event!(debug, stream, "end dropped", shared, end = id);
+        let (pending, peer, maker) = (entry.pending.take(), entry.drop_end(direction), entry.maker());
         if let Some(peer) = peer {
-            self.end_copy_as(peer, CopyResult::Dropped);
-        } else {
+            // A stream's copy that has ended says DROPPED too, if its holder was not told yet (#719). A future's is over.
+            let entry = self.end_mut(peer)?;
+            if entry.copying() && (pending.is_some() || !entry.is_future()) {
+                self.set_pending_event(peer, Event::Copy { result: CopyResult::Dropped, reclaim: false })?;
+            }
+        }
+        event!(debug, stream, "end dropped", shared, end = id);
+        if peer.is_none() {
             self.streams.free(shared);
             self.refund(maker, Resource::Streams);
             event!(debug, stream, "dropped", shared);
         }
-        self.join(id, None)?;
         self.free_waitable(id);
         Ok(())
     }

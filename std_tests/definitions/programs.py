@@ -223,7 +223,7 @@ class World:
             result, value = words
             flat, types = ([int(value)], [U32Type()]) if result == "u32" else ([], [])
             return canon_task_return(types, instance.options["sync"], flat)
-        if name in ("read", "write", "cancel-read", "cancel-write", "drop-readable", "drop-writable", "new"):
+        if name in ("read", "write", "cancel-read", "cancel-write", "drop-readable", "drop-writable", "forward", "new"):
             return self.call_copy_builtin(instance, name, words)
         if name == "subtask.cancel":
             return canon_subtask_cancel(words[0] == "async", int(words[1]))
@@ -269,8 +269,8 @@ class World:
         function = getattr(d, f"canon_{kind}_{name.replace('-', '_')}")
         if name == "new":
             return function(t)
-        if name.startswith("drop"):
-            return function(t, int(words[0]))
+        if name.startswith("drop") or name == "forward":
+            return function(t, *map(int, words))
         form, i, *more = words
         if name.startswith("cancel"):
             result = function(t, form == "async", int(i))

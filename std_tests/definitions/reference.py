@@ -188,6 +188,48 @@ def drop_future(self):
             self.reset_and_notify_pending(CopyResult.DROPPED)
 
 
+def forward(ReadableEnd, WritableEnd, t, ri, wi):
+    """#717, for streams and futures whose ends know each other only by what they share: the two become one."""
+    inst = d.current_thread().task.inst
+    trap_if(not inst.may_leave)
+
+    def take(End, i):
+        end = inst.handles.remove(i)
+        trap_if(not isinstance(end, End))
+        trap_if(end.shared.t != t.t)
+        trap_if(end.state != CopyState.IDLE)
+        trap_if(end.in_waitable_set())
+        return end.shared
+
+    source, sink = take(ReadableEnd, ri), take(WritableEnd, wi)
+    if source.__dict__ is sink.__dict__ or source.dropped or sink.dropped:
+        source.drop()
+        sink.drop()
+        return []
+    joined = source if source.pending_buffer else sink
+    if source.pending_buffer and sink.pending_buffer:
+        # The one with less left comes to the other; a read that has all it asked for makes way.
+        left, room = source.pending_buffer.remain(), sink.pending_buffer.remain()
+        served = room == 0 and sink.pending_buffer.length > 0
+        joined, end = (sink, "write") if served or room > left else (source, "read")
+        other = source if joined is sink else sink
+        names = ["pending_inst", "pending_buffer", "pending_on_copy", "pending_on_copy_done"]
+        getattr(joined, end)(*(getattr(other, name) for name in names if hasattr(other, name)))
+    both = [shared for end in (source, sink) for shared in getattr(end, "joined", [end])]
+    for shared in both:
+        shared.__dict__ = joined.__dict__
+    joined.joined = both
+    return []
+
+
+def canon_stream_forward(t, ri, wi):
+    return forward(ReadableStreamEnd, WritableStreamEnd, t, ri, wi)
+
+
+def canon_future_forward(t, ri, wi):
+    return forward(ReadableFutureEnd, WritableFutureEnd, t, ri, wi)
+
+
 def no_longer_cancellable(reference):
     """A thread that runs is not cancelled: the reference forgets to say so of one that calls itself and cancels that."""
 
@@ -208,4 +250,5 @@ WaitableSet.wait_for_event_and = wait_for_event_and
 Waitable.get_pending_event = get_pending_event
 Waitable.wait_for_pending_event = wait_for_pending_event
 SharedFutureImpl.drop = drop_future
+d.canon_stream_forward, d.canon_future_forward = canon_stream_forward, canon_future_forward
 d.host_defined_transformation = lambda s: s

@@ -1,4 +1,4 @@
-;; covers: stream.read, stream.write, future.read, future.write, Trap::BusyEnd, Trap::DoneEnd, Trap::LiftInSet
+;; covers: stream.read, stream.write, future.read, future.write, Trap::BusyEnd, Trap::DoneEnd, Trap::EndInSet
 ;; covers: Trap::HandleKind, Trap::ElementType, Trap::UnknownHandle
 
 ;; Readable ends on their way from instance to instance, and values between two instances. $C reads what $D writes.

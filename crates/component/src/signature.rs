@@ -47,7 +47,9 @@ pub fn builtin(kind: &BuiltinKind, pointers: PtrType) -> Option<CoreFuncType> {
         | BuiltinKind::ThreadYieldThenResume
         | BuiltinKind::ThreadSuspendThenPromote
         | BuiltinKind::ThreadYieldThenPromote => (&[I32], &[I32]),
-        BuiltinKind::WaitableJoin => (&[I32, I32], &[]),
+        BuiltinKind::WaitableJoin | BuiltinKind::StreamForward { .. } | BuiltinKind::FutureForward { .. } => {
+            (&[I32, I32], &[])
+        }
         BuiltinKind::WaitableSetWait { .. } | BuiltinKind::WaitableSetPoll { .. } => (&[I32, ptr], &[I32]),
         BuiltinKind::StreamRead { .. } | BuiltinKind::StreamWrite { .. } => (&[I32, ptr, ptr], &[ptr]),
         BuiltinKind::FutureRead { .. } | BuiltinKind::FutureWrite { .. } => (&[I32, ptr], &[I32]),

@@ -71,7 +71,7 @@ const IMPLEMENTS: (&str, Open) = ("🏷️ implements and external-id", |f| f.im
 const NESTED: (&str, Open) = ("🪺 nested names", |f| f.nested_names = true);
 const CANONICAL: (&str, Open) = ("🔗 canonical names", |f| f.canonical_names = true);
 const VALUES: (&str, Open) = ("🪙 values", |f| f.values = true);
-const FORWARD: (&str, Open) = ("⏩ forwarding", |f| f.forward = true);
+const FORWARD: (&str, Open) = ("➡️ forwarding", |f| f.forward = true);
 
 const fn row((gate, open): (&'static str, Open), text: &'static str, then: Then) -> Row {
     Row { gate, open, text, then }
@@ -148,8 +148,8 @@ const ROWS: &[Row] = &[
     row(VALUES, r#"(component (type (component (import "v" (value string)))))"#, Then::Ok),
     row(VALUES, r#"(component (import "f" (func $f)) (start $f))"#, Then::Ok),
     row(VALUES, r#"(component (import "v" (value string)))"#, Then::Invalid("value index 0 was not used")),
-    row(FORWARD, "(component (type $s (stream u8)) (core func (canon stream.forward $s)))", Then::Unsupported("⏩ stream.forward")),
-    row(FORWARD, "(component (type $f (future u8)) (core func (canon future.forward $f)))", Then::Unsupported("⏩ future.forward")),
+    row(FORWARD, "(component (type $s (stream u8)) (core func (canon stream.forward $s)))", Then::Builtin("stream.forward")),
+    row(FORWARD, "(component (type $f (future u8)) (core func (canon future.forward $f)))", Then::Builtin("future.forward")),
 ];
 
 #[test]

@@ -52,6 +52,7 @@ pub enum Fun {
     CancelWrite(Pipe, bool),
     DropReadable(Pipe),
     DropWritable(Pipe),
+    Forward(Pipe),
     ThreadIndex,
     ThreadNew,
     ResumeLater,
@@ -259,7 +260,8 @@ impl<'a> Code<'a> {
             0..=39 => self.copy(tape, what % 2 == 0),
             40..=55 => self.new_pipe(tape),
             56..=67 => self.cancel_copy(tape, what % 2 == 0),
-            68..=79 => self.drop_end(tape, what % 2 == 0),
+            68..=77 => self.drop_end(tape, what % 2 == 0),
+            78..=79 => self.forward(tape),
             80..=119 => self.call_func(tape),
             120..=127 => {
                 self.call(Fun::SetNew);

@@ -92,6 +92,20 @@ impl Code<'_> {
         self.with(tape, class::end(pipe, write, state), true, |code, _| code.one(fun, false));
     }
 
+    /// An end that is idle may be in a set, and then forwarding it traps.
+    pub(super) fn forward(&mut self, tape: &mut Tape) {
+        let pipe = self.pipe(tape);
+        self.with(tape, class::end(pipe, false, class::IDLE), true, |code, tape| {
+            code.handle(tape, class::end(pipe, true, class::IDLE), true);
+            code.i(I::LocalTee(code.base + 1));
+            code.i(I::If(BlockType::Empty));
+            code.i(I::LocalGet(code.base));
+            code.i(I::LocalGet(code.base + 1));
+            code.call(Fun::Forward(pipe));
+            code.i(I::End);
+        });
+    }
+
     pub(super) fn join(&mut self, tape: &mut Tape) {
         let pipe = self.pipe(tape);
         let from = match tape.below(8) {

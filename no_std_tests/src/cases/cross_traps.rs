@@ -147,7 +147,7 @@ fn stream_pass_on_done_traps<P: Profile>() -> Result<(), Error> {
 fn stream_pass_on_in_set_traps<P: Profile>() -> Result<(), Error> {
     pair::<P>(
         script![NEW, SET, run(WaitableJoin, &[k(1), k(3)]), run(low(1), &[k(1)])],
-        Trap::LiftInSet { future: false },
+        Trap::EndInSet { action: EndAction::Lift, future: false },
     )
 }
 
@@ -231,6 +231,8 @@ const CANNOT_LEAVE: &[Op] = &[
     run(FutureCancelWrite(FUTURE, false), &[k(1)]),
     run(FutureDropReadable(FUTURE), &[k(1)]),
     run(FutureDropWritable(FUTURE), &[k(1)]),
+    run(StreamForward(STREAM), &[k(1), k(1)]),
+    run(FutureForward(FUTURE), &[k(1), k(1)]),
     run(ThreadIndex, &[]),
     run(ThreadNewIndirect(TableRef::from_index(0)), &[k(0), k(0)]),
     run(ThreadResumeLater, &[k(1)]),

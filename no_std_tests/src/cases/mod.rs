@@ -108,4 +108,4 @@ macro_rules! files {
     };
 }
 
-files!(($) completers, context, cancel, host_cancel, poison, purge, entering, thread, spawn, blame, waitable, turns, waking, streams, stream_ends, futures, lowers, lifts, memory64, memory64_builtins, room, partial, traps, cross_traps, error_context, error_context_passed, quota, linking);
+files!(($) completers, context, cancel, host_cancel, poison, purge, entering, thread, spawn, blame, waitable, turns, waking, streams, stream_ends, futures, forward, forward_ends, forward_futures, forward_traps, forward_guests, lowers, lifts, memory64, memory64_builtins, room, partial, traps, cross_traps, error_context, error_context_passed, quota, linking);

@@ -231,6 +231,7 @@ impl<P: Profile> Machine<P> {
             Step::New(true, unit) => plain(Builtin::FutureNew(if unit { FUTURE_UNIT } else { FUTURE })),
             Step::Copy(.., false) if !wild && !self.may_block(here) => None,
             Step::Copy(..) | Step::CancelCopy(..) | Step::DropEnd(_) => self.choose_copy(here, step, wild),
+            Step::Forward(readable, writable) => self.choose_forward(here, readable, writable, wild),
             Step::ThreadNew if self.threads(i, false).len() < 6 => {
                 Some((Builtin::ThreadNewIndirect(TABLE), vec![u64::from(wild), 7]))
             }
@@ -333,6 +334,33 @@ impl<P: Profile> Machine<P> {
             Step::CancelCopy(..) => (cancel_copy(ty, is_async, future, read), vec![index]),
             _ => (drop_end(ty, future, read), vec![index]),
         })
+    }
+}
+
+impl<P: Profile> Machine<P> {
+    fn choose_forward(
+        &self,
+        here: Here,
+        readable: u8,
+        writable: u8,
+        wild: bool,
+    ) -> Option<(Builtin, Vec<u64>)> {
+        let legal = |id: WaitableId, direction| {
+            let end = self.end(id)?;
+            let idle = end.state() == CopyState::Idle && !self.in_set(id);
+            (end.direction() == direction && (wild || idle)).then(|| self.type_of(end))
+        };
+        let pick = |legal: Vec<u32>, sel: u8| legal.get(usize::from(sel) % legal.len().max(1)).copied();
+        let ends = self.waitable_where(here.instance, |id| legal(id, Direction::Read).is_some());
+        let readable = pick(ends, readable)?;
+        let (_, end) = self.end_at(here.instance, readable)?;
+        let ty = self.type_of(end);
+        let ends = self.waitable_where(here.instance, |id| {
+            legal(id, Direction::Write).is_some_and(|of| wild || of == ty)
+        });
+        let writable = pick(ends, writable)?;
+        let builtin = if end.is_future() { Builtin::FutureForward(ty) } else { Builtin::StreamForward(ty) };
+        Some((builtin, vec![readable.into(), writable.into()]))
     }
 }
 

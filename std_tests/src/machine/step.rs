@@ -33,6 +33,8 @@ pub enum Step {
     Copy(u8, u8, bool),
     CancelCopy(u8, bool),
     DropEnd(u8),
+    /// A readable and a writable end of one type.
+    Forward(u8, u8),
     ThreadNew,
     ResumeLater(u8),
     Suspend,
@@ -87,6 +89,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         12 => (n.clone(), 0u8..4, prop::bool::weighted(0.6)).prop_map(|(e, c, a)| Step::Copy(e, c, a)),
         4 => (n.clone(), any::<bool>()).prop_map(|(e, a)| Step::CancelCopy(e, a)),
         3 => n.clone().prop_map(Step::DropEnd),
+        4 => (n.clone(), n.clone()).prop_map(|(r, w)| Step::Forward(r, w)),
         4 => Just(Step::ThreadNew),
         5 => n.clone().prop_map(Step::ResumeLater),
         1 => Just(Step::Suspend),

@@ -80,6 +80,7 @@ pub(super) fn words(builtin: Builtin, args: &[u64]) -> String {
         Builtin::StreamDropWritable(ty) | Builtin::FutureDropWritable(ty) => {
             format!("drop-writable {}", words_of(ty))
         }
+        Builtin::StreamForward(ty) | Builtin::FutureForward(ty) => format!("forward {}", words_of(ty)),
         Builtin::ThreadIndex => "thread.index".into(),
         Builtin::ThreadNewIndirect(..) => "thread.new-indirect".into(),
         Builtin::ThreadResumeLater => "thread.resume-later".into(),

@@ -75,7 +75,12 @@ pub fn texts() -> Vec<Text> {
         for action in [EndAction::DropReadable, EndAction::DropWritable] {
             out.push(text(&[Trap::BusyEnd { action, future }]));
         }
-        out.push(text(&[Trap::LiftInSet { future }]));
+        for action in [EndAction::ForwardReadable, EndAction::ForwardWritable] {
+            out.push(text(&[Trap::BusyEnd { action, future }]));
+            out.push(text(&[Trap::DoneEnd { action, future }]));
+        }
+        out.push(text(&[Trap::EndInSet { action: EndAction::Lift, future }]));
+        out.push(text(&[Trap::EndInSet { action: EndAction::ForwardReadable, future }]));
         out.push(text(&[Trap::IntraComponent { future }]));
     }
     out

@@ -277,6 +277,7 @@ impl<'p, E: Engine> Steps<'p, E> {
             }
             BuiltinKind::StreamDropReadable { stream } => CoreBuiltin::StreamDropReadable(ty(stream)?),
             BuiltinKind::StreamDropWritable { stream } => CoreBuiltin::StreamDropWritable(ty(stream)?),
+            BuiltinKind::StreamForward { stream } => CoreBuiltin::StreamForward(ty(stream)?),
             BuiltinKind::FutureNew { future } => CoreBuiltin::FutureNew(ty(future)?),
             BuiltinKind::FutureRead { future, options } => {
                 CoreBuiltin::FutureRead(ty(future)?, self.made_options(*options)?)
@@ -292,6 +293,7 @@ impl<'p, E: Engine> Steps<'p, E> {
             }
             BuiltinKind::FutureDropReadable { future } => CoreBuiltin::FutureDropReadable(ty(future)?),
             BuiltinKind::FutureDropWritable { future } => CoreBuiltin::FutureDropWritable(ty(future)?),
+            BuiltinKind::FutureForward { future } => CoreBuiltin::FutureForward(ty(future)?),
             _ => return Err(LinkError::plan("a known built-in")),
         })
     }

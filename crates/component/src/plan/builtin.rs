@@ -15,7 +15,7 @@ pub struct Builtin {
     pub core_type: u32,
 }
 
-/// The canonical built-ins with their immediates, in the order of the spec.
+/// The canonical built-ins with their immediates, in the order of the spec, and those that came later.
 ///
 /// `stream` and `future` are the types' indices in [`TypeTable::defs`](crate::types::TypeTable::defs), `options` an entry of
 /// [`Plan::options`](super::Plan::options), `resource` an entry of [`TypeTable::resources`](crate::types::TypeTable::resources). `start` is the type of what the thread's function takes.
@@ -132,4 +132,10 @@ pub enum BuiltinKind {
         options: u32,
     },
     ErrorContextDrop,
+    StreamForward {
+        stream: u32,
+    },
+    FutureForward {
+        future: u32,
+    },
 }

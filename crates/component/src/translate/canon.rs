@@ -138,6 +138,9 @@ impl<'t, 'a> Inliner<'t, 'a> {
             Syntax::StreamDropWritable { ty } => {
                 BuiltinKind::StreamDropWritable { stream: self.stream_type(scope, *ty)? }
             }
+            Syntax::StreamForward { ty } => {
+                BuiltinKind::StreamForward { stream: self.stream_type(scope, *ty)? }
+            }
             _ => return Ok(None),
         };
         Ok(Some((kind, PtrType::I32)))
@@ -171,6 +174,9 @@ impl<'t, 'a> Inliner<'t, 'a> {
             }
             Syntax::FutureDropWritable { ty } => {
                 BuiltinKind::FutureDropWritable { future: self.future_type(scope, *ty)? }
+            }
+            Syntax::FutureForward { ty } => {
+                BuiltinKind::FutureForward { future: self.future_type(scope, *ty)? }
             }
             _ => return Ok(None),
         };
@@ -360,8 +366,6 @@ fn plain(canon: &Syntax) -> Option<BuiltinKind> {
 /// shared functions themselves can import, and no engine here has them; the core has the built-ins for one that does.
 fn refused(canon: &Syntax) -> &'static str {
     match canon {
-        Syntax::StreamForward { .. } => "⏩ stream.forward",
-        Syntax::FutureForward { .. } => "⏩ future.forward",
         Syntax::ThreadSpawnRef { .. } => "🧵② thread.spawn-ref, which needs shared functions,",
         Syntax::ThreadSpawnIndirect { .. } => "🧵② thread.spawn-indirect, which needs shared functions,",
         Syntax::ThreadAvailableParallelism => {

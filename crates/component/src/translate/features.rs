@@ -49,7 +49,7 @@ const GATES: [Gate; 13] = [
     Gate { name: "🪺 nested names", is_on: |f| f.nested_names, flag: WasmFeatures::CM_NESTED_NAMES },
     Gate { name: "🔗 canonical names", is_on: |f| f.canonical_names, flag: WasmFeatures::CM_CANON_NAMES },
     Gate { name: "🪙 values", is_on: |f| f.values, flag: WasmFeatures::CM_VALUES },
-    Gate { name: "⏩ forwarding", is_on: |f| f.forward, flag: WasmFeatures::CM_FORWARD },
+    Gate { name: "➡️ forwarding", is_on: |f| f.forward, flag: WasmFeatures::CM_FORWARD },
 ];
 
 /// The section of value definitions, which `wasmparser` does not know.

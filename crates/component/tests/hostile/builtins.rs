@@ -67,6 +67,7 @@ fn built_ins_name_what_is_there() {
     assert_eq!(with!(StreamCancelWrite, stream = 17), "stream: expected a stream, found future<u32>");
     assert_eq!(with!(StreamDropReadable, stream = 17), "stream: expected a stream, found future<u32>");
     assert_eq!(with!(StreamDropWritable, stream = 17), "stream: expected a stream, found future<u32>");
+    assert_eq!(with!(StreamForward, stream = 17), "stream: expected a stream, found future<u32>");
     assert_eq!(with!(FutureNew, future = 99), "future: index 99, but there are 18 types");
     assert_eq!(with!(FutureRead, future = 16), "future: expected a future, found stream");
     assert_eq!(with!(FutureWrite, future = 16), "future: expected a future, found stream");
@@ -74,6 +75,7 @@ fn built_ins_name_what_is_there() {
     assert_eq!(with!(FutureCancelWrite, future = 16), "future: expected a future, found stream");
     assert_eq!(with!(FutureDropReadable, future = 16), "future: expected a future, found stream");
     assert_eq!(with!(FutureDropWritable, future = 16), "future: expected a future, found stream");
+    assert_eq!(with!(FutureForward, future = 16), "future: expected a future, found stream");
     assert_eq!(with!(ErrorContextNew, options = 99), "options: index 99, but there are 9 options");
 }
 

@@ -99,7 +99,7 @@ fn core_instances_are_of_modules_and_get_what_is_there() {
     );
     assert_eq!(
         import(CoreKind::Func, CoreItem::Builtin(99)),
-        "steps[2].imports[1].item: index 99, but there are 50 builtins"
+        "steps[2].imports[1].item: index 99, but there are 52 builtins"
     );
     assert_eq!(
         import(CoreKind::Func, CoreItem::Builtin(0)),

@@ -13,7 +13,7 @@ fn steps_use_what_is_there_before_them() {
     let first = |plan: &mut Plan, step| plan.steps.insert(0, step);
     assert_eq!(error(|p| first(p, Step::Options(99))), "steps[0]: index 99, but there are 9 options");
     assert_eq!(error(|p| first(p, Step::Lift(99))), "steps[0]: index 99, but there are 4 lifts");
-    assert_eq!(error(|p| first(p, Step::Builtin(99))), "steps[0]: index 99, but there are 50 builtins");
+    assert_eq!(error(|p| first(p, Step::Builtin(99))), "steps[0]: index 99, but there are 52 builtins");
     assert_eq!(
         error(|p| first(p, Step::Options(0))),
         "options[0].memory: index 0, but there are 0 core instances so far"
@@ -96,7 +96,7 @@ fn lifts_have_a_type_and_options_that_are_enough_for_it() {
     );
     assert_eq!(
         with(|p| p.lifts[0].func = CoreItem::Builtin(99)),
-        "lifts[0].func: index 99, but there are 50 builtins"
+        "lifts[0].func: index 99, but there are 52 builtins"
     );
 }
 

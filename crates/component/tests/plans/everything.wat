@@ -87,6 +87,7 @@
   (core func (canon future.write $f async (memory $mem))) (core func (canon future.cancel-read $f async))
   (core func (canon future.cancel-write $f)) (core func (canon future.drop-readable $f))
   (core func (canon future.drop-writable $f))
+  (core func (canon stream.forward $s)) (core func (canon future.forward $f))
   (core type $start (func (param i32)))
   (core func (canon thread.index)) (core func (canon thread.new-indirect $start (core table $tab)))
   (core func (canon thread.resume-later)) (core func (canon thread.suspend)) (core func (canon thread.yield))

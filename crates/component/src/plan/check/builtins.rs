@@ -99,7 +99,8 @@ impl Made<'_> {
             | BuiltinKind::StreamCancelRead { stream, .. }
             | BuiltinKind::StreamCancelWrite { stream, .. }
             | BuiltinKind::StreamDropReadable { stream }
-            | BuiltinKind::StreamDropWritable { stream } => {
+            | BuiltinKind::StreamDropWritable { stream }
+            | BuiltinKind::StreamForward { stream } => {
                 let is_stream = |def: &TypeDef| matches!(def, TypeDef::Stream(_));
                 self.def(format_args!("{path}.stream"), *stream, "a stream", is_stream)
             }
@@ -109,7 +110,8 @@ impl Made<'_> {
             | BuiltinKind::FutureCancelRead { future, .. }
             | BuiltinKind::FutureCancelWrite { future, .. }
             | BuiltinKind::FutureDropReadable { future }
-            | BuiltinKind::FutureDropWritable { future } => {
+            | BuiltinKind::FutureDropWritable { future }
+            | BuiltinKind::FutureForward { future } => {
                 let is_future = |def: &TypeDef| matches!(def, TypeDef::Future(_));
                 self.def(format_args!("{path}.future"), *future, "a future", is_future)
             }
