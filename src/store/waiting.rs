@@ -193,7 +193,7 @@ impl<P: Profile> Store<P> {
         if let Some(peer) = peer {
             // A stream's copy that has ended says DROPPED too, if its holder was not told yet (#719). A future's is over.
             let entry = self.end_mut(peer)?;
-            if entry.copying() && (pending.is_some() || !entry.is_future()) {
+            if entry.buffer().is_some() && (pending.is_some() || !entry.is_future()) {
                 self.set_pending_event(peer, Event::Copy { result: CopyResult::Dropped, reclaim: false })?;
             }
         }
