@@ -86,7 +86,7 @@ pub fn transfer_elements<E: Embedding + ?Sized>(
     element: ValType,
     count: u32,
 ) -> Result<(), Error> {
-    let mut moved = raising::Moved { from: (0, from_pointer), to: (0, to_pointer) };
+    let mut moved = raising::Moved { count: 0, lost: false, ends: (from_pointer, to_pointer) };
     let sides = (from.options, to.options);
     caught(e, |e| raising::transfer_elements(e, sides, element, count, &mut moved))
 }

@@ -59,14 +59,17 @@ pub(crate) fn transfer<E: Embedding + ?Sized>(
     walk(e, &mut w, ty, 1)
 }
 
-/// How far a copy of elements came: how many have left the one side and reached the other, and up to which address.
+/// How far a copy of elements came.
 pub(crate) struct Moved {
-    pub from: (u32, usize),
-    pub to: (u32, usize),
+    /// How many have reached the other side.
+    pub count: u32,
+    /// Whether of the next, which failed, a handle has left its side.
+    pub lost: bool,
+    /// Where the next one is on either side.
+    pub ends: (usize, usize),
 }
 
-/// [`transfer_elements`](super::transfer_elements). On an error `moved` has the elements before the one that failed;
-/// that one has left its side if a handle in it has.
+/// [`transfer_elements`](super::transfer_elements). On an error `moved` has the elements before the one that failed.
 pub(crate) fn transfer_elements<E: Embedding + ?Sized>(
     e: &mut E,
     (from, to): (OptsId, OptsId),
@@ -76,25 +79,24 @@ pub(crate) fn transfer_elements<E: Embedding + ?Sized>(
 ) -> Raises {
     let context = |options| Context { options, scope: Scope::None };
     let mut w = Walk::new(context(from), &[], context(to), &mut []);
-    w.from.go_to(moved.from.1);
-    w.to.go_to(moved.to.1);
+    w.from.go_to(moved.ends.0);
+    w.to.go_to(moved.ends.1);
     w.find_sides(e)?;
     // What may hold handles goes one by one, so that it is known which have moved.
     let layout = *e.store().layout_of(element)?;
-    let step = if layout.plain || matches!(element, ValType::String) { count } else { 1 };
-    let mut done = 0u32;
-    while done < count {
+    let step = if layout.plain { count } else { 1 };
+    while moved.count < count {
         w.moved_handle = false;
         let walked = walk(e, &mut w, element, step);
         if walked.is_err() {
-            if w.moved_handle {
-                let size = layout.size(w.from.ptr_type()) as usize;
-                moved.from = (done.wrapping_add(1), moved.from.1.wrapping_add(size));
+            moved.lost = w.moved_handle;
+            if moved.lost {
+                moved.ends.0 = moved.ends.0.wrapping_add(layout.size(w.from.ptr_type()) as usize);
             }
             return walked;
         }
-        done = done.wrapping_add(step);
-        *moved = Moved { from: (done, w.from.at), to: (done, w.to.at) };
+        moved.count = moved.count.wrapping_add(step);
+        moved.ends = (w.from.at, w.to.at);
     }
     Ok(())
 }

@@ -300,20 +300,26 @@ fn move_elements<E: Embedding + ?Sized>(
     (dst_end, dst): (WaitableId, &Buffer),
 ) -> Raises {
     let n = src.remain().min(dst.remain());
-    let mut moved = Moved { from: (n, src.pointer), to: (n, dst.pointer) };
-    let mut copied = Ok(());
-    if let Some(element) = element {
-        (moved.from.0, moved.to.0) = (0, 0);
-        copied = abi::transfer_elements(e, (src.options, dst.options), element, n, &mut moved);
-    }
-    for (end, (n, pointer)) in [(src_end, moved.from), (dst_end, moved.to)] {
-        if let Some(buffer) = &mut e.store().end_mut(end)?.buffer {
-            buffer.advance(n, pointer);
+    let mut moved = Moved { count: 0, lost: false, ends: (src.pointer, dst.pointer) };
+    let copied = match element {
+        Some(element) => abi::transfer_elements(e, (src.options, dst.options), element, n, &mut moved),
+        None => {
+            moved.count = n;
+            Ok(())
         }
+    };
+    let left = moved.count.wrapping_add(moved.lost.into());
+    // Not a loop: it takes 16 bytes more.
+    let store = e.store();
+    if let Some(buffer) = &mut store.end_mut(src_end)?.buffer {
+        buffer.advance(left, moved.ends.0);
+    }
+    if let Some(buffer) = &mut store.end_mut(dst_end)?.buffer {
+        buffer.advance(moved.count, moved.ends.1);
     }
     let Err(error) = copied else { return Ok(()) };
     let store = e.store();
-    if store.raiser.is_capacity(error) && moved.to.0 > 0 && moved.from.0 == moved.to.0 {
+    if store.raiser.is_capacity(error) && moved.count > 0 && !moved.lost {
         store.take_blamed();
         return Ok(());
     }
