@@ -74,6 +74,7 @@ pub fn engine(tape: &mut Tape, metered: Metered) -> Engine {
         .root_limits(if how < 224 { ROOMY } else { TIGHT })
         .choose(choose)
         .strict(how & 0x18 == 0x18)
+        .tail_calls(how & 1 == 1)
         .host_bytes(1 << 16)
         .guest_bytes(8 << 20)
         .memory_bytes(4 << 20)

@@ -89,8 +89,8 @@ pub(crate) fn transfer_elements<E: Embedding + ?Sized>(
         w.moved_handle = false;
         let walked = walk(e, &mut w, element, step);
         if walked.is_err() {
-            moved.lost = w.moved_handle;
-            if moved.lost {
+            if w.moved_handle {
+                moved.lost = true;
                 moved.ends.0 = moved.ends.0.wrapping_add(layout.size(w.from.ptr_type()) as usize);
             }
             return walked;

@@ -204,13 +204,13 @@ pub(crate) fn begin<E: Embedding + ?Sized>(
 
     let buffer = Buffer { options: options_id, pointer: ptr, progress: 0, length };
     let shared = e.store().start_copy(end, buffer)?;
-    let met = rendezvous(e, end, shared);
-    if met.is_err() {
+    if let Err(error) = rendezvous(e, end, shared) {
         // The host may try again.
         let entry = e.store().end_mut(end)?;
         (entry.state, entry.buffer) = (CopyState::Idle, None);
+        return Err(error);
     }
-    met.map(|()| end)
+    Ok(end)
 }
 
 /// `BufferGuestImpl.__init__`: how many elements there are room for.

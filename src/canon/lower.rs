@@ -51,8 +51,10 @@ pub fn lower<E: Embedding + ?Sized>(e: &mut E, id: LowerId, args: &[u64]) -> Res
         event!(debug, subtask, "created", subtask, lower = id);
         if let Err(error) = lift::call(e, lower.callee, Caller::Guest(subtask), Some(instance), args) {
             let store = e.store();
-            store.give_back_lends(Scope::Subtask(subtask));
-            store.free_subtask(subtask);
+            // The dead's stays until the purge, which finds by it a host function that has not answered.
+            if !store.is_dead(instance) {
+                let _ = store.purge_handle(Handle::Waitable(subtask));
+            }
             return Err(error);
         }
 

@@ -47,10 +47,9 @@ impl<P: Profile> Store<P> {
     /// # Errors
     /// `Bug` alone.
     pub fn answer(&mut self, thread: ThreadId) -> Result<bool, Error> {
-        if !self.is_unanswered(thread) {
+        if !self.answered(thread) {
             return Ok(false);
         }
-        self.answered(thread);
         self.caught(|store| store.start_waiting(thread, Point::Host))?;
         Ok(true)
     }
@@ -65,11 +64,13 @@ impl<P: Profile> Store<P> {
         self.threads.get(thread).is_some_and(|t| t.point == Point::Host && t.status == Status::Suspended)
     }
 
-    /// One fewer will answer, where the thread was to; it goes on, or away.
-    pub(crate) fn answered(&mut self, thread: ThreadId) {
-        if self.is_unanswered(thread) {
+    /// One fewer will answer, if the thread was to; it goes on, or is freed. Whether it was.
+    pub(crate) fn answered(&mut self, thread: ThreadId) -> bool {
+        let was_to = self.is_unanswered(thread);
+        if was_to {
             self.unanswered = self.unanswered.saturating_sub(1);
         }
+        was_to
     }
 
     /// What a host function borrowed goes back, where it ends without having returned. O(handles of the host).

@@ -177,7 +177,7 @@ impl<P: Profile> Store<P> {
         }
     }
 
-    fn purge_handle(&mut self, handle: Handle) -> Raises {
+    pub(crate) fn purge_handle(&mut self, handle: Handle) -> Raises {
         match handle {
             Handle::Resource(resource) => {
                 if let Some(task) = resource.borrow_scope.and_then(|t| self.tasks.get_mut(t)) {

@@ -64,8 +64,8 @@ impl<P: Profile> Store<P> {
         let thread = self.thread_mut(id)?;
         let (task, instance, index) = (thread.task(), thread.instance(), thread.index());
         let implicit = thread.is_implicit();
-        let exclusive = implicit && self.task_mut(task)?.needs_exclusive();
         let task_ref = self.task_mut(task)?;
+        let exclusive = implicit && task_ref.needs_exclusive();
         let last = task_ref.unregister_thread();
         if last && !task_ref.is_resolved() {
             return self.raiser.raise(Trap::NoReturn);

@@ -174,7 +174,8 @@ fn translated(path: &Path, bytes: Vec<u8>) -> Result<Loaded, Failure> {
         progress(format_args!("{at}: validating {} bytes ..", bytes.len()));
     }
     // All that this build of wasmi has.
-    let options = TranslateOptions::default().with_core(CoreFeatures::default().with_simd(true));
+    let options =
+        TranslateOptions::default().with_core(CoreFeatures::default().with_simd(true).with_tail_calls(true));
     if bytes.starts_with(MODULE) {
         // Before others parse and validate it.
         check_size(&bytes, &options).map_err(|error| Failure::component(format_args!("{at}: {error}")))?;

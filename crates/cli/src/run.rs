@@ -100,7 +100,7 @@ pub struct Run {
     #[arg(long)]
     json: bool,
     /// Print the call's thread CPU time in nanoseconds on stderr. Guests run at full speed then, which is why
-    /// Ctrl-C ends the process without a report
+    /// Ctrl-C ends the process without a report, and may not use tail calls, which take time at built-ins
     #[arg(long)]
     time: bool,
     /// Print on stderr at the end how much fuel each component and the call used: see --fuel

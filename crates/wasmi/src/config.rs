@@ -21,6 +21,7 @@ pub struct Config {
     /// `None`: half of the limits.
     root_limits: Option<Limits>,
     features: Features,
+    tail_calls: bool,
     #[cfg(feature = "translate")]
     core_features: CoreFeatures,
     #[cfg(feature = "translate")]
@@ -92,6 +93,7 @@ impl Default for Config {
             limits: None,
             root_limits: None,
             features: Features::ALL,
+            tail_calls: false,
             #[cfg(feature = "translate")]
             core_features: CoreFeatures::default(),
             #[cfg(feature = "translate")]
@@ -153,7 +155,17 @@ impl Config {
         self
     }
 
-    /// What the core modules of components may use. What wasmi hasn't, it refuses when a component is
+    /// Whether core modules may use tail calls. Default: no, and they are refused when a component is compiled.
+    ///
+    /// wasmi 2.0 corrupts its stack when a guest tail-calls a host function, so that a valid module can end the
+    /// process. With this, every built-in is reached by a function of wasm, which is safe and takes about as
+    /// long as a further call; most toolchains make no tail calls.
+    pub fn tail_calls(&mut self, on: bool) -> &mut Self {
+        self.tail_calls = on;
+        self
+    }
+
+    /// What the core modules of components may use, beside [`Config::tail_calls`]. What wasmi hasn't, it refuses when a component is
     /// compiled.
     #[cfg(feature = "translate")]
     pub fn core_features(&mut self, features: CoreFeatures) -> &mut Self {
@@ -337,6 +349,7 @@ impl Config {
         config.consume_fuel(metered);
         // What the translation lets pass and wasmi has switched off.
         config.wasm_custom_page_sizes(true).wasm_wide_arithmetic(true);
+        config.wasm_tail_call(self.tail_calls);
         config.ignore_custom_sections(true);
         // Lazy compilation would be charged to whoever calls a function first.
         config.compilation_mode(if self.eager || metered {
@@ -485,12 +498,17 @@ impl Engine {
         (fuel, interruptible.then_some(u64::from(slice_fuel)))
     }
 
+    /// Whether guests may use tail calls: no host function may be called by one.
+    pub(crate) fn tail_calls(&self) -> bool {
+        self.0.config.tail_calls
+    }
+
     #[cfg(feature = "translate")]
     pub(crate) fn translate_options(&self) -> TranslateOptions {
-        let Config { features, core_features, plan_limits, .. } = &self.0.config;
+        let Config { features, tail_calls, core_features, plan_limits, .. } = &self.0.config;
         TranslateOptions::default()
             .with_features(*features)
-            .with_core(*core_features)
+            .with_core(core_features.with_tail_calls(*tail_calls))
             .with_limits(*plan_limits)
     }
 }

@@ -1,9 +1,10 @@
 //! Tiny modules that stand between guests and the host.
 //!
 //! **Packing shims.** wasmi sets aside the frames below a host function that fails, if an ordinary `call` in
-//! wasm made the call. It cannot where a guest reaches the host function by `return_call` (wasmi answers
-//! wrong results then, without a word), or where the host function is itself what is called, as one that a
-//! guest exports again. So each built-in that may block gets a module that imports the host function and
+//! wasm made the call. It cannot where a guest reaches the host function by `return_call` (wasmi returns
+//! wrong results then, or corrupts its stack), or where the host function is itself what is called, as one that a
+//! guest exports again. So each built-in that may block, and with [`Config::tail_calls`](crate::Config::tail_calls) each, gets a
+//! module that imports the host function and
 //! exports a function which plainly calls it. On the way it makes all arguments `i64`, so that the host
 //! function is one of seventeen that wasmi can call without allocating.
 //!
@@ -128,7 +129,11 @@ pub(crate) fn function<T>(wx: &mut Wx<'_, T>, b: Builtin, ty: &CoreFuncType) -> 
         }
         _ => b.may_suspend(),
     };
-    if !suspends && let Some(func) = direct(wx.0.as_context_mut(), b, ty) {
+    let tail_calls = wx.state().engine.tail_calls();
+    if !suspends
+        && !tail_calls
+        && let Some(func) = direct(wx.0.as_context_mut(), b, ty)
+    {
         return Ok(func);
     }
     let refused = || EngineError::Text(alloc::format!("a built-in of type {ty}"));

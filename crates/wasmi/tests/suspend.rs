@@ -3,8 +3,8 @@
 mod common;
 
 use canon_async::{Error as CoreError, Trap};
-use canon_async_wasmi::{Call, Error, Val};
-use common::{assert_idle, call, call_u32, engine, instantiate, try_instantiate};
+use canon_async_wasmi::{Call, Config, Engine, Error, Val};
+use common::{assert_idle, call, call_u32, engine, instantiate, try_instantiate, try_instantiate_in};
 
 /// `f(x)` yields, and answers 10 x; `$M` is the caller's module.
 fn caller_of_blocking(module: &str, exports: &str) -> String {
@@ -58,8 +58,10 @@ fn a_tail_call_of_a_blocking_built_in_is_an_ordinary_call() {
         (local.set 1 (i32.const 1000)) (local.set 2 (i32.const 2000))
         (local.set 3 (call $tail-indirect (local.get 0)))
         (i32.add (local.get 0) (i32.add (local.get 1) (i32.add (local.get 2) (local.get 3)))))"#;
-    let (mut store, instance) =
-        instantiate(&caller_of_blocking(module, &lift(&["root", "inner", "indirect"])));
+    let engine = Engine::new(Config::new().tail_calls(true));
+    let wat = caller_of_blocking(module, &lift(&["root", "inner", "indirect"]));
+    let (mut store, instance) = try_instantiate_in(&engine, &wat);
+    let instance = instance.unwrap();
     assert_eq!(call_u32(&mut store, &instance, "caller#root", &[4]).unwrap(), 40);
     assert_eq!(call_u32(&mut store, &instance, "caller#inner", &[4]).unwrap(), 3044);
     assert_eq!(call_u32(&mut store, &instance, "caller#indirect", &[4]).unwrap(), 3044);

@@ -102,7 +102,8 @@ fn observed(
 ) -> Result<(), String> {
     let before = METER.usage().used;
     METER.begin(&[]);
-    let engine = Engine::new(&device::config());
+    // One of the guests makes tail calls.
+    let engine = Engine::new(device::config().tail_calls(true));
     let component = compile(&engine, planned).map_err(|error| format!("{name}: {error}"))?;
     let outcome = attack(&engine, &component).map_err(|error| format!("{name}: {error}"))?;
     println!("hostile: {name}: {outcome} (heap at most {} bytes)", METER.usage().peak);

@@ -6,10 +6,12 @@ use crate::world::*;
 use canon_async::Trap;
 use canon_async::canon::Builtin::*;
 use canon_async::error::Error;
+use canon_async::id::LiftId;
 use canon_async::storage::Profile;
 
 cases! {
     host_function_answers_later_call_returns,
+    host_function_answers_later_after_its_caller_trapped_is_cancelled,
     host_function_answers_later_sync_lower_waits,
     host_functions_answer_in_any_order needs Tasks,
     host_function_that_has_not_answered_is_no_deadlock,
@@ -65,6 +67,23 @@ fn host_function_answers_later_call_returns<P: Profile>() -> Result<(), Error> {
     w.ticks()?;
     assert_eq!(w.marks(), [1]);
     assert_eq!(w.ended(0), Ended::Returned(0));
+    w.done()
+}
+
+/// The host function calls its caller back, makes nothing of the trap there, and would answer later: its call is
+/// cancelled with the caller.
+fn host_function_answers_later_after_its_caller_trapped_is_cancelled<P: Profile>() -> Result<(), Error> {
+    let mut w = World::<P>::new(&[None])?;
+    w.lift(Func::Sync, sync_opts(A), script![Op::Trap(1)])?;
+    const SWALLOWS: Script =
+        &[Op::Invoke(LiftId::from_index(0), 5, Some(Error::Trap(Trap::Engine(1)))), Op::Later, Op::Ret(k(42))];
+    let host = w.lift(Func::AsyncU32, sync_opts(HOST), SWALLOWS)?;
+    w.lower(host, async_opts(A))?;
+    let calls = script![run(low(0), &[k(5), k(64)]), Op::Mark(9), run(task_return(A), &[])];
+    let calls = w.lift(Func::Async, async_opts(A), calls)?;
+    assert_eq!(w.call(calls, 0), Err(Trap::CannotEnter.into()));
+    assert!(w.marks().is_empty());
+    assert_eq!(w.store.unanswered(), 0);
     w.done()
 }
 

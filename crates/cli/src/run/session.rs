@@ -66,7 +66,7 @@ impl<'a> Session<'a> {
             config.fuel(true);
         }
         if !args.time {
-            config.interruptible(true);
+            config.interruptible(true).tail_calls(true);
         }
         config.slice_fuel(SLICE_FUEL);
         let engine = Engine::new(&config);

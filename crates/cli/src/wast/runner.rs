@@ -147,7 +147,7 @@ impl World {
         limits.timeout = limits.timeout.map(|timeout| timeout.saturating_sub(begun.elapsed()));
         let mut config = Config::new();
         // One of the reference tests expects this order: see docs/architecture.md.
-        config.choose(Choose::Barging).strict(options.strict);
+        config.choose(Choose::Barging).strict(options.strict).tail_calls(true);
         limits.configure(&mut config);
         limits.share(&mut config, components);
         let engine = Engine::new(&config);

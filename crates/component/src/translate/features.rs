@@ -6,7 +6,7 @@ use wasmparser::{Parser, Payload, Validator, WasmFeatures};
 use super::TranslateError;
 
 /// What core modules may use. The default is what interpreters without a garbage collector have: everything of
-/// WebAssembly 2.0 but vectors, and of 3.0 tail calls, constant expressions, memories (several, of 64 bits,
+/// WebAssembly 2.0 but vectors, and of 3.0 constant expressions, memories (several, of 64 bits,
 /// with custom page sizes) and wide arithmetic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -19,11 +19,13 @@ pub struct CoreFeatures {
     pub gc: bool,
     /// Shared memories and atomics.
     pub threads: bool,
+    /// `return_call` and its like.
+    pub tail_calls: bool,
 }
 
 impl CoreFeatures {
     /// Everything: to validate, not to run.
-    pub const ALL: Self = Self { simd: true, exceptions: true, gc: true, threads: true };
+    pub const ALL: Self = Self { simd: true, exceptions: true, gc: true, threads: true, tail_calls: true };
 }
 
 /// One of the spec's gates.
@@ -59,7 +61,6 @@ const VALUE_SECTION: u8 = 12;
 /// refused by name later; one that is switched off the validator refuses.
 pub(super) fn wasm_features(features: &Features, core: &CoreFeatures) -> WasmFeatures {
     let mut all = WasmFeatures::WASM2.difference(WasmFeatures::SIMD)
-        | WasmFeatures::TAIL_CALL
         | WasmFeatures::EXTENDED_CONST
         | WasmFeatures::MULTI_MEMORY
         | WasmFeatures::MEMORY64
@@ -72,6 +73,7 @@ pub(super) fn wasm_features(features: &Features, core: &CoreFeatures) -> WasmFea
         (core.exceptions, WasmFeatures::EXCEPTIONS),
         (core.gc, WasmFeatures::FUNCTION_REFERENCES | WasmFeatures::GC),
         (core.threads, WasmFeatures::THREADS),
+        (core.tail_calls, WasmFeatures::TAIL_CALL),
     ];
     for (on, feature) in switches {
         all.set(feature, on);

@@ -64,7 +64,7 @@ macro_rules! setters {
     };
 }
 setters!(TranslateOptions: with_features: features: Features, with_core: core: CoreFeatures, with_limits: limits: PlanLimits);
-setters!(CoreFeatures: with_simd: simd: bool, with_exceptions: exceptions: bool, with_gc: gc: bool, with_threads: threads: bool);
+setters!(CoreFeatures: with_simd: simd: bool, with_exceptions: exceptions: bool, with_gc: gc: bool, with_threads: threads: bool, with_tail_calls: tail_calls: bool);
 setters!(PlanLimits:
     with_nesting: nesting: u32, with_instances: instances: u32, with_modules: modules: u32, with_types: types: u32,
     with_steps: steps: u32, with_items: items: u32, with_type_size: type_size: u32,

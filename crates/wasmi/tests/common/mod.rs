@@ -19,10 +19,13 @@ pub fn instantiate(wat: &str) -> (Store<()>, Instance) {
 }
 
 pub fn try_instantiate(wat: &str) -> (Store<()>, Result<Instance, Error>) {
-    let engine = engine();
-    let component = component(&engine, wat);
-    let mut store = Store::new(&engine, ());
-    let instance = Linker::new(&engine).instantiate(&mut store, &component);
+    try_instantiate_in(&engine(), wat)
+}
+
+pub fn try_instantiate_in(engine: &Engine, wat: &str) -> (Store<()>, Result<Instance, Error>) {
+    let component = component(engine, wat);
+    let mut store = Store::new(engine, ());
+    let instance = Linker::new(engine).instantiate(&mut store, &component);
     (store, instance)
 }
 

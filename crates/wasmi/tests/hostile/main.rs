@@ -24,7 +24,7 @@ fn on_a_small_stack(test: impl FnOnce() + Send + 'static) {
 }
 
 fn engine(fuel: bool) -> Engine {
-    Engine::new(Config::new().fuel(fuel))
+    Engine::new(Config::new().fuel(fuel).tail_calls(true))
 }
 
 fn linked(engine: &Engine, wat: &str) -> (Store<u64>, Instance) {
