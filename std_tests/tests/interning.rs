@@ -56,6 +56,23 @@ fn intern_forty_thousand_types_hashes_hardly_collide() -> Result<(), Error> {
 }
 
 #[test]
+fn intern_the_same_stream_or_future_twice_is_one_type() -> Result<(), Error> {
+    let mut store = roomy();
+    let types = store.types_mut();
+    let elements = [None, Some(ValType::U8), Some(ValType::String)];
+    let mut all = BTreeSet::new();
+    for element in elements {
+        for new in [NewType::Stream(element), NewType::Future(element)] {
+            let id = types.intern(new, 0)?;
+            assert_eq!(types.intern(new, 0), Ok(id));
+            all.insert(id);
+        }
+    }
+    assert_eq!(all.len(), 2 * elements.len());
+    Ok(())
+}
+
+#[test]
 fn intern_forty_thousand_function_types_hashes_hardly_collide() -> Result<(), Error> {
     let mut store = roomy();
     let types = store.types_mut();

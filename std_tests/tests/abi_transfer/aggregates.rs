@@ -40,6 +40,27 @@ fn plain_records_move_as_bytes_at_any_length() {
 }
 
 #[test]
+fn elements_that_are_no_bytes_all_move_and_leave_their_padding() {
+    let mut e = Memories::plain();
+    // A boolean is normalised, and a record that ends in padding is not copied as bytes.
+    let padded = e.record(&[ValType::U32, ValType::U8]);
+    let bytes: Vec<u8> = (1..=24).collect();
+    for (ty, expected) in [
+        (ValType::Bool, [1, 1, 1, FILL, FILL, FILL, FILL, FILL]),
+        (padded, [1, 2, 3, 4, 5, FILL, FILL, FILL]),
+    ] {
+        e.put(8, &bytes);
+        e.memories[1].fill(FILL);
+        let [from, to] = e.contexts;
+        transfer_elements(&mut e, &from, 8, &to, 16, ty, 3).unwrap();
+        assert_eq!(e.got(16, 8), expected);
+        if ty == padded {
+            assert_eq!(e.got(32, 8), [17, 18, 19, 20, 21, FILL, FILL, FILL]);
+        }
+    }
+}
+
+#[test]
 fn variants_use_one_slot_and_the_largest_payload() {
     let mut e = Memories::plain();
     let pair = e.record(&[ValType::S16, ValType::F32]);
