@@ -5,7 +5,9 @@ mod attacks;
 
 use std::time::{Duration, Instant};
 
-use canon_async_component::{PlanLimits, TranslateError, TranslateOptions, check_size, translate};
+use canon_async_component::{
+    CoreFeatures, PlanLimits, TranslateError, TranslateOptions, check_size, translate,
+};
 
 /// Far more than the scan takes (200 ms is the promise for a release build), and far less than the work it
 /// prevents.
@@ -78,7 +80,8 @@ fn operands_of_core_code_are_counted_beyond_four_of_each() {
         let bytes = wat::parse_str(text).expect("text");
         let found = |core_operands| {
             let limits = PlanLimits::default().with_core_operands(core_operands);
-            match translate(&bytes, &TranslateOptions::default().with_limits(limits)) {
+            let core = CoreFeatures::default().with_tail_calls(true);
+            match translate(&bytes, &TranslateOptions::default().with_limits(limits).with_core(core)) {
                 Ok(_) => None,
                 Err(TranslateError::TooLarge { field: "PlanLimits::core_operands", found, .. }) => {
                     Some(found)

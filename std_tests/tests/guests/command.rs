@@ -66,7 +66,7 @@ fn canon_run_takes_a_composition() {
 fn canon_run_names_the_import_that_no_guest_provides() {
     let (ok, out, err) = canon(&["run", &module("crowd"), "--invoke", "run(3)"]);
     assert_eq!((ok, out.as_str()), (false, ""));
-    assert!(err.contains("an import is missing") && err.contains("example:worker/worker"), "{err}");
+    assert!(err.contains("2 imports are missing") && err.contains("example:worker/worker"), "{err}");
 }
 
 #[test]
