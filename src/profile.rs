@@ -5,7 +5,7 @@
 //! holds. A profile of one's own puts some tables on the heap and others in place. What the tables hold is made,
 //! changed and freed by the store alone; here are the names, which a profile has to spell, and no way in.
 //!
-//! ```
+//! ```ignore-none
 //! # #[cfg(feature = "alloc")] {
 //! use canon_async::profile::*;
 //! use canon_async::{Limits, Store};

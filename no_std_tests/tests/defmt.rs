@@ -31,7 +31,7 @@ printed! {
     state: Direction CopyState Buffer Handle InstanceKind StringEncoding Options Lift Lower QueuedArgs Rep ResourceHandle Lend Scope
         TaskState Caller Status Point Priority Queue Event;
     store: Counts Entrance Choose;
-    storage: Limit Limits Link Entry[u32] Hashed[u32];
+    storage: Limit Limits Capacities Link Entry[u32] Hashed[u32];
     abi: Layout ValType TypeDef Items NewType['static] TypeInfo FuncType ResourceType;
     ambient: FunctionAt Host Limits ComponentValue Scalars;
     context: ContextKey ContextValue AsyncContextManager;

@@ -40,7 +40,7 @@ pub trait Profile: Sized + 'static {
 /// How much of each role a store may hold. On the heap tier these are what bounds it; on a bounded tier they
 /// can lower the capacities of the profile, not raise them. 0 is none at all, `u32::MAX` as many as the storage has room for.
 ///
-/// ```
+/// ```ignore-none
 /// use canon_async::Limits;
 ///
 /// let limits = Limits::STORAGE.with_tasks(100).with_depth(20);
