@@ -166,17 +166,18 @@ pub trait Embedding {
         Ok(false)
     }
 
-    /// A thread ends in an error, which passes on to whoever resumed it: the first call is for the thread that ran
-    /// when the error came up, the next for the one that stands below it on the native stack, and so on to the host.
-    /// Its task and its callers are still in the store, and it is too, unless its call failed before it ran. By default
-    /// nothing: it is for an engine that says where guests trap, which may look at the store and must not change it.
+    /// A thread ends in an error, which passes on to whoever resumed it: the first call is for the thread
+    /// that ran when the error came up, the next for the one that stands below it on the native stack, and so
+    /// on to the host. Its task and its callers are still in the store, and it is too, unless its call failed
+    /// before it ran. By default nothing: it is for an engine that says where guests trap, which may look at
+    /// the store and must not change it.
     fn trapped(&mut self, thread: ThreadId, error: Error) {
         let _ = (thread, error);
     }
 
-    /// A task of a function type without `async` waits, and nothing of its instance can run: it is about to trap. All
-    /// that waits is still in the store. By default nothing: it is for an engine that says who waits for what, which
-    /// may look at the store and must not change it.
+    /// A task of a function type without `async` waits, and nothing of its instance can run: it is about to
+    /// trap. All that waits is still in the store. By default nothing: it is for an engine that says who
+    /// waits for what, which may look at the store and must not change it.
     fn blocked(&mut self, task: TaskId) {
         let _ = task;
     }

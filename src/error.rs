@@ -8,9 +8,10 @@ use core::fmt;
 
 use crate::spec::CallbackCode;
 
-/// Why an operation failed. Small and `Copy`; an engine that knows more (a backtrace, a message) keeps it
-/// on its side and says so with [`Trap::Engine`]. Its text has that of its [`source`](core::error::Error::source), the
-/// [`Trap`] or the [`LimitReached`], so that printing the error itself is enough.
+/// Why an operation failed. Small and `Copy`; an engine that knows more (a backtrace, a message) keeps it on
+/// its side and says so with [`Trap::Engine`]. Its text has that of its
+/// [`source`](core::error::Error::source), the [`Trap`] or the [`LimitReached`], so that printing the error
+/// itself is enough.
 // The tag is a word: an error is passed on by words then, and not by bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -37,7 +38,8 @@ pub enum Trap {
     Engine(u32),
     /// A built-in was called where `may_leave` is false: in realloc, post-return.
     CannotLeave,
-    /// The callee's instance trapped; or, in a [strict](crate::Store::set_strict) store, it is around the caller's or in it.
+    /// The callee's instance trapped; or, in a [strict](crate::Store::set_strict) store, it is around the
+    /// caller's or in it.
     CannotEnter,
     /// A task of a function type without `async` blocked and no other thread of its instance can run.
     CannotBlockSync,

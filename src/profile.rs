@@ -1,9 +1,10 @@
 //! What a [`Store`](crate::Store) is made of: the one door to its storage, for authors of profiles.
 //!
-//! Nearly everyone takes a profile that is there: [`Heap`] with the feature `alloc`, or one of [`bounded!`](crate::bounded),
-//! whose tables lie in place. Both implement [`Profile`], which has a type for each table: a [`Slots`] of what the table
-//! holds. A profile of one's own puts some tables on the heap and others in place. What the tables hold is made,
-//! changed and freed by the store alone; here are the names, which a profile has to spell, and no way in.
+//! Nearly everyone takes a profile that is there: [`Heap`] with the feature `alloc`, or one of
+//! [`bounded!`](crate::bounded), whose tables lie in place. Both implement [`Profile`], which has a type for
+//! each table: a [`Slots`] of what the table holds. A profile of one's own puts some tables on the heap and
+//! others in place. What the tables hold is made, changed and freed by the store alone; here are the names,
+//! which a profile has to spell, and no way in.
 //!
 //! ```ignore-none
 //! # #[cfg(feature = "alloc")] {
@@ -41,11 +42,11 @@
 //! # }
 //! ```
 //!
-//! A storage of one's own is a [`Slots`]: a sequence that grows by one [`Blank`] element at its end until it is full. It
-//! may be of any element, so nothing of what the tables hold has to be known.
+//! A storage of one's own is a [`Slots`]: a sequence that grows by one [`Blank`] element at its end until it
+//! is full. It may be of any element, so nothing of what the tables hold has to be known.
 //!
-//! The modules `storage`, `state` and `abi` have more that is public for the tests of this repository, and hidden in these
-//! pages: it may change in any version.
+//! The modules `storage`, `state` and `abi` have more that is public for the tests of this repository, and
+//! hidden in these pages: it may change in any version.
 
 pub use crate::abi::types::{FuncType, ResourceType, TypeInfo, TypeItem};
 pub use crate::id::ThreadId;

@@ -326,8 +326,8 @@ impl Text {
     }
 }
 
-/// [`reallocate`](super::memory::reallocate) of what was at an address before, with that many bytes. The trap says that it was for a
-/// string.
+/// [`reallocate`](super::memory::reallocate) of what was at an address before, with that many bytes. The trap
+/// says that it was for a string.
 fn reallocate<E: Embedding + ?Sized>(
     e: &mut E,
     options: OptsId,

@@ -69,7 +69,8 @@ pub(crate) struct Moved {
     pub ends: (usize, usize),
 }
 
-/// [`transfer_elements`](super::transfer_elements). On an error `moved` has the elements before the one that failed.
+/// [`transfer_elements`](super::transfer_elements). On an error `moved` has the elements before the one that
+/// failed.
 pub(crate) fn transfer_elements<E: Embedding + ?Sized>(
     e: &mut E,
     (from, to): (OptsId, OptsId),
@@ -82,7 +83,7 @@ pub(crate) fn transfer_elements<E: Embedding + ?Sized>(
     w.from.go_to(moved.ends.0);
     w.to.go_to(moved.ends.1);
     w.find_sides(e)?;
-    // What may hold handles goes one by one, so that it is known which have moved.
+    // Elements that are not plain bytes may hold handles: they move one by one, so that `moved` is exact.
     let layout = *e.store().layout_of(element)?;
     let step = if layout.plain { count } else { 1 };
     while moved.count < count {

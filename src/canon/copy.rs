@@ -235,8 +235,8 @@ fn check_buffer<E: Embedding + ?Sized>(
     Ok(n)
 }
 
-/// `SharedStreamImpl.{read,write}`, `SharedFutureImpl.{read,write}`: this end's buffer meets the one that is pending at
-/// `at`, or waits there. An error leaves that one pending.
+/// `SharedStreamImpl.{read,write}`, `SharedFutureImpl.{read,write}`: this end's buffer meets the one that is
+/// pending at `at`, or waits there. An error leaves that one pending.
 pub(crate) fn rendezvous<E: Embedding + ?Sized>(e: &mut E, end: WaitableId, at: SharedId) -> Raises {
     let store = e.store();
     let done = |result| Event::Copy { result, reclaim: false };
@@ -290,8 +290,8 @@ fn none_or_number_type(element: Option<ValType>) -> bool {
     )
 }
 
-/// `dst_buffer.write(src_buffer.read(n))`, with as many elements as both have. Of a copy that fails both ends keep
-/// what has moved, and a reader that runs out of room for handles has read those before.
+/// `dst_buffer.write(src_buffer.read(n))`, with as many elements as both have. Of a copy that fails both ends
+/// keep what has moved, and a reader that runs out of room for handles has read those before.
 #[cfg_attr(not(feature = "alloc"), inline(never))]
 fn move_elements<E: Embedding + ?Sized>(
     e: &mut E,
@@ -323,8 +323,8 @@ fn move_elements<E: Embedding + ?Sized>(
         store.take_blamed();
         return Ok(());
     }
-    // Nothing is wrong with what was written if the caller can't pay for the copy. Of the two ends the reader's
-    // `realloc` and its table name themselves; else it is what was written.
+    // Nothing is wrong with what was written if the caller can't pay for the copy. Of the two ends the
+    // reader's `realloc` and its table name themselves; else it is what was written.
     if !store.raiser.is_engine_trap(error) {
         let writer = instance_of(store, src)?;
         store.blame(writer);
@@ -363,8 +363,8 @@ fn cancel_copy<E: Embedding + ?Sized>(
     if !pending {
         store.reset_and_notify_pending(end, CopyResult::Cancelled)?;
     }
-    // A stream's copy that has ended, if its holder was not told yet, says CANCELLED with the count, as the reference
-    // tests have it (`cancel-stream.wast`).
+    // A stream's copy that has ended, if its holder was not told yet, says CANCELLED with the count, as the
+    // reference tests have it (`cancel-stream.wast`).
     if !future
         && let Some(Event::Copy { result: result @ CopyResult::Completed, .. }) =
             &mut store.waitable_mut(end)?.event

@@ -20,8 +20,8 @@ use crate::state::{Caller, InstanceKind, Point, QueuedArgs};
 use crate::storage::Profile;
 use crate::store::Store;
 
-/// `canon_lift` inside `Store.lift`: makes a task, and runs it until it blocks, exits or, where the function's type is
-/// not `async`, resolves.
+/// `canon_lift` inside `Store.lift`: makes a task, and runs it until it blocks, exits or, where the
+/// function's type is not `async`, resolves.
 pub(crate) fn call<E: Embedding + ?Sized>(
     e: &mut E,
     func: LiftId,
@@ -75,9 +75,10 @@ fn reserve<P: Profile>(
     }
 }
 
-/// Under `Choose::Barging`, a call that would only wait for the exclusive lock lets its holder run first, where that is
-/// ready: most often it exits, and the call starts at once. A reference test expects that (`sync-streams.wast`). Not
-/// while other code of the instance is on the stack, whose shadow stack the holder would use.
+/// Under `Choose::Barging`, a call that would only wait for the exclusive lock lets its holder run first,
+/// where that is ready: most often it exits, and the call starts at once. A reference test expects that
+/// (`sync-streams.wast`). Not while other code of the instance is on the stack, whose shadow stack the holder
+/// would use.
 fn let_holder_go<E: Embedding + ?Sized>(e: &mut E, instance: InstanceId) -> Raises {
     let store = e.store();
     let inst = store.instance_mut(instance)?;

@@ -125,8 +125,8 @@ pub(crate) fn on_start<E: Embedding + ?Sized>(
     Ok(count)
 }
 
-/// `on_resolve`: the callee's result goes to the caller, or `None` where it was cancelled. A caller that is gone, or has
-/// trapped meanwhile, is told nothing.
+/// `on_resolve`: the callee's result goes to the caller, or `None` where it was cancelled. A caller that is
+/// gone, or has trapped meanwhile, is told nothing.
 pub(crate) fn on_resolve<E: Embedding + ?Sized>(
     e: &mut E,
     subtask: WaitableId,

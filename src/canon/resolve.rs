@@ -85,8 +85,8 @@ fn host_values<'a, E: Embedding + ?Sized>(
     Ok(flat.get(..count).unwrap_or(&[]))
 }
 
-/// `Task.request_cancellation`, as the spec has it since its #705, #723 and #726: at most one thread is resumed, the
-/// implicit one, where it waits to enter or in its callback loop, and the lock is free.
+/// `Task.request_cancellation`, as the spec has it since its #705, #723 and #726: at most one thread is
+/// resumed, the implicit one, where it waits to enter or in its callback loop, and the lock is free.
 pub(crate) fn request_cancellation<E: Embedding + ?Sized>(e: &mut E, task_id: TaskId) -> Raises {
     check_depth(e)?;
     let store = e.store();

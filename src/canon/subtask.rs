@@ -65,8 +65,8 @@ pub fn subtask_cancel<E: Embedding + ?Sized>(e: &mut E, is_async: bool, i: u32) 
     })
 }
 
-/// The callee ran, and may have called back into this instance: what was checked before holds no more. A subtask that
-/// has resolved is not waited for, and may be in a set.
+/// The callee ran, and may have called back into this instance: what was checked before holds no more. A
+/// subtask that has resolved is not waited for, and may be in a set.
 fn check_again<E: Embedding + ?Sized>(
     e: &mut E,
     instance: InstanceId,

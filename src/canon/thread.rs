@@ -90,8 +90,8 @@ pub fn thread_yield_then_resume<E: Embedding + ?Sized>(e: &mut E, i: u32) -> Res
 /// `canon thread.suspend-then-promote`: suspends, and thread `i` runs at once where it is ready. Cost: O(1).
 ///
 /// # Errors
-/// `Trap(CannotLeave | UnknownThread | CannotBlockSync | CannotSuspend)`, and `Trap(ThreadNotSuspended)` for the current
-/// thread itself.
+/// `Trap(CannotLeave | UnknownThread | CannotBlockSync | CannotSuspend)`, and `Trap(ThreadNotSuspended)` for
+/// the current thread itself.
 pub fn thread_suspend_then_promote<E: Embedding + ?Sized>(e: &mut E, i: u32) -> Result<Then, Error> {
     caught(e, |e| set_aside(e, true, Next::Promote(i)))
 }
@@ -99,8 +99,8 @@ pub fn thread_suspend_then_promote<E: Embedding + ?Sized>(e: &mut E, i: u32) -> 
 /// `canon thread.yield-then-promote`: stays ready, and thread `i` runs at once where it is ready. Cost: O(1).
 ///
 /// # Errors
-/// `Trap(CannotLeave | UnknownThread | CannotBlockSync | CannotSuspend)`, and `Trap(ThreadNotSuspended)` for the current
-/// thread itself.
+/// `Trap(CannotLeave | UnknownThread | CannotBlockSync | CannotSuspend)`, and `Trap(ThreadNotSuspended)` for
+/// the current thread itself.
 pub fn thread_yield_then_promote<E: Embedding + ?Sized>(e: &mut E, i: u32) -> Result<Then, Error> {
     caught(e, |e| set_aside(e, false, Next::Promote(i)))
 }

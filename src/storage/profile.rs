@@ -199,8 +199,8 @@ macro_rules! profile_impl {
 #[cfg(feature = "alloc")]
 pub(crate) use profile_impl;
 
-/// How many of each role a store of a [`bounded!`](crate::bounded) profile has room for. [`Limits`] says what each
-/// role holds.
+/// How many of each role a store of a [`bounded!`](crate::bounded) profile has room for. [`Limits`] says what
+/// each role holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[allow(missing_docs, reason = "each is that of `Limits`")]
@@ -226,9 +226,9 @@ pub struct Capacities {
 
 /// Defines a profile with fixed capacities, for stores that live in a `static` and need no allocator.
 ///
-/// Every capacity is named, in any order; see [`Limits`](crate::Limits) for what each holds. One that is missing is a
-/// compile error with its name. A store of the profile has a size that the compiler knows, so a RAM budget can be a
-/// compile-time check; its `CAPACITIES` are a constant, too:
+/// Every capacity is named, in any order; see [`Limits`](crate::Limits) for what each holds. One that is
+/// missing is a compile error with its name. A store of the profile has a size that the compiler knows, so a
+/// RAM budget can be a compile-time check; its `CAPACITIES` are a constant, too:
 ///
 /// ```ignore-none
 /// use canon_async::{Store, bounded};

@@ -40,10 +40,10 @@ impl<P: Profile> Store<P> {
 
     /// Checks the invariants between guest calls: what is wrong, or `Ok`. O(what the store holds).
     ///
-    /// Each thread that waits stands in exactly one queue, which it knows; where a thread could run, it or somebody before
-    /// it in its queue is on a ready list; the ready of an instance stand in the order in which they came; a set's members
-    /// are in the list that their event says; what handles reach is there, and nothing else is; each root is charged with
-    /// what it holds.
+    /// Each thread that waits stands in exactly one queue, which it knows; where a thread could run, it or
+    /// somebody before it in its queue is on a ready list; the ready of an instance stand in the order in
+    /// which they came; a set's members are in the list that their event says; what handles reach is there,
+    /// and nothing else is; each root is charged with what it holds.
     ///
     /// # Errors
     /// A sentence on the first invariant that does not hold.

@@ -1,4 +1,5 @@
-//! Spec: Component Instances: which instance is around which, who may be entered, and what a trap leaves behind.
+//! Spec: Component Instances: which instance is around which, who may be entered, and what a trap leaves
+//! behind.
 
 use super::{Current, Store, instance_in};
 use crate::error::{LimitReached, Resource, Trap};
@@ -48,8 +49,8 @@ impl<P: Profile> Store<P> {
         self.depth != 0 || !matches!(self.current, Current::None)
     }
 
-    /// `trap_if` a trap made the instance unusable. Since the spec's #705 that is all that is asked of who enters:
-    /// an instance may be entered again while its code is on the stack.
+    /// `trap_if` a trap made the instance unusable. Since the spec's #705 that is all that is asked of who
+    /// enters: an instance may be entered again while its code is on the stack.
     pub(crate) fn check_enter(&mut self, instance: InstanceId) -> Raises {
         if self.is_dead(instance) {
             return self.raiser.raise(Trap::CannotEnter);

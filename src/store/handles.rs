@@ -175,7 +175,8 @@ impl<P: Profile> Store<P> {
         }
     }
 
-    /// Takes an end out of the instance's table, to pass it on or to forward it: it must be idle, and in no set.
+    /// Takes an end out of the instance's table, to pass it on or to forward it: it must be idle, and in no
+    /// set.
     pub(crate) fn take_end(
         &mut self,
         instance: InstanceId,

@@ -28,8 +28,8 @@ impl<P: Profile> Store<P> {
         })
     }
 
-    /// 📝 The messages of the error contexts that an instance holds, in the order of their handles. A step is O(1), or
-    /// O(handles) over others.
+    /// 📝 The messages of the error contexts that an instance holds, in the order of their handles. A step is
+    /// O(1), or O(handles) over others.
     pub fn error_messages(&self, instance: InstanceId) -> impl Iterator<Item = &str> {
         let handles = self.get_instance(instance).map(|instance| &instance.handles);
         let last = handles.map_or(0, |handles| handles.high_water());

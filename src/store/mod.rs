@@ -1,8 +1,10 @@
 //! The store: owns the slabs, and holds every transition that touches several things at once.
 //!
 //! Spec: Embedding API (`Store`). Split by noun: `entering` (what a trap leaves behind), `handles` (what
-//! guests hold), `tasks` (tasks and their threads), `waiting` (events and who waits for them), `ready`
-//! (the queues of the ready), `completers` (host functions that answer later), `host_tasks` (the host's own), `quota` (limits, and who is charged), `look` (read-only look-ups for reports), `reset`, `strict` (what only the reference tests refuse), `check` (the invariants, for tests).
+//! guests hold), `tasks` (tasks and their threads), `waiting` (events and who waits for them), `ready` (the
+//! queues of the ready), `completers` (host functions that answer later), `host_tasks` (the host's own),
+//! `quota` (limits, and who is charged), `look` (read-only look-ups for reports), `reset`, `strict` (what
+//! only the reference tests refuse), `check` (the invariants, for tests).
 
 mod check;
 mod completers;
@@ -61,8 +63,9 @@ pub enum Choose {
     /// A wait whose event is there returns at once.
     #[default]
     Eager,
-    /// As `Eager`, and a call that would wait only for the exclusive lock lets its holder run first, where that is ready. One
-    /// of the pinned reference tests needs it (`sync-streams.wast`). `definitions.py` queues such a call, so it is not the default.
+    /// As `Eager`, and a call that would wait only for the exclusive lock lets its holder run first, where
+    /// that is ready. One of the pinned reference tests needs it (`sync-streams.wast`). `definitions.py`
+    /// queues such a call, so it is not the default.
     Barging,
     /// The reference's deterministic profile: every wait goes through the scheduler.
     Spec,

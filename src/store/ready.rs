@@ -1,11 +1,11 @@
 //! Spec: `Thread.ready`, `Store.tick`: which threads may run, and in which order.
 //!
-//! Readiness is not monotone: another waiter takes the event, a join moves it, somebody takes the lock. So the
-//! queues are *hints*. A thread enters one when it may have become ready ([`Store::make_ready`]); when it is
-//! taken out, [`Store::is_ready`] is asked again, and one that is not ready goes back to where it waits
-//! ([`Store::relink`]). It stands in one [`Queue`] at a time, and knows in which, and since which turn: those that are
-//! ready run first come, first served, whichever of the two queues of their instance they stand in. Whoever leaves a
-//! wait without consuming what it was told of tells the next.
+//! Readiness is not monotone: another waiter takes the event, a join moves it, somebody takes the lock. So
+//! the queues are *hints*. A thread enters one when it may have become ready ([`Store::make_ready`]); when it
+//! is taken out, [`Store::is_ready`] is asked again, and one that is not ready goes back to where it waits
+//! ([`Store::relink`]). It stands in one [`Queue`] at a time, and knows in which, and since which turn: those
+//! that are ready run first come, first served, whichever of the two queues of their instance they stand in.
+//! Whoever leaves a wait without consuming what it was told of tells the next.
 
 use super::{Store, Threads, instance_in};
 use crate::event::event;
@@ -227,7 +227,8 @@ impl<P: Profile> Store<P> {
         Ok(ready)
     }
 
-    /// The next ready thread of any instance. Instances take turns; in each, the threads come first that were ready first.
+    /// The next ready thread of any instance. Instances take turns; in each, the threads come first that were
+    /// ready first.
     fn next_of_instances(&mut self) -> Raises<Option<ThreadId>> {
         while let Some(instance) = self.dequeue_instance()? {
             if self.draws() {
@@ -260,7 +261,8 @@ impl<P: Profile> Store<P> {
         }
     }
 
-    /// The thread that came first of those in the queues of the ready of an instance; without `gated`, of one of them.
+    /// The thread that came first of those in the queues of the ready of an instance; without `gated`, of one
+    /// of them.
     fn first_ready_of(&self, instance: InstanceId, gated: bool) -> Option<ThreadId> {
         let free = self.front(instance, Queue::Ready);
         let other = if gated { self.front(instance, Queue::ReadyGated) } else { None };

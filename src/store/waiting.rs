@@ -191,7 +191,8 @@ impl<P: Profile> Store<P> {
         let entry = self.shared_mut(shared)?;
         let (pending, peer, maker) = (entry.pending.take(), entry.drop_end(direction), entry.maker());
         if let Some(peer) = peer {
-            // A stream's copy that has ended says DROPPED too, if its holder was not told yet (#719). A future's is over.
+            // A stream's copy that has ended says DROPPED too, if its holder was not told yet (#719). A
+            // future's is over.
             let entry = self.end_mut(peer)?;
             if entry.buffer().is_some() && (pending.is_some() || !entry.is_future()) {
                 self.set_pending_event(peer, Event::Copy { result: CopyResult::Dropped, reclaim: false })?;

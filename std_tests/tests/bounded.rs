@@ -1,4 +1,5 @@
-//! What `bounded!` takes, and what the compiler says of what it does not take: a crate outside of the workspace is checked.
+//! What `bounded!` takes, and what the compiler says of what it does not take: a crate outside of the
+//! workspace is checked.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

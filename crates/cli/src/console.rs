@@ -13,8 +13,7 @@ pub const GOOD: Style = AnsiColor::Green.on_default();
 /// For what did not.
 pub const BAD: Style = AnsiColor::Red.on_default().bold();
 
-/// A line on stdout, written as it goes. Whoever reads it may have gone (`canon .. | head`): then there is no use
-/// in going on.
+/// Writes a line to stdout. Ends the process if the reader has closed the pipe (`canon .. | head`).
 pub fn line(text: impl Display) {
     let mut out = BufWriter::new(anstream::stdout());
     written(writeln!(out, "{text}").and_then(|()| out.flush()));

@@ -84,7 +84,8 @@ pub enum WitOrLoaded {
     Loaded(Box<Loaded>),
 }
 
-/// What [`loaded`] reads, or WIT: of a file whose name ends with .wit, or of stdin where it is not WebAssembly.
+/// What [`loaded`] reads, or WIT: of a file whose name ends with .wit, or of stdin where it is not
+/// WebAssembly.
 ///
 /// # Errors
 /// Those of [`loaded`]; WIT that is not UTF-8: exit code 2.
@@ -103,8 +104,9 @@ pub fn wit_or_loaded(path: &Path, limits: &FileLimits) -> Result<WitOrLoaded, Fa
     text.map(WitOrLoaded::Wit).map_err(|_| Failure::usage(format_args!("{at}: not WIT: expected UTF-8")))
 }
 
-/// The files of a package of WIT in a folder, as wit-parser reads them: none that is no file, and none beyond the limit that
-/// all of them have together. What is WebAssembly among them is held to the limits of components.
+/// The files of a package of WIT in a folder, as wit-parser reads them: none that is no file, and none beyond
+/// the limit that all of them have together. What is WebAssembly among them is held to the limits of
+/// components.
 ///
 /// # Errors
 /// A file or folder that can't be read, or a limit: exit code 2; a component that is too large: exit code 1.

@@ -175,7 +175,8 @@ fn json_of(plan: &Plan, summary: &Summary, wit: Option<&str>, calls: u32) -> Val
     })
 }
 
-/// JSON in which nothing controls a terminal: whatever might is in a string, where JSON has another way to write it.
+/// JSON in which nothing controls a terminal: whatever might is in a string, where JSON has another way to
+/// write it.
 fn json_text(value: &Value) -> String {
     let mut text = String::new();
     for c in value.to_string().chars() {

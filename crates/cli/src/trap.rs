@@ -1,6 +1,7 @@
 //! Where a guest trapped: what is printed after a trap's text.
 //!
-//! One line, of the innermost component; with `CANON_BACKTRACE=1` in the environment a line for each call between components.
+//! One line, of the innermost component; with `CANON_BACKTRACE=1` in the environment a line for each call
+//! between components.
 
 use std::env;
 
@@ -15,7 +16,8 @@ fn is_long() -> bool {
     env::var_os(SWITCH).is_some_and(|value| !value.is_empty() && value != "0")
 }
 
-/// What follows on an error's text: nothing where no guest was at fault, else lines that begin with a line feed.
+/// What follows on an error's text: nothing where no guest was at fault, else lines that begin with a line
+/// feed.
 pub fn location(error: &Error) -> String {
     let Some(backtrace) = error.backtrace() else { return String::new() };
     if is_long() {

@@ -1,5 +1,5 @@
-//! `--fuel` and `--timeout`: what ends components that don't end by themselves. `--max-memory` and `--max-stack`: what
-//! they may take.
+//! `--fuel` and `--timeout`: what ends components that don't end by themselves. `--max-memory` and
+//! `--max-stack`: what they may take.
 
 mod common;
 
@@ -138,7 +138,7 @@ fn fuel_that_was_used_is_told_apart_by_component() {
     assert!(used("worker") > 10_000 && (1..100).contains(&used("boss")), "{}", ran.err);
 }
 
-/// It makes as many threads as it is told to, which never run.
+/// `run(n)` makes `n` threads, which never run.
 const THREADS: &str = r#"(component $spawner
   (core module $T (table (export "t") 1 funcref))
   (core instance $t (instantiate $T))

@@ -286,7 +286,8 @@ fn fuel_that_is_used_up_ends_a_file_and_is_shared_by_its_components() {
 
 #[test]
 fn timeout_counts_the_time_to_read_and_parse() {
-    // Many definitions in one component, which the text parser takes long to expand, and can't be interrupted in.
+    // Many definitions in one component, which the text parser takes long to expand, and can't be interrupted
+    // in.
     let funcs: String =
         (0..40_000).map(|at| format!("(func $f{at} (canon lift (core func $m \"f\")))")).collect();
     let module = r#"(core module $M (func (export "f"))) (core instance $m (instantiate $M))"#;

@@ -1,6 +1,7 @@
 //! The binary format of core modules, as far as it can be read without a validator: sections, and numbers.
 //!
-//! For who counts in a module or changes it before the engine sees it. Whether it is a module, the engine says.
+//! For who counts in a module or changes it before the engine sees it. Whether it is a module, the engine
+//! says.
 //!
 //! ```
 //! use canon_async_component::core_binary::{Reader, put_number, sections};

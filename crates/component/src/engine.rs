@@ -100,15 +100,16 @@ pub trait Engine: Embedding {
         None
     }
 
-    /// What a compiled module imports and exports, for the checks at link time; `None` where the engine can't tell, and then
-    /// there are none. What `expected` does not name need not be looked at: exports that it has not, and imports after the
-    /// first that it has not. So a module costs no more than its type says.
+    /// What a compiled module imports and exports, for the checks at link time; `None` where the engine can't
+    /// tell, and then there are none. What `expected` does not name need not be looked at: exports that it
+    /// has not, and imports after the first that it has not. So a module costs no more than its type says.
     fn module_type(&mut self, module: &Self::Module, expected: &ModuleType) -> Option<ModuleType> {
         let _ = (module, expected);
         None
     }
 
-    /// Hears what was made for an entry of the plan that is being linked, once each, before anything of it runs. For an engine that says where guests trap; by default nothing.
+    /// Hears what was made for an entry of the plan that is being linked, once each, before anything of it
+    /// runs. For an engine that says where guests trap; by default nothing.
     fn made(&mut self, what: Made) {
         let _ = what;
     }

@@ -1,4 +1,5 @@
-//! Core modules against the types that they are imported with: each way in which one does not fit, and how that is said.
+//! Core modules against the types that they are imported with: each way in which one does not fit, and how
+//! that is said.
 
 mod common;
 
@@ -40,8 +41,8 @@ fn types(expected: &str, found: &str) -> String {
     link(&importer(expected), &module_type(found))
 }
 
-/// Of an export `x`, in both directions: what is found as an export where the other is expected, and what is offered as an
-/// import where it is needed. Without the part of the message that is always the same.
+/// Of an export `x`, in both directions: what is found as an export where the other is expected, and what is
+/// offered as an import where it is needed. Without the part of the message that is always the same.
 fn item(expected: &str, found: &str, types_of_both: &str) -> String {
     let exported = |ty: &str| format!("{types_of_both} (export \"x\" {ty})");
     let imported = |ty: &str| format!("{types_of_both} (import \"\" \"x\" {ty})");
@@ -487,7 +488,8 @@ fn an_engine_that_refers_to_types_that_are_not_there_is_an_error() {
     assert_eq!(link(&plan, &found), "import \"m\": the engine says that it is of types that are not there");
 }
 
-/// A validated component lifts nothing of another type; a plan, or an engine that can't tell what a module is, may.
+/// A validated component lifts nothing of another type; a plan, or an engine that can't tell what a module
+/// is, may.
 #[test]
 fn a_function_with_references_is_not_lifted() {
     let plan = plan(

@@ -54,8 +54,8 @@ pub enum Task {
     Option(&'static str),
     /// Not a component: a function of the host, by the path at which it is imported.
     Host(String),
-    /// It made the call, and what else it does is not known: the call began earlier, and the function that made
-    /// it has gone on, or has returned.
+    /// It made the call, and what else it does is not known: the call began earlier, and the function that
+    /// made it has gone on, or has returned.
     Caller,
 }
 
@@ -100,8 +100,8 @@ impl Backtrace {
         self.omitted
     }
 
-    /// 📝 Messages of error contexts that the innermost component held when it trapped, which may say why: the first
-    /// [`MAX_MESSAGES`], each of at most 128 bytes.
+    /// 📝 Messages of error contexts that the innermost component held when it trapped, which may say why: the
+    /// first [`MAX_MESSAGES`], each of at most 128 bytes.
     pub fn messages(&self) -> &[String] {
         &self.messages
     }
@@ -113,8 +113,8 @@ impl Backtrace {
 }
 
 impl Frame {
-    /// The component's path in the composition: the names of the component instances around it and its own, from the root,
-    /// with ` / ` between. One without a name is `#` and its number.
+    /// The component's path in the composition: the names of the component instances around it and its own,
+    /// from the root, with ` / ` between. One without a name is `#` and its number.
     pub fn component(&self) -> &str {
         &self.component
     }

@@ -131,9 +131,10 @@ impl Config {
     }
 
     /// How much of everything that the Component Model keeps: tasks, handles, and so on. Default:
-    /// [`Limits::HEAP`], with a `depth` that the native stack of the thread limits first: with the feature `std`, a call
-    /// between components is refused where less than 128 KiB of it is left, which host functions can rely on. Without,
-    /// the `depth` is 40, which takes about 200 KiB of native stack in an optimised build: set fewer on a device.
+    /// [`Limits::HEAP`], with a `depth` that the native stack of the thread limits first: with the feature
+    /// `std`, a call between components is refused where less than 128 KiB of it is left, which host
+    /// functions can rely on. Without, the `depth` is 40, which takes about 200 KiB of native stack in an
+    /// optimised build: set fewer on a device.
     pub fn limits(&mut self, limits: Limits) -> &mut Self {
         self.limits = Some(limits);
         self
@@ -155,18 +156,19 @@ impl Config {
         self
     }
 
-    /// Whether core modules may use tail calls. Default: no, and they are refused when a component is compiled.
+    /// Whether core modules may use tail calls. Default: no, and they are refused when a component is
+    /// compiled.
     ///
-    /// wasmi 2.0 corrupts its stack when a guest tail-calls a host function, so that a valid module can end the
-    /// process. With this, every built-in is reached by a function of wasm, which is safe and takes about as
-    /// long as a further call; most toolchains make no tail calls.
+    /// wasmi 2.0 corrupts its stack when a guest tail-calls a host function, so that a valid module can end
+    /// the process. With this, every built-in is reached by a function of wasm, which is safe and takes about
+    /// as long as a further call; most toolchains make no tail calls.
     pub fn tail_calls(&mut self, on: bool) -> &mut Self {
         self.tail_calls = on;
         self
     }
 
-    /// What the core modules of components may use, beside [`Config::tail_calls`]. What wasmi hasn't, it refuses when a component is
-    /// compiled.
+    /// What the core modules of components may use, beside [`Config::tail_calls`]. What wasmi hasn't, it
+    /// refuses when a component is compiled.
     #[cfg(feature = "translate")]
     pub fn core_features(&mut self, features: CoreFeatures) -> &mut Self {
         self.core_features = features;
@@ -186,10 +188,11 @@ impl Config {
         self
     }
 
-    /// The most bytes that the guests of a store may cause to be allocated, all told: linear memories, tables, stacks of guests,
-    /// values on their way to the host, and what the Component Model keeps. `memory.grow` above it returns -1, and a component
-    /// whose memories begin above it is not instantiated; all else is a `limit reached` that names this option. Default:
-    /// 2 GiB (256 MiB where addresses have 32 bits).
+    /// The most bytes that the guests of a store may cause to be allocated, all told: linear memories,
+    /// tables, stacks of guests, values on their way to the host, and what the Component Model keeps.
+    /// `memory.grow` above it returns -1, and a component whose memories begin above it is not instantiated;
+    /// all else is a `limit reached` that names this option. Default: 2 GiB (256 MiB where addresses have 32
+    /// bits).
     ///
     /// wasmi fills memories with zeros when they grow, so they are committed then, touched or not.
     pub fn guest_bytes(&mut self, bytes: usize) -> &mut Self {
@@ -205,9 +208,8 @@ impl Config {
         self
     }
 
-    /// The most bytes of all linear memories of a store together, within [`Config::guest_bytes`]; `memory.grow` above it
-    /// returns -1.
-    /// Default: no limit but that.
+    /// The most bytes of all linear memories of a store together, within [`Config::guest_bytes`];
+    /// `memory.grow` above it returns -1. Default: no limit but that.
     pub fn memory_bytes(&mut self, bytes: usize) -> &mut Self {
         self.memory_bytes = Some(bytes);
         self
@@ -221,11 +223,12 @@ impl Config {
         self
     }
 
-    /// How many bytes of memory the program has in use, for many guests that are suspended at once. If stacks, each counted at
-    /// its most, are over what their root or the store may take, that part is held against what has come into use since
-    /// the store was made, also by other parts of the program, other stores among them; a guest is let in if a whole
-    /// stack would fit. Default: the process's resident memory, with the feature `std`; else none, and the count decides,
-    /// as it does if the meter returns `None`.
+    /// How many bytes of memory the program has in use, for many guests that are suspended at once. If
+    /// stacks, each counted at its most, are over what their root or the store may take, that part is held
+    /// against what has come into use since the store was made, also by other parts of the program, other
+    /// stores among them; a guest is let in if a whole stack would fit. Default: the process's resident
+    /// memory, with the feature `std`; else none, and the count decides, as it does if the meter returns
+    /// `None`.
     pub fn memory_meter(&mut self, meter: Option<MemoryMeter>) -> &mut Self {
         self.memory_meter = meter;
         self
@@ -319,9 +322,10 @@ impl Config {
         self
     }
 
-    /// Whether a [`Backtrace`](crate::Backtrace) says components' and functions' names. For that a store keeps each
-    /// [`Component`](crate::Component) that was instantiated in it, with its plan, and 12 bytes for each function that components
-    /// lift. Without, a backtrace has numbers. Default: yes with the feature `std`, else no.
+    /// Whether a [`Backtrace`](crate::Backtrace) says components' and functions' names. For that a store
+    /// keeps each [`Component`](crate::Component) that was instantiated in it, with its plan, and 12 bytes
+    /// for each function that components lift. Without, a backtrace has numbers. Default: yes with the
+    /// feature `std`, else no.
     pub fn trap_names(&mut self, names: bool) -> &mut Self {
         self.trap_names = names;
         self

@@ -124,7 +124,8 @@ impl Ran {
 
 /// What is kept for a thread that does not run.
 pub(crate) enum Parked {
-    /// With the root that its stack counts to, and the function at which it was entered, if that is one of a reference.
+    /// With the root that its stack counts to, and the function at which it was entered, if that is one of a
+    /// reference.
     Frames(Frames, Payer, Option<FuncRef>),
     /// A function that was not called yet.
     Func(Func),

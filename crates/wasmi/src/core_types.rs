@@ -66,7 +66,7 @@ fn item_type(types: &mut CoreTypes, ty: &ExternType) -> CoreItemType {
     }
 }
 
-/// Whether a page has one byte. wasmi shows the size to nobody, but compares it.
+/// Whether a page has one byte. wasmi has no getter for the size, but subtyping compares it.
 fn has_small_pages(ty: &MemoryType) -> bool {
     let mut small = MemoryType::builder();
     #[cfg(feature = "memory64")]

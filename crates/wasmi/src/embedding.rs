@@ -199,8 +199,8 @@ impl<T> Wx<'_, T> {
         Ok(payer)
     }
 
-    /// Runs wasm that can be set aside, for a thread: on a new stack, or that of its frames, which counts already. `func` is where it
-    /// was entered, if that is known.
+    /// Runs wasm that can be set aside, for a thread: on a new stack, or that of its frames, which counts
+    /// already. `func` is where it was entered, if that is known.
     fn run(
         &mut self,
         thread: ThreadId,

@@ -11,9 +11,9 @@ use canon_async_component::{LinkError, PlanError, ValError};
 use crate::backtrace::Backtrace;
 use crate::fuel::Stopped;
 
-/// Why something failed. Its text is all that there is to say: that of its [`source`](core::error::Error::source) is in
-/// it, or, of a [`Trap`](Error::Trap), less exact; but of a trap of guests the source is their [`Backtrace`], which says
-/// where they were.
+/// Why something failed. Its text is all that there is to say: that of its
+/// [`source`](core::error::Error::source) is in it, or, of a [`Trap`](Error::Trap), less exact; but of a trap
+/// of guests the source is their [`Backtrace`], which says where they were.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -63,7 +63,7 @@ impl Error {
         self.core().and_then(Stopped::of)
     }
 
-    /// Where guests were when it came up: in which component, called by whom. `None` where it came up in none.
+    /// The component that trapped and its chain of callers. `None` if the error came up outside of guests.
     pub fn backtrace(&self) -> Option<&Backtrace> {
         match self {
             Self::Trap { at, .. } => at.as_deref(),

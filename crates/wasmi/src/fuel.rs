@@ -497,11 +497,11 @@ impl<T> Store<T> {
         self.0.data().interrupt_handle()
     }
 
-    /// From now on `look` is called when fuel, an interrupt or the deadline ends a guest or a wait, with which
-    /// of these it is, and when a task of a function type without `async` waits and nothing of its instance
-    /// can run, with `None`. It gets the Component Model's store as it is then: nothing has been freed yet,
-    /// so that one can see who waits for what. It may be called more than once for one end. It must not
-    /// panic.
+    /// From now on `look` is called when fuel, an interrupt or the deadline ends a guest or a wait, with
+    /// which of these it is, and when a task of a function type without `async` waits and nothing of its
+    /// instance can run, with `None`. It gets the Component Model's store as it is then: nothing has been
+    /// freed yet, so that one can see who waits for what. It may be called more than once for one end. It
+    /// must not panic.
     pub fn on_stop(
         &mut self,
         look: impl FnMut(Option<Stopped>, &canon_async::Store<canon_async::Heap>) + Send + Sync + 'static,

@@ -53,7 +53,8 @@ impl Instance {
         Ok(wx.store().set_limits_of(self.inner.root(), limits)?)
     }
 
-    /// The core's id of its root component instance: what [`Store::core`](crate::Store::core) shows is by such ids.
+    /// The core's id of its root component instance: what [`Store::core`](crate::Store::core) shows is by
+    /// such ids.
     pub fn root(&self) -> InstanceId {
         self.inner.root()
     }

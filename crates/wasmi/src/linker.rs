@@ -212,8 +212,8 @@ impl<T> Linker<T> {
         Ok(self)
     }
 
-    /// A core module. What it imports and exports is compared with the type that a component imports it with when
-    /// that is instantiated: it may import less and export more.
+    /// A core module. What it imports and exports is compared with the type that a component imports it with
+    /// when that is instantiated: it may import less and export more.
     ///
     /// # Errors
     /// `Module`: it is invalid, or wasmi has not what it uses.
@@ -284,8 +284,8 @@ impl<T> Linker<T> {
     /// Instantiates a component: runs the start functions of its core modules, and its own.
     ///
     /// # Errors
-    /// `Link`: imports are missing, or one is of another type; `Trap`: a start function trapped, or a limit of the
-    /// store. What was made before stays in the store.
+    /// `Link`: imports are missing, or one is of another type; `Trap`: a start function trapped, or a limit
+    /// of the store. What was made before stays in the store.
     pub fn instantiate(
         &self,
         mut ctx: impl AsContextMut<Data = T>,

@@ -2,9 +2,9 @@
 //!
 //! **Packing shims.** wasmi sets aside the frames below a host function that fails, if an ordinary `call` in
 //! wasm made the call. It cannot where a guest reaches the host function by `return_call` (wasmi returns
-//! wrong results then, or corrupts its stack), or where the host function is itself what is called, as one that a
-//! guest exports again. So each built-in that may block, and with [`Config::tail_calls`](crate::Config::tail_calls) each, gets a
-//! module that imports the host function and
+//! wrong results then, or corrupts its stack), or where the host function is itself what is called, as one
+//! that a guest exports again. So each built-in that may block, and with
+//! [`Config::tail_calls`](crate::Config::tail_calls) each, gets a module that imports the host function and
 //! exports a function which plainly calls it. On the way it makes all arguments `i64`, so that the host
 //! function is one of seventeen that wasmi can call without allocating.
 //!

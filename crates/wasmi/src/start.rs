@@ -25,8 +25,8 @@ const START: u8 = 8;
 /// Compiles a core module, wherever it is from.
 pub(crate) fn compile(engine: &Engine, wasm: &[u8]) -> Result<Module, String> {
     let text = |error: wasmi::Error| error.to_string();
-    // wasmi reckons an instruction's fuel before it validates the instruction, which some invalid modules don't get
-    // past where it has its debug assertions.
+    // wasmi reckons an instruction's fuel before it validates the instruction, which some invalid modules
+    // don't get past where it has its debug assertions.
     if cfg!(debug_assertions) {
         Module::validate(engine.wasmi(), wasm).map_err(text)?;
     }

@@ -214,7 +214,8 @@ impl<T> State<T> {
         self.settle_stacks();
     }
 
-    /// There are more stacks, or fewer. Each call comes here twice: if what is left does not depend on them, nothing is done.
+    /// There are more stacks, or fewer. Each call comes here twice: if what is left does not depend on them,
+    /// nothing is done.
     fn settle_stacks(&mut self) {
         if self.budget.counts_stacks() {
             self.settle();

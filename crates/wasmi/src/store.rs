@@ -83,8 +83,8 @@ impl<T> Store<T> {
     /// A guest that never stops keeps it here, up to its fuel, an interrupt or the deadline.
     ///
     /// # Errors
-    /// `Trap`: that of a thread, as of [`Store::tick`]: what it ran in is not entered again, and calling this again
-    /// goes on with the rest.
+    /// `Trap`: that of a thread, as of [`Store::tick`]: what it ran in is not entered again, and calling this
+    /// again goes on with the rest.
     pub fn run_to_idle(&mut self) -> Result<(), Error> {
         let mut turns: u32 = 0;
         loop {

@@ -1,9 +1,10 @@
-//! How a [`Backtrace`] comes about: what is noted while an error passes from the guest that it came up in to the host, and what
-//! the plans say of it.
+//! How a [`Backtrace`] comes about: what is noted while an error passes from the guest that it came up in to
+//! the host, and what the plans say of it.
 //!
-//! Nothing is noted of a call that does not fail. An error unwinds one call between components after the other, and of each
-//! the core tells by [`Embedding::trapped`](canon_async::Embedding::trapped); before that the built-in that failed and the
-//! core function that wasmi was running are known where the error passes them. Names are looked up once the host gets the error.
+//! Nothing is noted of a call that does not fail. An error unwinds one call between components after the
+//! other, and of each the core tells by [`Embedding::trapped`](canon_async::Embedding::trapped); before that
+//! the built-in that failed and the core function that wasmi was running are known where the error passes
+//! them. Names are looked up once the host gets the error.
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -29,7 +30,8 @@ pub(crate) struct Trace {
     linking: Option<usize>,
     /// The built-in that failed last, until it is known in which thread.
     builtin: Option<Builtin>,
-    /// The core function at which wasmi was entered last of those that failed, until it is known in which thread.
+    /// The core function at which wasmi was entered last of those that failed, until it is known in which
+    /// thread.
     entered: Option<FuncRef>,
     noted: Vec<Noted>,
     omitted: u32,
@@ -164,7 +166,8 @@ impl Trace {
         self.note(Noted { instance, what: What::Start, entered: None, builtin, caller: From::Host });
     }
 
-    /// What is noted is of this error: what there was of another, or of the same at another time, is forgotten.
+    /// What is noted is of this error: what there was of another, or of the same at another time, is
+    /// forgotten.
     fn follow(&mut self, error: Error, depth: u32, ends_leaf: bool) {
         let after_leaf = ends_leaf && matches!(self.noted.last(), Some(Noted { what: What::Leaf, .. }));
         let goes_on = depth < self.depth || (depth == self.depth && after_leaf);
@@ -185,8 +188,8 @@ impl Trace {
         }
     }
 
-    /// The callers of a thread that is the last on the native stack: those that wait for it, and the instance of the
-    /// first that does not.
+    /// The callers of a thread that is the last on the native stack: those that wait for it, and the instance
+    /// of the first that does not.
     fn note_callers(&mut self, core: &Store<Heap>, thread: ThreadId) {
         let mut thread = thread;
         for _ in 0..MAX_FRAMES {

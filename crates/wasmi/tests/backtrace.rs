@@ -9,8 +9,8 @@ use canon_async_wasmi::backtrace::{MAX_FRAMES, Next, Task};
 use canon_async_wasmi::{Component, Config, Engine, Error, Linker, Plan, Store, Val};
 use common::{call, component, engine, instantiate};
 
-/// Three components, one in the other's calls: `$app` has `$relay` call what `$worker` exports. With `how` the functions are
-/// of another type or lifted otherwise: `ty` their type, `lift` the options of their lifts.
+/// Three components, one in the other's calls: `$app` has `$relay` call what `$worker` exports. With `how`
+/// the functions are of another type or lifted otherwise: `ty` their type, `lift` the options of their lifts.
 fn chain(ty: &str, lift: &str, work: &str, relay: &str, run: &str) -> String {
     let start = match ty {
         "async" => r#"(canon lower (func $work) async (memory (core memory $libc "mem")))"#,

@@ -212,7 +212,8 @@ fn an_async_function_that_blocks_in_a_host_function_is_an_error() {
     assert_idle(&store);
 }
 
-/// `run` returns its argument, yields twice and then traps if the argument is odd, or waits for ever if it is 4.
+/// `run` returns its argument, yields twice and then traps if the argument is odd, or waits for ever if it is
+/// 4.
 const LINGERS: &str = r#"(component
   (core func $return (canon task.return (result u32)))
   (core func $new (canon waitable-set.new))

@@ -176,7 +176,8 @@ fn a_plan_that_was_bytes_holds_core_modules_to_their_types() {
     }
 }
 
-/// A plan that says what its component does not need finds out where the module is used: by both types, in words.
+/// A plan that says what its component does not need finds out where the module is used: by both types, in
+/// words.
 #[test]
 fn a_plan_that_lies_about_a_core_module_is_an_error() {
     let wasm = wat::parse_str(TAKES_MODULE).expect("the test's text is a component");

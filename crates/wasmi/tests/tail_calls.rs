@@ -1,5 +1,5 @@
-//! Tail calls: refused unless `Config::tail_calls` is on, and then they reach no host function, at which wasmi 2.0
-//! corrupts its stack.
+//! Tail calls: refused unless `Config::tail_calls` is on, and then they reach no host function, at which
+//! wasmi 2.0 corrupts its stack.
 
 mod common;
 

@@ -70,8 +70,8 @@ fn host_function_answers_later_call_returns<P: Profile>() -> Result<(), Error> {
     w.done()
 }
 
-/// The host function calls its caller back, makes nothing of the trap there, and would answer later: its call is
-/// cancelled with the caller.
+/// The host function calls its caller back, makes nothing of the trap there, and would answer later: its call
+/// is cancelled with the caller.
 fn host_function_answers_later_after_its_caller_trapped_is_cancelled<P: Profile>() -> Result<(), Error> {
     let mut w = World::<P>::new(&[None])?;
     w.lift(Func::Sync, sync_opts(A), script![Op::Trap(1)])?;

@@ -1,4 +1,5 @@
-//! Who may enter whom: since the spec's #705 whoever calls, unless a trap was there; nesting, the host in between.
+//! Who may enter whom: since the spec's #705 whoever calls, unless a trap was there; nesting, the host in
+//! between.
 
 use crate::op::*;
 use crate::script;
@@ -43,7 +44,8 @@ fn enter_running_instance_runs<P: Profile>() -> Result<(), Error> {
     w.done()
 }
 
-// Run to completion: what needs the exclusive lock waits for the callback task on the stack, and nothing else does.
+// Run to completion: what needs the exclusive lock waits for the callback task on the stack, and nothing else
+// does.
 fn enter_running_callback_task_queues_until_it_completes<P: Profile>() -> Result<(), Error> {
     let mut w = World::<P>::new(&[None, None])?;
     let locks =
@@ -161,7 +163,8 @@ fn enter_from_host_inside_a_call_same_root_runs<P: Profile>() -> Result<(), Erro
     Ok(())
 }
 
-/// The host makes nothing of the trap, but the guest below it is of the same root, and dead: it does not go on.
+/// The host makes nothing of the trap, but the guest below it is of the same root, and dead: it does not go
+/// on.
 fn enter_from_host_inside_a_call_and_trap_there_kills_the_caller<P: Profile>() -> Result<(), Error> {
     for callee in [A, B] {
         let mut w = World::<P>::new(&[None, Some(A)])?;
@@ -186,7 +189,8 @@ fn dies<P: Profile>(w: &mut World<P>, f: LiftId) -> Result<(), Error> {
     }
 }
 
-/// C calls A of another root, A the host, and that C, which traps: A returns a value to nobody, and C does not go on.
+/// C calls A of another root, A the host, and that C, which traps: A returns a value to nobody, and C does
+/// not go on.
 fn enter_from_host_below_a_callee_and_trap_there_kills_the_caller_alone<P: Profile>() -> Result<(), Error> {
     let mut w = World::<P>::new(&[None, None, None])?;
     w.lift(Func::Sync, sync_opts(C), script![Op::Trap(1)])?;

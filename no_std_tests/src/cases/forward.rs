@@ -245,7 +245,8 @@ fn stream_forward_shorter_write_leaves_read_pending<P: Profile>() -> Result<(), 
     )
 }
 
-/// The forwarding guest has read some before: what is left goes to the other reader, and the writer is told of both.
+/// The forwarding guest has read some before: what is left goes to the other reader, and the writer is told
+/// of both.
 fn stream_forward_write_under_way_goes_on<P: Profile>() -> Result<(), Error> {
     one::<P>(
         script![
@@ -400,8 +401,8 @@ fn stream_forward_zero_length_write_waits_for_a_reader<P: Profile>() -> Result<(
     )
 }
 
-/// The waitables 2 and 3 are in set 5 while the operations of the first part run. Then there are the events of the second
-/// part, no other, and the third part ends what is under way.
+/// The waitables 2 and 3 are in set 5 while the operations of the first part run. Then there are the events
+/// of the second part, no other, and the third part ends what is under way.
 macro_rules! events {
     ($($op:expr),*; $(($event:expr, $end:expr, $payload:expr)),*; $($last:expr),*) => {
         script![

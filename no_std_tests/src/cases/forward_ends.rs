@@ -1,4 +1,5 @@
-//! `stream.forward`, where one guest holds all ends: drops, cancellation, streams that are forwarded to themselves, chains.
+//! `stream.forward`, where one guest holds all ends: drops, cancellation, streams that are forwarded to
+//! themselves, chains.
 
 use super::forward::*;
 use super::streams::{BLOCKED, COMPLETED, DROPPED, RETURN, n, one};

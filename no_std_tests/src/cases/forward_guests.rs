@@ -1,4 +1,5 @@
-//! `stream.forward` between others: A writes, C reads, and B, in the middle, forwards. What lives, who pays, who dies.
+//! `stream.forward` between others: A writes, C reads, and B, in the middle, forwards. What lives, who pays,
+//! who dies.
 
 use super::memory64::lift_as;
 use super::room::lift_writes_bad;
@@ -363,7 +364,8 @@ fn stream_forward_second_handle_wrong_first_is_dropped<P: Profile>() -> Result<(
     w.done()
 }
 
-/// The host has the source's writable end and the sink's readable end, and copies pending at none, one or both.
+/// The host has the source's writable end and the sink's readable end, and copies pending at none, one or
+/// both.
 fn stream_forward_between_ends_of_the_host<P: Profile>() -> Result<(), Error> {
     const PROXY: Script = &[
         Op::SetG(0, R0),

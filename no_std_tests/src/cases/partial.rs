@@ -1,5 +1,5 @@
-//! Copies that end in the middle: each side is told how many elements have left it or reached it, and what was
-//! not passed stays where it is.
+//! Copies that end in the middle: each side is told how many elements have left it or reached it, and what
+//! was not passed stays where it is.
 
 use super::memory64::{intern, lift_as};
 use crate::op::*;
@@ -28,8 +28,8 @@ const fn count(n: u64) -> u64 {
     n << 4
 }
 
-/// A keeps handles 3 and 4 of its resource at 0 and 4, an unknown one at 8, and returns a stream of them, whose
-/// readable end is handle 1. Then it does the rest.
+/// A keeps handles 3 and 4 of its resource at 0 and 4, an unknown one at 8, and returns a stream of them,
+/// whose readable end is handle 1. Then it does the rest.
 macro_rules! owns {
     ($($rest:expr),*) => {
         script![
@@ -109,8 +109,8 @@ fn stream_read_without_room_is_refused_until_there_is_room<P: Profile>() -> Resu
     Ok(())
 }
 
-/// The record's handle has moved when the reader's own `realloc` traps on its string: with the element before, two
-/// have left the writer, which goes on.
+/// The record's handle has moved when the reader's own `realloc` traps on its string: with the element
+/// before, two have left the writer, which goes on.
 fn stream_read_realloc_traps_writer_is_told_what_has_left<P: Profile>() -> Result<(), Error> {
     let mut w = World::<P>::new(&[None, None])?;
     let record = intern(&mut w, NewType::Record(&[Some(ValType::Defined(OWN)), Some(ValType::String)]))?;

@@ -1,8 +1,8 @@
 //! What the files cover.
 //!
-//! Each file's first lines list it: `;; covers: stream.new, stream.read, Trap::DoneEnd`. A built-in is covered by a file
-//! that lists it and defines it; a trap by one that lists it and has its text as the message of an `assert_trap`. A line
-//! `;; spec: #705` says which later changes of the spec a file shows.
+//! Each file's first lines list it: `;; covers: stream.new, stream.read, Trap::DoneEnd`. A built-in is
+//! covered by a file that lists it and defines it; a trap by one that lists it and has its text as the
+//! message of an `assert_trap`. A line `;; spec: #705` says which later changes of the spec a file shows.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,7 +17,8 @@ use crate::traps;
 
 const HEADER: &str = ";; covers: ";
 
-/// The changes of the spec that a file shows: those of the table in docs/architecture.md, which names the file.
+/// The changes of the spec that a file shows: those of the table in docs/architecture.md, which names the
+/// file.
 const CHANGES: &str = ";; spec: ";
 
 /// The built-ins that no component can reach here: they are shared functions, which wasmi has not.

@@ -24,8 +24,8 @@ use crate::limits::NATIVE_STACK;
 const MAX_BYTES: u64 = 16 << 20;
 /// What takes longer is named on stderr, if that is a terminal.
 const SLOW: Duration = Duration::from_secs(2);
-/// How long after the deadline a guest may take to be interrupted, on a busy machine. What is not by then is parsed,
-/// translated or compiled, which can't be.
+/// How long after the deadline a guest may take to be interrupted, on a busy machine. What is not by then is
+/// parsed, translated or compiled, which can't be.
 const GRACE: Duration = Duration::from_secs(3);
 
 /// What the thread says.
@@ -176,7 +176,7 @@ fn catch_panics() {
     });
 }
 
-/// The other end is gone once nobody waits for what is found.
+/// The receiver was dropped: the file has failed already, and its results are no longer wanted.
 struct Abandoned;
 
 /// Divides a file's text and runs its directives.

@@ -130,7 +130,8 @@ pub struct Options {
     pub whole_messages: bool,
     /// What components can import besides other components; `None`: nothing.
     pub host: Option<Host>,
-    /// Whether components are instantiated although imports are missing: see [`Linker::unknown_imports_trap`].
+    /// Whether components are instantiated although imports are missing: see
+    /// [`Linker::unknown_imports_trap`].
     ///
     /// [`Linker::unknown_imports_trap`]: canon_async_wasmi::Linker::unknown_imports_trap
     pub unknown_imports_trap: bool,
@@ -219,9 +220,9 @@ pub(crate) fn wast(args: &Wast) -> Result<ExitCode, Failure> {
 
 /// Runs every directive of a file.
 ///
-/// On a thread of its own, so that a panic ends only that: it is a failure of the file. The process's panic hook is
-/// replaced by one that is silent on such threads, and calls the one before on others. A thread that is still busy a
-/// few seconds after [`Options::timeout`], with what can't be interrupted, is left behind.
+/// On a thread of its own, so that a panic ends only that: it is a failure of the file. The process's panic
+/// hook is replaced by one that is silent on such threads, and calls the one before on others. A thread that
+/// is still busy a few seconds after [`Options::timeout`], with what can't be interrupted, is left behind.
 pub fn run_file(path: &Path, options: Options) -> Outcome {
     file::run(path, options, &mut |_| {})
 }

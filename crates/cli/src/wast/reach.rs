@@ -1,5 +1,5 @@
-//! Which directives share a store. What no later directive can reach need not be kept: its store ends with the
-//! last that can, so that a file may have any number of components.
+//! Which directives share a store. What no later directive can reach need not be kept: its store ends with
+//! the last that can, so that a file may have any number of components.
 
 use std::collections::HashMap;
 
@@ -7,8 +7,8 @@ use super::script::{Form, Head};
 
 /// For each directive: 0, or a store begins before it, which is to have so many components.
 ///
-/// A store begins with a directive that makes an instance, if all instances before it are out of reach: by name, as
-/// the last one, or as an import. Takes time linear in what the directives mention.
+/// A store begins with a directive that makes an instance, if all instances before it are out of reach: by
+/// name, as the last one, or as an import. Takes time linear in what the directives mention.
 pub fn stores(forms: &[Form<'_>]) -> Vec<usize> {
     let mut reach = Reach { last_use: (0..forms.len()).collect(), ..Reach::default() };
     for (at, form) in forms.iter().enumerate() {

@@ -37,8 +37,8 @@ impl Outcome {
         &self.failures
     }
 
-    /// How many directives were not run: after the first failure, as [`Options::fail_fast`] asks for, or since fuel or
-    /// time was used up.
+    /// How many directives were not run: after the first failure, as [`Options::fail_fast`] asks for, or
+    /// since fuel or time was used up.
     ///
     /// [`Options::fail_fast`]: super::Options::fail_fast
     pub fn not_run(&self) -> usize {

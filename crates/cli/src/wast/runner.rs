@@ -338,7 +338,8 @@ impl Runner {
         }
     }
 
-    /// wasmi compiles the core modules here: a definition may use what it hasn't. The outer error: it imports what failed.
+    /// wasmi compiles the core modules here: a definition may use what it hasn't. The outer error: it imports
+    /// what failed.
     fn instantiate(&mut self, plan: Plan, unknown_trap: bool) -> Result<Result<Instance, Failure>, Problem> {
         let unlinked = |name: &str| self.world.unlinked.get(name).copied();
         if let Some(after) = plan.imports.iter().find_map(|import| unlinked(&import.name)) {

@@ -5,8 +5,8 @@ use canon_async_wasmi::Features;
 use wast::token::Id;
 use wast::{QuoteWat, WastDirective, Wat};
 
-/// Translates a component that may use everything in its core modules: most are never run. 🪺 is shut, since the reference
-/// tests expect that nested names are refused.
+/// Translates a component that may use everything in its core modules: most are never run. 🪺 is shut, since
+/// the reference tests expect that nested names are refused.
 pub fn plan(bytes: &[u8]) -> Result<Plan, String> {
     let features = Features::ALL.with_nested_names(false);
     let options = TranslateOptions::default().with_features(features).with_core(CoreFeatures::ALL);
@@ -35,8 +35,8 @@ pub fn component_bytes(wat: &mut QuoteWat<'_>) -> Result<Vec<u8>, String> {
     }
 }
 
-/// `assert_invalid` and `assert_malformed`: the text can't be assembled, or the binary is refused. Returns why. A core
-/// module is refused as the only thing in a component.
+/// `assert_invalid` and `assert_malformed`: the text can't be assembled, or the binary is refused. Returns
+/// why. A core module is refused as the only thing in a component.
 pub fn refused(mut wat: QuoteWat<'_>, message: &str, word: &str) -> Result<String, String> {
     let is_module = matches!(wat, QuoteWat::Wat(Wat::Module(_)) | QuoteWat::QuoteModule(..));
     let text = match wat.encode() {

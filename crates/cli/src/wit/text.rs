@@ -13,8 +13,8 @@ use crate::caught::caught;
 /// The longest text.
 const MAX_BYTES: usize = 4 << 20;
 
-/// The WIT of a component, or of a WIT package that is a component: its world, and each package that the world
-/// names.
+/// The WIT of a component, or of a WIT package that is a component: its world, and each package that the
+/// world names.
 ///
 /// # Errors
 /// Why there is none: a component may import and export what WIT has no words for.

@@ -40,7 +40,8 @@ pub fn entries(limits: &Limits) -> [(&'static str, u32); 17] {
     ]
 }
 
-/// The limits, or capacities, that a store needs for a plan of which the host calls `calls` exports at a time, at least 1.
+/// The limits, or capacities, that a store needs for a plan of which the host calls `calls` exports at a
+/// time, at least 1.
 ///
 /// `instances`, `types`, `type_items`, `resources` and `functions` are what linking takes at most. The others
 /// are an estimate: in each call every use of a built-in, and every call of another component, is under way

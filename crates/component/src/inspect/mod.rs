@@ -36,8 +36,8 @@ pub struct Summary {
     pub imports: Vec<(String, String)>,
     /// What it exports, instances taken apart: path and type.
     pub exports: Vec<(String, String)>,
-    /// What names of imports and exports say besides, of those that say something: 🏷️ the interface that they implement, 🏷️ their
-    /// external id, 🔗 the version that a canonical name stands for.
+    /// What names of imports and exports say besides, of those that say something: 🏷️ the interface that they
+    /// implement, 🏷️ their external id, 🔗 the version that a canonical name stands for.
     pub attributes: Vec<(String, String)>,
     /// The built-ins that it uses, by the spec's names, and how many of each.
     pub builtins: BTreeMap<&'static str, u32>,
@@ -168,8 +168,8 @@ fn func_text(types: &TypeTable, index: Option<u32>) -> String {
     ty.map_or_else(|| "func".to_string(), |ty| types.display_func(ty).to_string())
 }
 
-/// A component's own text, to be shown on a terminal in one line: characters that control one, or that change the
-/// direction of text, are shown as Rust writes them.
+/// A component's own text, to be shown on a terminal in one line: characters that control one, or that change
+/// the direction of text, are shown as Rust writes them.
 #[derive(Clone, Copy, Debug)]
 pub struct Escaped<'a>(pub &'a str);
 

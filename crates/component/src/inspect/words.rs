@@ -1,5 +1,5 @@
-//! What a plan imports and exports, nearly as WIT. A plan has the names of types only where the component imports
-//! or exports them.
+//! What a plan imports and exports, nearly as WIT. A plan has the names of types only where the component
+//! imports or exports them.
 
 use alloc::collections::BTreeMap;
 use alloc::format;

@@ -74,8 +74,8 @@ pub fn instantiate<E: Engine>(
 /// function, a trap as a rule, poisons what was made; the store and its other instances go on.
 ///
 /// # Errors
-/// Imports that are missing, all of them, or one of another type; what the engine says; a trap; `Capacity` of the store, by the
-/// limit's name; a plan that contradicts itself, which no translation makes.
+/// Imports that are missing, all of them, or one of another type; what the engine says; a trap; `Capacity` of
+/// the store, by the limit's name; a plan that contradicts itself, which no translation makes.
 pub fn instantiate_compiled<E: Engine>(
     e: &mut E,
     plan: &Plan,

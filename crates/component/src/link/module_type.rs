@@ -1,7 +1,7 @@
 //! Whether a core module fits where another is expected.
 //!
-//! Spec: Explainer, "Type Checking": a module may import less and export more than its type says. What it imports and exports
-//! is compared by core wasm's import matching (WebAssembly, "Matching").
+//! Spec: Explainer, "Type Checking": a module may import less and export more than its type says. What it
+//! imports and exports is compared by core wasm's import matching (WebAssembly, "Matching").
 
 use alloc::collections::BTreeMap;
 use alloc::format;

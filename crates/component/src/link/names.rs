@@ -94,8 +94,8 @@ pub fn canonical_name(name: &str) -> Option<&str> {
     split(name).map(|(canonical, _)| canonical)
 }
 
-/// Which of these names an import with another name gets: that of a compatible version, the highest release, or
-/// the highest pre-release if no release is compatible; of equal ones the last. O(names).
+/// Which of these names an import with another name gets: that of a compatible version, the highest release,
+/// or the highest pre-release if no release is compatible; of equal ones the last. O(names).
 ///
 /// ```
 /// use canon_async_component::link::newest_compatible;

@@ -17,8 +17,10 @@ pub struct Builtin {
 
 /// The canonical built-ins with their immediates, in the order of the spec, and those that came later.
 ///
-/// `stream` and `future` are the types' indices in [`TypeTable::defs`](crate::types::TypeTable::defs), `options` an entry of
-/// [`Plan::options`](super::Plan::options), `resource` an entry of [`TypeTable::resources`](crate::types::TypeTable::resources). `start` is the type of what the thread's function takes.
+/// `stream` and `future` are the types' indices in [`TypeTable::defs`](crate::types::TypeTable::defs),
+/// `options` an entry of [`Plan::options`](super::Plan::options), `resource` an entry of
+/// [`TypeTable::resources`](crate::types::TypeTable::resources). `start` is the type of what the thread's
+/// function takes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each is the spec's built-in of that name")]
 #[non_exhaustive]

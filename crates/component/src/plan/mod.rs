@@ -95,18 +95,21 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// What the root exports, as written.
     pub exports: Vec<Export>,
-    /// What things are called, for messages. Nothing is looked up by these names, and a plan without them does the same.
+    /// What things are called, for messages. Nothing is looked up by these names, and a plan without them
+    /// does the same.
     pub names: PlanNames,
 }
 
-/// Names of what a component has inside, each of at most [`MAX_NAME`] bytes. They come from whoever made the component, who may have
-/// called two things the same.
+/// Names of what a component has inside, each of at most [`MAX_NAME`] bytes. They come from the component and
+/// are not trusted: two things may have the same name.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PlanNames {
-    /// For each of [`Plan::instances`], or the first of them: what its parent calls it, or else its component's own name.
+    /// For each of [`Plan::instances`], or the first of them: what its parent calls it, or else its
+    /// component's own name.
     pub instances: Vec<Option<String>>,
-    /// For each of [`Plan::lifts`], or the first of them: what its component exports it as: `name`, or `instance#name`.
+    /// For each of [`Plan::lifts`], or the first of them: what its component exports it as: `name`, or
+    /// `instance#name`.
     pub lifts: Vec<Option<String>>,
 }
 

@@ -145,8 +145,8 @@ pub enum CoreAbstract {
 /// A type that a core module defines.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct CoreDef {
-    /// Whether it is in the recursion group of the type before it. Types refer to those before them, and to all of their own
-    /// group.
+    /// Whether it is in the recursion group of the type before it. Types refer to those before them, and to
+    /// all of their own group.
     pub continues: bool,
     /// Whether no other type may have it for a supertype.
     pub is_final: bool,
@@ -196,7 +196,8 @@ pub enum CoreStorage {
     Val(CoreValType),
 }
 
-/// Core types in which recursion groups that are equal are there once, so that types are equal where their indices are.
+/// Core types in which recursion groups that are equal are there once, so that types are equal where their
+/// indices are.
 #[derive(Clone, Debug, Default)]
 pub struct CoreTypes {
     defs: Vec<CoreDef>,
@@ -317,8 +318,8 @@ impl CoreTypes {
         self.group(Vec::from([CoreDef::func(signature)]))
     }
 
-    /// The index of a recursion group's first type; the one that it had before, if an equal group is there. In the group, types have
-    /// the indices that they get if none is: from [`CoreTypes::len`] on.
+    /// The index of a recursion group's first type; the one that it had before, if an equal group is there.
+    /// In the group, types have the indices that they get if none is: from [`CoreTypes::len`] on.
     pub fn group(&mut self, mut group: Vec<CoreDef>) -> u32 {
         let start = self.len();
         let mut key = group.clone();

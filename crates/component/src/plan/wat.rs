@@ -54,7 +54,7 @@ impl fmt::Display for CoreSignature {
     }
 }
 
-/// Text up to a length, then two dots, and then an error, so that whoever writes it ends.
+/// A writer that cuts text at a length: it writes two dots, and then fails, which ends the `Display` that writes.
 struct Cut<'a, 'f> {
     f: &'a mut fmt::Formatter<'f>,
     left: usize,

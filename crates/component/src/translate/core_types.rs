@@ -152,7 +152,8 @@ impl<'t, 'a> Inliner<'t, 'a> {
         })
     }
 
-    /// Gives a module type the types that it refers to, with the groups that they are in and what those refer to.
+    /// Gives a module type the types that it refers to, with the groups that they are in and what those refer
+    /// to.
     fn take_types(&mut self, module: &mut ModuleType) -> Result<(), TranslateError> {
         let mut pending = BTreeSet::new();
         let items = module.imports.iter_mut().map(|(_, _, ty)| ty).chain(module.exports.values_mut());

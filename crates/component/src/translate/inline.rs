@@ -74,7 +74,8 @@ pub(super) fn inline(decoded: &Decoded<'_>, limits: &PlanLimits) -> Result<Plan,
 
 impl<'t, 'a> Inliner<'t, 'a> {
     /// Instantiates a component: its exports. `within` is the scope that the component was defined in,
-    /// `caller` the one that instantiates it, `args` what it is given, `called` what it is called there; the root has none of them.
+    /// `caller` the one that instantiates it, `args` what it is given, `called` what it is called there; the
+    /// root has none of them.
     fn component(
         &mut self,
         index: usize,

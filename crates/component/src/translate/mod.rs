@@ -30,6 +30,7 @@ pub use features::CoreFeatures;
 pub use limits::PlanLimits;
 pub(crate) use scan::core_operands;
 
+use canon_async::setters;
 use canon_async::spec::Features;
 use wasmparser::Validator;
 
@@ -47,24 +48,13 @@ pub struct TranslateOptions {
     pub limits: PlanLimits,
 }
 
-/// Setters of the fields of a configuration that may get more fields: a struct that is `#[non_exhaustive]` can't
-/// be written as a literal in other crates.
-macro_rules! setters {
-    ($of:ident: $($with:ident: $field:ident: $type:ty),+ $(,)?) => {
-        impl $of {
-            $(
-                #[doc = concat!("The same with this `", stringify!($field), "`.")]
-                #[must_use]
-                pub const fn $with(mut self, $field: $type) -> Self {
-                    self.$field = $field;
-                    self
-                }
-            )+
-        }
-    };
-}
-setters!(TranslateOptions: with_features: features: Features, with_core: core: CoreFeatures, with_limits: limits: PlanLimits);
-setters!(CoreFeatures: with_simd: simd: bool, with_exceptions: exceptions: bool, with_gc: gc: bool, with_threads: threads: bool, with_tail_calls: tail_calls: bool);
+setters!(TranslateOptions:
+    with_features: features: Features, with_core: core: CoreFeatures, with_limits: limits: PlanLimits,
+);
+setters!(CoreFeatures:
+    with_simd: simd: bool, with_exceptions: exceptions: bool, with_gc: gc: bool, with_threads: threads: bool,
+    with_tail_calls: tail_calls: bool,
+);
 setters!(PlanLimits:
     with_nesting: nesting: u32, with_instances: instances: u32, with_modules: modules: u32, with_types: types: u32,
     with_steps: steps: u32, with_items: items: u32, with_type_size: type_size: u32,

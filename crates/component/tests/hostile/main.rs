@@ -1,4 +1,5 @@
-//! Plans that no translation makes: each rule that the linker relies on, broken, is an error that names the field.
+//! Plans that no translation makes: each rule that the linker relies on, broken, is an error that names the
+//! field.
 
 #[path = "../common/attacks.rs"]
 #[allow(dead_code, reason = "each test file uses a part")]
@@ -14,7 +15,7 @@ use canon_async_component::Plan;
 use canon_async_component::plan::{BuiltinKind, CoreItem, Step};
 use common::plans;
 
-/// What the plan of everything is refused with after a change, by whoever reads it and whoever writes it.
+/// The error for a changed plan of everything: reading it and writing it refuse it alike.
 #[track_caller]
 fn error(change: impl FnOnce(&mut Plan)) -> String {
     let mut plan = common::plan(plans::EVERYTHING);
