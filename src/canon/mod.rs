@@ -10,6 +10,7 @@ mod context;
 pub(crate) mod copy;
 mod error_context;
 mod forward;
+mod name;
 pub(crate) mod resolve;
 mod resource;
 mod start;

@@ -396,7 +396,7 @@ impl Trace {
     }
 
     fn builtin(&self, core: &Store<Heap>, builtin: Builtin) -> String {
-        let Builtin::Lower(id) = builtin else { return builtin_name(builtin).to_string() };
+        let Builtin::Lower(id) = builtin else { return builtin.name().to_string() };
         let Ok(lower) = core.lower(id) else { return "a call".to_string() };
         let instance = core.lift(lower.callee).and_then(|lift| core.options(lift.options));
         let path = instance.map_or_else(|_| String::from("?"), |options| self.path(core, options.instance));
@@ -446,56 +446,4 @@ fn core_function(plan: &Plan, item: &CoreItem) -> Option<CoreFunction> {
     };
     let module = found.module.map_or(title, |name| format!("module ${name}"));
     Some(CoreFunction { index: Some(found.index), name: found.name, export, module, offset: found.offset })
-}
-
-/// The spec's name of a built-in.
-fn builtin_name(builtin: Builtin) -> &'static str {
-    match builtin {
-        Builtin::ResourceNew(_) => "resource.new",
-        Builtin::ResourceDrop(_) => "resource.drop",
-        Builtin::ResourceRep(_) => "resource.rep",
-        Builtin::ContextGet(_) => "context.get",
-        Builtin::ContextSet(_) => "context.set",
-        Builtin::BackpressureInc => "backpressure.inc",
-        Builtin::BackpressureDec => "backpressure.dec",
-        Builtin::TaskReturn { .. } => "task.return",
-        Builtin::TaskCancel => "task.cancel",
-        Builtin::WaitableSetNew => "waitable-set.new",
-        Builtin::WaitableSetWait(_) => "waitable-set.wait",
-        Builtin::WaitableSetPoll(_) => "waitable-set.poll",
-        Builtin::WaitableSetDrop => "waitable-set.drop",
-        Builtin::WaitableJoin => "waitable.join",
-        Builtin::SubtaskCancel { .. } => "subtask.cancel",
-        Builtin::SubtaskDrop => "subtask.drop",
-        Builtin::StreamNew(_) => "stream.new",
-        Builtin::StreamRead(..) => "stream.read",
-        Builtin::StreamWrite(..) => "stream.write",
-        Builtin::StreamCancelRead(..) => "stream.cancel-read",
-        Builtin::StreamCancelWrite(..) => "stream.cancel-write",
-        Builtin::StreamDropReadable(_) => "stream.drop-readable",
-        Builtin::StreamDropWritable(_) => "stream.drop-writable",
-        Builtin::FutureNew(_) => "future.new",
-        Builtin::FutureRead(..) => "future.read",
-        Builtin::FutureWrite(..) => "future.write",
-        Builtin::FutureCancelRead(..) => "future.cancel-read",
-        Builtin::FutureCancelWrite(..) => "future.cancel-write",
-        Builtin::FutureDropReadable(_) => "future.drop-readable",
-        Builtin::FutureDropWritable(_) => "future.drop-writable",
-        Builtin::ThreadIndex => "thread.index",
-        Builtin::ThreadNewIndirect(_) => "thread.new-indirect",
-        Builtin::ThreadResumeLater => "thread.resume-later",
-        Builtin::ThreadSuspend => "thread.suspend",
-        Builtin::ThreadYield => "thread.yield",
-        Builtin::ThreadSuspendThenResume => "thread.suspend-then-resume",
-        Builtin::ThreadYieldThenResume => "thread.yield-then-resume",
-        Builtin::ThreadSuspendThenPromote => "thread.suspend-then-promote",
-        Builtin::ThreadYieldThenPromote => "thread.yield-then-promote",
-        Builtin::ErrorContextNew(_) => "error-context.new",
-        Builtin::ErrorContextDebugMessage(_) => "error-context.debug-message",
-        Builtin::ErrorContextDrop => "error-context.drop",
-        Builtin::ThreadSpawnRef => "thread.spawn-ref",
-        Builtin::ThreadSpawnIndirect(_) => "thread.spawn-indirect",
-        Builtin::ThreadAvailableParallelism => "thread.available-parallelism",
-        _ => "a built-in",
-    }
 }

@@ -261,6 +261,32 @@ fn trap_of_a_host_function_names_it_and_the_guest_that_called_it() {
 }
 
 #[test]
+fn trap_in_a_forward_names_the_built_in() {
+    let engine = engine();
+    let mut store = Store::new(&engine, ());
+    for name in ["stream.forward", "future.forward"] {
+        let (kind, _) = name.split_once('.').unwrap();
+        let component = component(
+            &engine,
+            &format!(
+                r#"(component $c
+                  (type $t ({kind} u8))
+                  (core func $forward (canon {name} $t))
+                  (core module $M
+                    (import "" "forward" (func $forward (param i32 i32)))
+                    (func $run (export "run") (call $forward (i32.const 1) (i32.const 2))))
+                  (core instance $m (instantiate $M (with "" (instance (export "forward" (func $forward))))))
+                  (func (export "run") (canon lift (core func $m "run"))))"#
+            ),
+        );
+        let instance = Linker::new(&engine).instantiate(&mut store, &component).unwrap();
+        let error = call(&mut store, &instance, "run", &[]).unwrap_err();
+        let frame = &error.backtrace().unwrap().frames()[0];
+        assert_eq!(frame.builtin(), Some(name));
+    }
+}
+
+#[test]
 fn trap_of_guests_that_a_host_function_called_goes_on_to_the_guest_that_called_it() {
     let engine = engine();
     let inner = component(&engine, &sync());
